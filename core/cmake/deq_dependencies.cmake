@@ -1,0 +1,11 @@
+# What each folder needs from the system. Everything is found, nothing is downloaded.
+
+target_link_libraries(deq_core PUBLIC OpenMP::OpenMP_CXX)
+# OpenBLAS: the OpenMP build shares one thread pool with oneDNN and our kernels.
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+target_link_libraries(deq_core PRIVATE PkgConfig::OPENBLAS)
+if(DEQ_CPU_ONEDNN)
+  find_package(dnnl REQUIRED)
+  target_link_libraries(deq_core PRIVATE DNNL::dnnl)
+  target_compile_definitions(deq_core PRIVATE DEQ_CPU_ONEDNN=1)
+endif()

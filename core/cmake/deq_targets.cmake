@@ -1,0 +1,33 @@
+# One library per folder, so that the link line repeats the layering.
+
+add_library(deq_warnings INTERFACE)
+target_compile_options(deq_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+if(DEQ_WERROR)
+  target_compile_options(deq_warnings INTERFACE -Werror)
+endif()
+if(DEQ_SANITIZE)
+  add_compile_options(-fsanitize=${DEQ_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${DEQ_SANITIZE})
+endif()
+
+# deq_library(NAME DEPENDENCY...): library deq_NAME from NAME/**/*.cpp (train/main.cpp is the program).
+function(deq_library name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${name}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "train/main\\.cpp$")
+  if(NOT sources)
+    add_library(deq_${name} INTERFACE)
+    set(scope INTERFACE)
+  else()
+    add_library(deq_${name} STATIC ${sources})
+    set(scope PUBLIC)
+    target_link_libraries(deq_${name} PRIVATE $<BUILD_INTERFACE:deq_warnings>)
+    set_target_properties(deq_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  endif()
+  add_library(deq::${name} ALIAS deq_${name})
+  target_include_directories(deq_${name} ${scope} $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>
+                             $<INSTALL_INTERFACE:include/deq>)
+  target_compile_features(deq_${name} ${scope} cxx_std_20)
+  foreach(dependency IN LISTS ARGN)
+    target_link_libraries(deq_${name} ${scope} deq_${dependency})
+  endforeach()
+endfunction()

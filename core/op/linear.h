@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/shape.h"
+
+namespace deq {
+
+/// [.., m,k] x [.., k,n] -> [.., m,n]; leading axes equal. A transposed operand is stored with its last two axes
+/// swapped.
+struct MatMul {
+  bool transpose_a = false;
+  bool transpose_b = false;
+  bool operator==(const MatMul&) const = default;
+};
+/// x [B,H,W,Cin], w [Cout,Cin/groups,Kh,Kw] -> [B,H',W',Cout], H' = (H + 2 pad - Kh) / stride + 1. Cross-correlation.
+struct Conv2d {
+  int stride = 1;
+  int pad = 0;
+  int groups = 1;
+  bool operator==(const Conv2d&) const = default;
+};
+/// Transpose of Conv2d in x: g [B,H',W',Cout], w -> [B,height,width,Cin].
+struct Conv2dInputGrad {
+  Conv2d conv;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  bool operator==(const Conv2dInputGrad&) const = default;
+};
+/// Transpose of Conv2d in w: x, g -> [Cout,Cin/groups,kernel_h,kernel_w].
+struct Conv2dWeightGrad {
+  Conv2d conv;
+  std::int64_t kernel_h = 0;
+  std::int64_t kernel_w = 0;
+  bool operator==(const Conv2dWeightGrad&) const = default;
+};
+enum class ConvPass : std::uint8_t { forward, input_grad };
+/// Weights in the opaque layout that the backend's convolution wants, u8[bytes]. Inserted by a backend before planning;
+/// `image` is the [B,H,W,Cin] that the convolution sees. Has no derivative: it appears after differentiation.
+struct PackWeights {
+  Conv2d conv;
+  ConvPass pass = ConvPass::forward;
+  Shape image;
+  std::int64_t bytes = 0;
+  bool operator==(const PackWeights&) const = default;
+};
+
+}  // namespace deq

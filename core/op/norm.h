@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+namespace deq {
+
+/// x [B,..,C]; per sample and group of C/groups channels over all inner axes: y = (x - mean) / sqrt(var + eps)
+/// [* gamma[C] + beta[C]]. Inputs: x [, gamma, beta] [, addend] with attributes saying which are there.
+/// Outputs: y, stats f32[B,groups,2] (mean, 1/sqrt(var+eps) of the normalised input).
+/// Fused neighbours, set by rewrites only: x' = x + addend when `has_addend` (addend like x), x'' = relu(x') when
+/// `pre_relu`; y = relu(y) when `post_relu`; y += residual (before post_relu) when `has_residual`.
+/// Input order: x, gamma, beta, addend, residual (those present).
+struct GroupNorm {
+  int groups = 1;
+  double eps = 1e-5;
+  bool affine = false;
+  bool has_addend = false;
+  bool pre_relu = false;
+  bool has_residual = false;
+  bool post_relu = false;
+  bool operator==(const GroupNorm&) const = default;
+};
+/// Inputs x, stats, g [, gamma]; outputs dx and, when affine, dgamma[C], dbeta[C]. `stats` must be those of x
+/// (its dependence on x is part of the derivative; it gets no cotangent of its own).
+struct GroupNormGrad {
+  int groups = 1;
+  double eps = 1e-5;
+  bool affine = false;
+  bool operator==(const GroupNormGrad&) const = default;
+};
+/// Training-mode batch norm: per channel over all axes but the last. Inputs x [, gamma, beta]; outputs y, mean[C],
+/// variance[C] (biased). Inference mode is ordinary arithmetic with the running statistics.
+struct BatchNorm {
+  double eps = 1e-5;
+  bool affine = false;
+  bool operator==(const BatchNorm&) const = default;
+};
+/// Inputs x, mean, variance, g [, gamma]; outputs dx and, when affine, dgamma[C], dbeta[C]. As GroupNormGrad.
+struct BatchNormGrad {
+  double eps = 1e-5;
+  bool affine = false;
+  bool operator==(const BatchNormGrad&) const = default;
+};
+
+}  // namespace deq

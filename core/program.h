@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+
+namespace deq {
+
+struct ProgramOptions {
+  bool checks_finite = false;  ///< after every launch, stop at the first inf or nan and name its node
+};
+
+/// A compiled graph: one arena, segments by rate, solves in order. `run` replays it: no allocation, lookup or copy.
+class Program {
+ public:
+  /// Plans and lowers what `outputs` (and the graph's assignments) need.
+  /// Errors: a node without a kernel on `backend`, an equilibrium inside another's region.
+  /// `graph` must outlive nothing: the program keeps what it needs. `backend` must outlive the program.
+  static Program compile(const Graph& graph, std::span<const Value> outputs, Backend& backend,
+                         ProgramOptions options = {});
+
+  Program(Program&&) noexcept;
+  Program& operator=(Program&&) noexcept;
+  ~Program();
+
+  /// Copies `value` into the input. Errors: not an input of this program, wrong type.
+  void bind(Value input, const Tensor& value);
+  /// As above by name; ignores nothing: an unknown name is an error.
+  void bind(const std::string& input_name, const Tensor& value);
+  [[nodiscard]] bool has_input(const std::string& input_name) const;
+
+  /// Executes everything that changed: the step segment when parameters may have changed, then the batch segment.
+  void run();
+  /// Tells an inference program that parameters were changed from outside, so the next run repeats its step segment.
+  void parameters_changed();
+
+  /// Copies an output to the host (f32 on every backend for values of type f32).
+  void read(Value output, Tensor& into) const;
+  [[nodiscard]] Tensor read(Value output) const;
+
+  /// Report of an equilibrium (or of its adjoint solve) after `run`; null when the program has none.
+  [[nodiscard]] const SolveReport* forward_report(std::size_t equilibrium = 0) const;
+  [[nodiscard]] const SolveReport* backward_report(std::size_t equilibrium = 0) const;
+  /// The map of an equilibrium, for benchmarks and audits: replaying it evaluates f at `input()`.
+  [[nodiscard]] FixedPointMap* map(std::size_t equilibrium = 0);
+  [[nodiscard]] FixedPointMap* vjp_map(std::size_t equilibrium = 0);
+
+  /// Bytes of the arena: everything the program allocates for values, workspaces, solver vectors and estimates.
+  [[nodiscard]] std::size_t peak_bytes() const;
+  /// Segments, nodes, buffers and reuse as text.
+  [[nodiscard]] std::string describe() const;
+  /// Launches of one run outside solver loops, and of one replay of the first equilibrium's map.
+  [[nodiscard]] std::size_t launches() const;
+  [[nodiscard]] std::size_t map_launches(std::size_t equilibrium = 0) const;
+
+ private:
+  struct State;
+  explicit Program(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace deq

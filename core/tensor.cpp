@@ -1,0 +1,33 @@
+#include "core/tensor.h"
+
+#include <cstring>
+
+namespace deq {
+
+AlignedBytes allocate_aligned(std::size_t bytes) {
+  constexpr std::size_t kAlignment = 64;
+  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  if (rounded == 0) return nullptr;
+  void* memory = std::aligned_alloc(kAlignment, rounded);
+  check(memory != nullptr, "allocate", "no memory for ", rounded, " bytes");
+  std::memset(memory, 0, rounded);
+  return AlignedBytes(static_cast<std::byte*>(memory));
+}
+
+Tensor::Tensor(TensorType type) : type_(type) {
+  // Scalars and empty tensors still own a block, so `raw()` is never null for a constructed tensor.
+  AlignedBytes memory = allocate_aligned(std::max<std::size_t>(type.bytes(), 1));
+  storage_ = std::shared_ptr<std::byte[]>(memory.release(), FreeDeleter{});
+}
+
+Tensor Tensor::clone() const {
+  Tensor out(type_);
+  if (!is_empty()) std::memcpy(out.raw(), raw(), bytes());
+  return out;
+}
+
+void Tensor::check_dtype(DType wanted) const {
+  check(type_.dtype == wanted, "tensor", "holds ", type_, ", asked for ", name_of(wanted));
+}
+
+}  // namespace deq
