@@ -36,7 +36,8 @@ struct Conv2dWeightGrad {
 };
 enum class ConvPass : std::uint8_t { forward, input_grad };
 /// Weights in the opaque layout that the backend's convolution wants, u8[bytes]. Inserted by a backend before planning;
-/// `image` is the [B,H,W,Cin] that the convolution sees. Has no derivative: it appears after differentiation.
+/// `image` is the [B,H,W,Cin] that the convolution sees. Conv2d and Conv2dInputGrad then take (x or g, packed, weight):
+/// the plain weight stays as a third operand for its shape. Has no derivative: it appears after differentiation.
 struct PackWeights {
   Conv2d conv;
   ConvPass pass = ConvPass::forward;

@@ -1,0 +1,155 @@
+#include "core/graph.h"
+
+#include <algorithm>
+
+namespace deq {
+namespace {
+
+/// Weak on purpose: only the kind of op and the operands. Equality is the ops' own defaulted ==, so no attribute can be
+/// forgotten here.
+std::size_t hash_of(const Node& node) {
+  std::size_t hash = node.op.index();
+  for (const Ref& ref : node.inputs) hash = hash * 1000003u + (static_cast<std::size_t>(ref.node) << 4) + ref.output;
+  return hash;
+}
+
+Rate rate_of(const Graph& graph, const Node& node) {
+  if (const auto* input = std::get_if<Input>(&node.op)) return input->rate;
+  Rate rate = Rate::constant;
+  for (const Ref& ref : node.inputs) rate = faster(rate, graph.rate(ref));
+  const bool is_solve = std::holds_alternative<Equilibrium>(node.op) || std::holds_alternative<AdjointSolve>(node.op) ||
+                        std::holds_alternative<ImplicitGradient>(node.op);
+  return is_solve ? faster(rate, Rate::batch) : rate;
+}
+
+}  // namespace
+
+const TensorType& Value::type() const {
+  check(graph != nullptr, "value", "an empty value has no type");
+  return graph->type(ref);
+}
+
+std::vector<Value> Graph::add(Op op, std::span<const Value> inputs) {
+  Node node;
+  std::vector<TensorType> types;
+  for (const Value& value : inputs) {
+    check(!value.is_empty(), name_of(op), "an operand is an empty value (layer '", label_, "')");
+    check(value.graph == this, name_of(op), "an operand belongs to another graph (layer '", label_, "')");
+    node.inputs.push_back(value.ref);
+    types.push_back(value.type());
+  }
+  node.outputs = infer(op, types, label_);
+  node.op = std::move(op);
+  node.label = label_;
+  const NodeId id = intern(std::move(node));
+  std::vector<Value> out;
+  for (std::uint32_t i = 0; i < nodes_[id].outputs.size(); ++i) out.push_back(Value{this, Ref{id, i}});
+  return out;
+}
+
+Value Graph::add_one(Op op, std::initializer_list<Value> inputs) {
+  return add(std::move(op), std::span(inputs.begin(), inputs.size())).front();
+}
+
+NodeId Graph::intern(Node node) {
+  const std::size_t hash = hash_of(node);
+  const auto [first, last] = by_hash_.equal_range(hash);
+  for (auto it = first; it != last; ++it) {
+    const Node& other = nodes_[it->second];
+    if (other.inputs == node.inputs && other.op == node.op) return it->second;
+  }
+  node.rate = rate_of(*this, node);
+  nodes_.push_back(std::move(node));
+  const auto id = static_cast<NodeId>(nodes_.size() - 1);
+  by_hash_.emplace(hash, id);
+  return id;
+}
+
+Value Graph::input(const std::string& name, TensorType type, Rate rate) {
+  check(!by_name_.contains(name), "input", "the name '", name, "' is taken");
+  const Value value = add_one(Input{type, rate, static_cast<std::uint32_t>(by_name_.size())}, {});
+  by_name_[name] = value.ref.node;
+  input_names_[value.ref.node] = name;
+  inputs_.push_back(value.ref.node);
+  return value;
+}
+
+Value Graph::parameter(const std::string& name, std::shared_ptr<Tensor> storage) {
+  check(storage != nullptr, "parameter", "'", name, "' has no storage");
+  if (const auto it = by_storage_.find(storage.get()); it != by_storage_.end()) return Value{this, Ref{it->second, 0}};
+  const Value value = input(name, storage->type(), Rate::step);
+  inputs_.pop_back();
+  parameters_.push_back(value.ref.node);
+  by_storage_[storage.get()] = value.ref.node;
+  storages_[value.ref.node] = std::move(storage);
+  return value;
+}
+
+Value Graph::rng_seed() {
+  static const std::string kName = "rng_seed";
+  if (const auto it = by_name_.find(kName); it != by_name_.end()) return Value{this, Ref{it->second, 0}};
+  return input(kName, TensorType{DType::i64, {2}}, Rate::batch);
+}
+
+RegionId Graph::add_region(std::vector<Value> states, std::vector<Value> results) {
+  Region region;
+  for (const Value& value : states) region.states.push_back(value.ref);
+  for (const Value& value : results) region.results.push_back(value.ref);
+  regions_.push_back(std::move(region));
+  return static_cast<RegionId>(regions_.size() - 1);
+}
+
+void Graph::assign(Value target, Value updated) {
+  check(storages_.contains(target.ref.node), "assign", "the target is not a parameter");
+  check(target.type() == updated.type(), "assign", "target ", target.type(), ", update ", updated.type(), " ('",
+        input_name(target.ref.node), "')");
+  const bool is_repeat = std::any_of(assignments_.begin(), assignments_.end(),
+                                     [&](const Assignment& other) { return other.target == target.ref; });
+  check(!is_repeat, "assign", "'", input_name(target.ref.node), "' is assigned twice");
+  assignments_.push_back({target.ref, updated.ref});
+}
+
+const std::string& Graph::input_name(NodeId id) const {
+  static const std::string kNone;
+  const auto it = input_names_.find(id);
+  return it == input_names_.end() ? kNone : it->second;
+}
+
+std::shared_ptr<Tensor> Graph::storage(NodeId id) const {
+  const auto it = storages_.find(id);
+  return it == storages_.end() ? nullptr : it->second;
+}
+
+Value Graph::find(const std::string& name) {
+  const auto it = by_name_.find(name);
+  check(it != by_name_.end(), "graph", "no input is called '", name, "'");
+  return Value{this, Ref{it->second, 0}};
+}
+
+std::string Graph::describe() const {
+  std::ostringstream out;
+  for (NodeId id = 0; id < size(); ++id) {
+    const Node& n = nodes_[id];
+    out << '%' << id << ' ' << name_of(n.op) << '(';
+    for (std::size_t i = 0; i < n.inputs.size(); ++i) {
+      out << (i ? ", %" : "%") << n.inputs[i].node;
+      if (n.inputs[i].output) out << '.' << n.inputs[i].output;
+    }
+    out << ") ->";
+    for (const TensorType& type : n.outputs) out << ' ' << type;
+    out << " @" << name_of(n.rate);
+    if (const std::string& name = input_name(id); !name.empty()) out << " \"" << name << '"';
+    if (!n.label.empty()) out << " in " << n.label;
+    out << '\n';
+  }
+  return out.str();
+}
+
+Scope::Scope(Graph& graph, const std::string& name) : graph_(&graph), previous_length_(graph.label_.size()) {
+  if (!graph.label_.empty() && !name.empty()) graph.label_ += '.';
+  graph.label_ += name;
+}
+
+Scope::~Scope() { graph_->label_.resize(previous_length_); }
+
+}  // namespace deq
