@@ -1,0 +1,245 @@
+#include "core/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace deq {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+bool is_alias(const Op& op) {
+  return std::holds_alternative<Reshape>(op) || std::holds_alternative<ImplicitGradient>(op);
+}
+
+/// The operand whose bytes an aliasing node's output shares.
+Ref alias_source(const Node& node, std::uint32_t output) {
+  if (const auto* gradient = std::get_if<ImplicitGradient>(&node.op)) {
+    const std::size_t blocks = node.inputs.size() / 2;
+    return node.inputs[output + (gradient->returns_iterate ? blocks : 0)];
+  }
+  return node.inputs[0];
+}
+
+class Planner {
+ public:
+  explicit Planner(const PlanRequest& request) : r_(request), graph_(request.graph), schedule_(request.schedule) {
+    plan_.places.resize(graph_.size());
+    for (NodeId id = 0; id < graph_.size(); ++id) plan_.places[id].resize(graph_.node(id).outputs.size());
+    last_use_.resize(graph_.size());
+    for (NodeId id = 0; id < graph_.size(); ++id) last_use_[id].assign(graph_.node(id).outputs.size(), -1);
+  }
+
+  MemoryPlan run() {
+    find_last_uses();
+    place_inputs();
+    place_solves();
+    for (int position = 0; position < schedule_.end(); ++position) place_node(position);
+    place_scratch();
+    plan_.peak_bytes = assign_offsets(plan_.buffers);
+    return std::move(plan_);
+  }
+
+ private:
+  [[nodiscard]] std::size_t bytes_of(const TensorType& type) const {
+    return static_cast<std::size_t>(type.shape.elements()) * size_of(r_.backend.storage(type.dtype));
+  }
+  [[nodiscard]] std::size_t bytes_of(Ref ref) const { return bytes_of(graph_.type(ref)); }
+  [[nodiscard]] int end() const { return schedule_.end(); }
+
+  int add_buffer(std::size_t bytes, int first, int last) {
+    plan_.buffers.push_back({.bytes = bytes, .offset = 0, .first = first, .last = last});
+    return static_cast<int>(plan_.buffers.size() - 1);
+  }
+
+  /// A read of `ref` at `position`; what a loop reads from outside stays alive until the loop ends.
+  void use(Ref ref, int position, int reader_solve) {
+    if (reader_solve >= 0 && schedule_.solve_of[ref.node] != reader_solve)
+      position = schedule_.solves[static_cast<std::size_t>(reader_solve)].last;
+    int& last = last_use_[ref.node][ref.output];
+    last = std::max(last, position);
+    const Node& node = graph_.node(ref);
+    if (is_alias(node.op)) use(alias_source(node, ref.output), position, -1);
+  }
+
+  void find_last_uses() {
+    for (int position = 0; position < end(); ++position) {
+      const NodeId id = schedule_.order[static_cast<std::size_t>(position)];
+      for (const Ref& ref : graph_.node(id).inputs) use(ref, position, schedule_.solve_of[id]);
+    }
+    for (const SolveSpan& solve : schedule_.solves)
+      for (const Ref& ref : graph_.region(solve.region).results) use(ref, solve.last, -1);
+    for (const Ref& ref : r_.outputs) use(ref, end(), -1);
+    for (const Assignment& assignment : graph_.assignments()) use(assignment.updated, end(), -1);
+  }
+
+  void place_inputs() {
+    for (const NodeId id : graph_.parameters()) {
+      if (r_.shares_parameters)
+        plan_.places[id][0] = Place{.parameter = id, .is_external = true};
+      else
+        plan_.places[id][0].buffer = add_buffer(bytes_of(Ref{id, 0}), 0, end());
+    }
+    for (const NodeId id : graph_.inputs())
+      if (graph_.rate(Ref{id, 0}) < Rate::iterate)
+        plan_.places[id][0].buffer = add_buffer(bytes_of(Ref{id, 0}), 0, end());
+  }
+
+  /// One buffer holding `refs` one after the other; only refs in `wanted` get a place in it.
+  int place_group(const std::vector<Ref>& refs, int first, int last, bool (Planner::*wanted)(Ref) const) {
+    std::size_t bytes = 0;
+    for (const Ref& ref : refs) bytes += bytes_of(ref);
+    const int buffer = add_buffer(bytes, first, last);
+    std::size_t offset = 0;
+    for (const Ref& ref : refs) {
+      if ((this->*wanted)(ref)) {
+        plan_.places[ref.node][ref.output].buffer = buffer;
+        plan_.places[ref.node][ref.output].offset = offset;
+      }
+      offset += bytes_of(ref);
+    }
+    return buffer;
+  }
+
+  [[nodiscard]] bool always(Ref) const { return true; }
+  /// Results that the region itself computes are written straight into the map's output.
+  [[nodiscard]] bool is_in_region(Ref ref) const {
+    return schedule_.solve_of[ref.node] >= 0 && plan_.places[ref.node][ref.output].buffer == Place::kNone;
+  }
+
+  void place_solves() {
+    for (const SolveSpan& solve : schedule_.solves) {
+      const Node& node = graph_.node(solve.node);
+      const Region& region = graph_.region(solve.region);
+      int last = solve.last;
+      std::vector<Ref> solution;
+      for (std::uint32_t i = 0; i < node.outputs.size(); ++i) {
+        solution.push_back(Ref{solve.node, i});
+        last = std::max(last, last_use_[solve.node][i]);
+      }
+      plan_.solution_buffer.push_back(place_group(solution, solve.first, last, &Planner::always));
+      plan_.state_buffer.push_back(place_group(region.states, solve.first, solve.last, &Planner::always));
+      plan_.result_buffer.push_back(place_group(region.results, solve.first, solve.last, &Planner::is_in_region));
+    }
+  }
+
+  void place_node(int position) {
+    const NodeId id = schedule_.order[static_cast<std::size_t>(position)];
+    const Node& node = graph_.node(id);
+    const bool survives = r_.keeps_slow_rates && node.rate <= Rate::step && schedule_.solve_of[id] < 0;
+    for (std::uint32_t output = 0; output < node.outputs.size(); ++output) {
+      Place& place = plan_.places[id][output];
+      if (place.buffer != Place::kNone) continue;
+      if (is_alias(node.op)) {
+        place = plan_.place(alias_source(node, output));
+        continue;
+      }
+      if (place_update(node, id, output, place)) continue;
+      const int last = survives ? end() : last_use_[id][output];
+      if (last < 0) continue;  // nobody reads it
+      if (output == 0 && !survives && place_over_operand(node, id, position, last, place)) continue;
+      place.buffer = add_buffer(bytes_of(Ref{id, output}), survives ? 0 : position, last);
+    }
+  }
+
+  /// An optimiser's results go straight into the storage of what they update.
+  bool place_update(const Node& node, NodeId id, std::uint32_t output, Place& place) {
+    const bool is_sgd = std::holds_alternative<SgdUpdate>(node.op);
+    if (!is_sgd && !std::holds_alternative<AdamUpdate>(node.op)) return false;
+    const Ref operand = node.inputs[output == 0 ? 0 : output + 1];
+    for (const Assignment& assignment : graph_.assignments()) {
+      if (assignment.updated != Ref{id, output} || assignment.target != operand) continue;
+      place = plan_.place(operand);
+      return true;
+    }
+    return false;
+  }
+
+  bool place_over_operand(const Node& node, NodeId id, int position, int last, Place& place) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const Ref ref = node.inputs[i];
+      const Place source = plan_.place(ref);
+      if (source.is_external || source.buffer == Place::kNone || !r_.backend.may_overwrite(node.op, i)) continue;
+      Buffer& buffer = plan_.buffers[static_cast<std::size_t>(source.buffer)];
+      const bool is_whole = source.offset == 0 && buffer.bytes == bytes_of(Ref{id, 0});
+      const bool is_same_loop = schedule_.solve_of[ref.node] == schedule_.solve_of[id];
+      if (!is_whole || !is_same_loop || buffer.last != position || is_shared(source.buffer)) continue;
+      const bool is_read_twice = std::count(node.inputs.begin(), node.inputs.end(), ref) > 1;
+      if (is_read_twice && node.inputs.size() > 2) continue;
+      buffer.last = last;
+      place = source;
+      ++plan_.in_place_count;
+      return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] bool is_shared(int buffer) const {
+    const auto is_in = [buffer](const std::vector<int>& group) {
+      return std::find(group.begin(), group.end(), buffer) != group.end();
+    };
+    return is_in(plan_.state_buffer) || is_in(plan_.result_buffer) || is_in(plan_.solution_buffer);
+  }
+
+  void place_scratch() {
+    plan_.kernel_buffer.assign(static_cast<std::size_t>(end()), Place::kNone);
+    for (int position = 0; position < end(); ++position) {
+      const std::size_t bytes = r_.scratch.kernel_bytes[static_cast<std::size_t>(position)];
+      if (bytes > 0) plan_.kernel_buffer[static_cast<std::size_t>(position)] = add_buffer(bytes, position, position);
+    }
+    for (std::size_t i = 0; i < schedule_.solves.size(); ++i) {
+      const SolveSpan& solve = schedule_.solves[i];
+      plan_.solver_buffer.push_back(add_buffer(r_.scratch.solver_bytes[i], solve.first, solve.last));
+      int last = solve.last;
+      for (const SolveSpan& other : schedule_.solves)
+        if (const auto* adjoint = std::get_if<AdjointSolve>(&graph_.node(other.node).op))
+          if (adjoint->equilibrium == solve.node) last = std::max(last, other.last);
+      plan_.estimate_buffer.push_back(add_buffer(r_.scratch.estimate_bytes[i], solve.first, last));
+      std::size_t cotangent_bytes = 0;
+      if (std::holds_alternative<AdjointSolve>(graph_.node(solve.node).op))
+        for (std::uint32_t k = 0; k < graph_.node(solve.node).outputs.size(); ++k)
+          cotangent_bytes += bytes_of({solve.node, k});
+      plan_.cotangent_buffer.push_back(add_buffer(cotangent_bytes, solve.first, solve.last));
+    }
+  }
+
+  const PlanRequest& r_;
+  const Graph& graph_;
+  const Schedule& schedule_;
+  MemoryPlan plan_;
+  std::vector<std::vector<int>> last_use_;
+};
+
+}  // namespace
+
+std::size_t assign_offsets(std::vector<Buffer>& buffers) {
+  std::vector<std::size_t> order(buffers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<std::size_t> placed;  // by offset
+  std::size_t peak = 0;
+  for (const std::size_t i : order) {
+    Buffer& buffer = buffers[i];
+    std::size_t offset = 0;
+    for (const std::size_t j : placed) {
+      const Buffer& other = buffers[j];
+      if (other.last < buffer.first || buffer.last < other.first) continue;
+      if (other.offset >= offset + aligned(buffer.bytes)) break;  // the gap before `other` suffices
+      offset = std::max(offset, other.offset + aligned(other.bytes));
+    }
+    buffer.offset = offset;
+    if (buffer.bytes == 0) continue;
+    const auto at =
+        std::find_if(placed.begin(), placed.end(), [&](std::size_t j) { return buffers[j].offset > buffer.offset; });
+    placed.insert(at, i);
+    peak = std::max(peak, offset + aligned(buffer.bytes));
+  }
+  return peak;
+}
+
+MemoryPlan plan_memory(const PlanRequest& request) { return Planner(request).run(); }
+
+}  // namespace deq

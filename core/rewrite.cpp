@@ -1,0 +1,210 @@
+#include "core/rewrite.h"
+
+#include <optional>
+
+namespace deq {
+namespace {
+
+bool is_float_like(const TensorType& a, const TensorType& b) { return a == b && is_float(a.dtype); }
+
+/// The region an op evaluates, if it is a solve.
+std::optional<RegionId> region_of(const Op& op) {
+  if (const auto* solve = std::get_if<Equilibrium>(&op)) return solve->region;
+  if (const auto* solve = std::get_if<AdjointSolve>(&op)) return solve->region;
+  return std::nullopt;
+}
+
+class Rewriter {
+ public:
+  Rewriter(const Graph& from, Graph& to, const Backend& backend, std::span<const Ref> outputs)
+      : from_(from), to_(to), backend_(backend), refs_(from.size()), uses_(from.size(), 0) {
+    live_ = live_nodes(from, outputs);
+    for (const Ref& ref : outputs) count_use(ref);
+    for (const Assignment& assignment : from.assignments()) count_use(assignment.updated);
+    for (NodeId id = 0; id < from.size(); ++id) {
+      if (!live_[id]) continue;
+      for (const Ref& ref : from.node(id).inputs) count_use(ref);
+      if (const auto region = region_of(from.node(id).op))
+        for (const Ref& ref : from.region(*region).results) count_use(ref);
+    }
+  }
+
+  std::vector<std::vector<Ref>> run() {
+    for (NodeId id = 0; id < from_.size(); ++id)
+      if (live_[id]) copy(id);
+    for (const Assignment& assignment : from_.assignments())
+      to_.assign(to_.value(mapped(assignment.target)), to_.value(mapped(assignment.updated)));
+    return std::move(refs_);
+  }
+
+ private:
+  void count_use(Ref ref) {
+    if (ref.output == 0) ++uses_[ref.node];
+  }
+  [[nodiscard]] Ref mapped(Ref ref) const { return refs_[ref.node][ref.output]; }
+  [[nodiscard]] bool is_used_once(Ref ref) const { return ref.output == 0 && uses_[ref.node] == 1; }
+
+  void copy(NodeId id) {
+    const Node& node = from_.node(id);
+    const Scope scope(to_, node.label);
+    if (std::holds_alternative<Input>(node.op)) return copy_input(id);
+    std::vector<Value> inputs;
+    for (const Ref& ref : node.inputs) inputs.push_back(to_.value(mapped(ref)));
+    std::vector<Value> out = fused(node, inputs);
+    if (out.empty()) out = to_.add(remapped(node.op), inputs);
+    for (const Value& value : out) refs_[id].push_back(value.ref);
+  }
+
+  void copy_input(NodeId id) {
+    const std::string& name = from_.input_name(id);
+    const auto& input = std::get<Input>(from_.node(id).op);
+    const auto storage = from_.storage(id);
+    refs_[id] = {(storage ? to_.parameter(name, storage) : to_.input(name, input.type, input.rate)).ref};
+  }
+
+  /// The op with its references to nodes and regions carried over.
+  Op remapped(Op op) {
+    if (auto* solve = std::get_if<Equilibrium>(&op)) solve->region = copy_region(solve->region);
+    if (auto* solve = std::get_if<AdjointSolve>(&op)) {
+      solve->region = copy_region(solve->region);
+      solve->equilibrium = refs_[solve->equilibrium].front().node;
+    }
+    if (auto* gradient = std::get_if<ImplicitGradient>(&op))
+      gradient->equilibrium = refs_[gradient->equilibrium].front().node;
+    return op;
+  }
+
+  /// Results that name a state or share its bytes are copied, so that input and output buffers of a map never coincide.
+  RegionId copy_region(RegionId id) {
+    const Region& region = from_.region(id);
+    std::vector<Value> states, results;
+    for (const Ref& ref : region.states) states.push_back(to_.value(mapped(ref)));
+    for (const Ref& ref : region.results) {
+      Value value = to_.value(mapped(ref));
+      const Op& op = to_.node(value.ref).op;
+      const bool is_alias = std::holds_alternative<Input>(op) || std::holds_alternative<Reshape>(op);
+      if (is_alias && to_.rate(value.ref) >= Rate::iterate) value = to_.add_one(Copy{}, {value});
+      results.push_back(value);
+    }
+    return to_.add_region(states, results);
+  }
+
+  /// Outputs of the node that replaces `node`, or nothing when no rule fits.
+  std::vector<Value> fused(const Node& node, const std::vector<Value>& inputs) {
+    if (std::holds_alternative<GroupNorm>(node.op)) return with_addend(node, inputs);
+    if (const auto* unary = std::get_if<Unary>(&node.op); unary && unary->fn == UnaryFn::relu)
+      return with_relu(node, inputs);
+    if (const auto* binary = std::get_if<Binary>(&node.op); binary && binary->fn == BinaryFn::add)
+      return with_residual(node, inputs);
+    if (const auto* conv = std::get_if<Conv2d>(&node.op))
+      return packed(*conv, *conv, ConvPass::forward, inputs[0].shape(), inputs);
+    if (const auto* grad = std::get_if<Conv2dInputGrad>(&node.op))
+      return packed(grad->conv, *grad, ConvPass::input_grad, node.outputs[0].shape, inputs);
+    return {};
+  }
+
+  std::vector<Value> with_addend(const Node& node, const std::vector<Value>& inputs) {
+    GroupNorm norm = std::get<GroupNorm>(node.op);
+    const Node& sum = to_.node(inputs[0].ref);
+    const auto* add = std::get_if<Binary>(&sum.op);
+    if (norm.has_addend || norm.pre_relu || !add || add->fn != BinaryFn::add || !is_used_once(node.inputs[0]))
+      return {};
+    const Value a = to_.value(sum.inputs[0]), b = to_.value(sum.inputs[1]);
+    if (!is_float_like(a.type(), b.type())) return {};
+    norm.has_addend = true;
+    std::vector<Value> operands{a};
+    const std::size_t affine = norm.affine ? 2 : 0;
+    operands.insert(operands.end(), inputs.begin() + 1, inputs.begin() + 1 + static_cast<std::ptrdiff_t>(affine));
+    operands.push_back(b);
+    operands.insert(operands.end(), inputs.begin() + 1 + static_cast<std::ptrdiff_t>(affine), inputs.end());
+    return to_.add(norm, operands);
+  }
+
+  std::vector<Value> with_relu(const Node& node, const std::vector<Value>& inputs) {
+    const Node& source = to_.node(inputs[0].ref);
+    const auto* norm = std::get_if<GroupNorm>(&source.op);
+    if (!norm || inputs[0].ref.output != 0 || norm->post_relu || !is_used_once(node.inputs[0])) return {};
+    GroupNorm fused_norm = *norm;
+    fused_norm.post_relu = true;
+    return replace_norm(inputs[0].ref, fused_norm, {});
+  }
+
+  std::vector<Value> with_residual(const Node& node, const std::vector<Value>& inputs) {
+    for (const std::size_t side : {0u, 1u}) {
+      const Node& source = to_.node(inputs[side].ref);
+      const auto* norm = std::get_if<GroupNorm>(&source.op);
+      if (!norm || inputs[side].ref.output != 0 || norm->post_relu || norm->has_residual) continue;
+      if (!is_used_once(node.inputs[side]) || inputs[0].type() != inputs[1].type()) continue;
+      GroupNorm fused_norm = *norm;
+      fused_norm.has_residual = true;
+      return replace_norm(inputs[side].ref, fused_norm, {inputs[1 - side]});
+    }
+    return {};
+  }
+
+  /// Adds `norm` in place of the group norm at `old`; readers of its statistics follow. Returns the new y.
+  std::vector<Value> replace_norm(Ref old, const GroupNorm& norm, const std::vector<Value>& more) {
+    std::vector<Value> operands;
+    for (const Ref& ref : std::vector<Ref>(to_.node(old).inputs)) operands.push_back(to_.value(ref));
+    operands.insert(operands.end(), more.begin(), more.end());
+    const std::vector<Value> out = to_.add(norm, operands);
+    for (auto& outputs : refs_)
+      if (outputs.size() == 2 && outputs[1] == Ref{old.node, 1}) outputs[1] = out[1].ref;
+    return {out[0]};
+  }
+
+  std::vector<Value> packed(const Conv2d& conv, const Op& op, ConvPass pass, const Shape& image,
+                            const std::vector<Value>& inputs) {
+    if (inputs.size() != 2) return {};
+    PackWeights pack{.conv = conv, .pass = pass, .image = image};
+    pack.bytes = backend_.packed_weight_bytes(pack, inputs[1].type());
+    if (pack.bytes == 0) return {};
+    const Value weights = to_.add_one(pack, {inputs[1]});
+    const std::vector<Value> operands{inputs[0], weights, inputs[1]};
+    return to_.add(op, operands);
+  }
+
+  const Graph& from_;
+  Graph& to_;
+  const Backend& backend_;
+  std::vector<std::uint8_t> live_;
+  std::vector<std::vector<Ref>> refs_;
+  std::vector<int> uses_;  ///< readers of output 0, by old node
+};
+
+}  // namespace
+
+std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs) {
+  std::vector<std::uint8_t> live(graph.size(), 0);
+  std::vector<NodeId> pending;
+  const auto mark = [&](Ref ref) {
+    if (!live[ref.node]) pending.push_back(ref.node);
+    live[ref.node] = 1;
+  };
+  for (const Ref& ref : outputs) mark(ref);
+  for (const Assignment& assignment : graph.assignments()) {
+    mark(assignment.target);
+    mark(assignment.updated);
+  }
+  while (!pending.empty()) {
+    const Node& node = graph.node(pending.back());
+    pending.pop_back();
+    for (const Ref& ref : node.inputs) mark(ref);
+    if (const auto region = region_of(node.op)) {
+      for (const Ref& ref : graph.region(*region).states) mark(ref);
+      for (const Ref& ref : graph.region(*region).results) mark(ref);
+    }
+  }
+  return live;
+}
+
+Rewritten rewrite(const Graph& graph, std::span<const Value> outputs, const Backend& backend) {
+  std::vector<Ref> wanted;
+  for (const Value& value : outputs) wanted.push_back(value.ref);
+  Rewritten out{.graph = std::make_unique<Graph>(graph.mode()), .outputs = {}, .refs = {}};
+  out.refs = Rewriter(graph, *out.graph, backend, wanted).run();
+  for (const Ref& ref : wanted) out.outputs.push_back(out.refs[ref.node][ref.output]);
+  return out;
+}
+
+}  // namespace deq

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/backend.h"
+
+namespace deq {
+
+/// A rewritten copy of the part of a graph that some outputs and its assignments need.
+struct Rewritten {
+  std::unique_ptr<Graph> graph;
+  std::vector<Ref> outputs;
+  std::vector<std::vector<Ref>> refs;  ///< [old node][output] -> new value; empty where the node was not needed
+};
+
+/// Nodes that `outputs` and the assignments of `graph` need, regions included; [node] 1 or 0.
+std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs);
+
+/// Copies the live part of `graph`, fusing what belongs together and packing convolution weights for `backend`:
+///   relu(group_norm(x))            -> group_norm{post_relu}
+///   group_norm(x) + h              -> group_norm{has_residual}
+///   group_norm(a + b)              -> group_norm{has_addend}
+///   conv2d(x, w), its input grad   -> with pack_weights(w), which leaves loops by its rate
+/// A fusion happens only where nobody else reads the intermediate value.
+Rewritten rewrite(const Graph& graph, std::span<const Value> outputs, const Backend& backend);
+
+}  // namespace deq
