@@ -12,6 +12,7 @@ namespace deq {
 
 struct ProgramOptions {
   bool checks_finite = false;  ///< after every launch, stop at the first inf or nan and name its node
+  bool plans_only = false;     ///< plan without allocating: `peak_bytes` and `describe` work, `run` does not
 };
 
 /// A compiled graph: one arena, segments by rate, solves in order. `run` replays it: no allocation, lookup or copy.

@@ -1,0 +1,47 @@
+#include "core/solve.h"
+
+#include <cstring>
+
+namespace deq {
+namespace {
+
+/// Copies blocks that lie anywhere into one contiguous state.
+void gather(const StateSpec& spec, std::span<const void* const> blocks, void* state) {
+  auto* to = static_cast<std::byte*>(state);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const std::size_t bytes = static_cast<std::size_t>(spec.block_elems[i] * spec.batch) * size_of(spec.dtype);
+    std::memcpy(to, blocks[i], bytes);
+    to += bytes;
+  }
+}
+
+}  // namespace
+
+void RegionMap::begin() {
+  for (const Preset& preset : presets_) std::memcpy(preset.to, preset.from, preset.bytes);
+}
+
+void EquilibriumKernel::bind(std::span<const void* const> inputs, std::span<void* const> outputs, void*) {
+  z0_.assign(inputs.begin(), inputs.end());
+  z_ = outputs.front();
+}
+
+void EquilibriumKernel::run() {
+  gather(map_.spec(), z0_, z_);
+  map_.begin();
+  solver_->solve(map_, StateView{z_}, report_);
+}
+
+void AdjointKernel::bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) {
+  w_blocks_.assign(inputs.begin(), inputs.end() - 1);
+  w_ = static_cast<std::byte*>(workspace);
+  u_ = outputs.front();
+}
+
+void AdjointKernel::run() {
+  gather(map_.spec(), w_blocks_, w_);
+  map_.begin();
+  solver_->solve(map_, forward_->solver().estimate(), forward_->report(), StateView{w_}, StateView{u_}, report_);
+}
+
+}  // namespace deq

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/fixed_point.h"
+
+namespace deq {
+
+/// The replayed launches of one region, bound to the arena.
+class RegionMap final : public FixedPointMap {
+ public:
+  /// A result that does not depend on the states: copied into the output once per solve.
+  struct Preset {
+    const std::byte* from = nullptr;
+    std::byte* to = nullptr;
+    std::size_t bytes = 0;
+  };
+
+  explicit RegionMap(StateSpec spec) : spec_(std::move(spec)) {}
+  [[nodiscard]] const StateSpec& spec() const override { return spec_; }
+  StateView input() override { return {input_}; }
+  StateView output() override { return {output_}; }
+  void replay() override {
+    for (Kernel* kernel : launches_) kernel->run();
+  }
+
+  void bind(void* input, void* output) { input_ = input, output_ = output; }
+  void add(Kernel* kernel) { launches_.push_back(kernel); }
+  void add(Preset preset) { presets_.push_back(preset); }
+  /// Once per solve, before the first replay.
+  void begin();
+  [[nodiscard]] std::size_t launches() const { return launches_.size(); }
+
+ private:
+  StateSpec spec_;
+  void* input_ = nullptr;
+  void* output_ = nullptr;
+  std::vector<Kernel*> launches_;
+  std::vector<Preset> presets_;
+};
+
+/// Runs a forward solve: copies z0 into the state, lets the solver work, leaves z* in its buffer.
+class EquilibriumKernel final : public Kernel {
+ public:
+  EquilibriumKernel(std::unique_ptr<FixedPointSolver> solver, StateSpec spec)
+      : solver_(std::move(solver)), map_(std::move(spec)) {
+    report_.resize(map_.spec().batch);
+  }
+  /// Inputs: z0 blocks; outputs: z* blocks, one after the other in memory.
+  void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override;
+  void run() override;
+
+  [[nodiscard]] FixedPointSolver& solver() { return *solver_; }
+  [[nodiscard]] RegionMap& map() { return map_; }
+  [[nodiscard]] const SolveReport& report() const { return report_; }
+
+ private:
+  std::unique_ptr<FixedPointSolver> solver_;
+  RegionMap map_;
+  SolveReport report_;
+  std::vector<const void*> z0_;
+  void* z_ = nullptr;
+};
+
+/// Runs an adjoint solve with the estimate of its equilibrium.
+class AdjointKernel final : public Kernel {
+ public:
+  AdjointKernel(std::unique_ptr<AdjointSolver> solver, EquilibriumKernel& forward)
+      : solver_(std::move(solver)), forward_(&forward), map_(forward.map().spec()) {
+    report_.resize(map_.spec().batch);
+  }
+  /// Inputs: w blocks and one state (unused); outputs: u blocks. `workspace` gathers w.
+  void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override;
+  void run() override;
+
+  [[nodiscard]] AdjointSolver& solver() { return *solver_; }
+  [[nodiscard]] RegionMap& map() { return map_; }
+  [[nodiscard]] const SolveReport& report() const { return report_; }
+
+ private:
+  std::unique_ptr<AdjointSolver> solver_;
+  EquilibriumKernel* forward_;
+  RegionMap map_;
+  SolveReport report_;
+  std::vector<const void*> w_blocks_;
+  std::byte* w_ = nullptr;
+  void* u_ = nullptr;
+};
+
+}  // namespace deq
