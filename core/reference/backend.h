@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+
+#include "core/backend.h"
+
+namespace deq {
+
+/// The oracle: every kernel in double, as plain loops over its definition, on one thread.
+///
+/// Values of type f32 are kept as f64; integers keep their type. Completeness is enforced by the compiler: an op
+/// without a kernel here does not build. Packed weights do not exist here, and equilibrium nodes are run by programs.
+class ReferenceBackend final : public Backend {
+ public:
+  ReferenceBackend();
+  ~ReferenceBackend() override;
+
+  [[nodiscard]] Device device() const override { return {DeviceKind::reference, 0}; }
+  [[nodiscard]] DType storage(DType dtype) const override { return dtype == DType::f32 ? DType::f64 : dtype; }
+  [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
+  /// Never: every value in memory of its own keeps the oracle free of aliasing.
+  [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override {
+    (void)op, (void)input;
+    return false;
+  }
+  /// Errors: not available yet.
+  [[nodiscard]] StateOps& state_ops() override;
+};
+
+}  // namespace deq
