@@ -34,9 +34,9 @@ struct Normalisation {
 /// What is the same for every sample of a set.
 struct DatasetInfo {
   std::string name;
-  Shape image_shape;  ///< [height, width, channels]
-  std::vector<std::string> class_names;
-  Normalisation normalisation;
+  Shape image_shape{};  ///< [height, width, channels]
+  std::vector<std::string> class_names{};
+  Normalisation normalisation{};
 };
 
 /// One image and its class. `pixels` is row by row, channels innermost (HWC), and lives as long as the set.

@@ -54,20 +54,20 @@ void Loader::stop() {
 
 const Batch& Loader::next() {
   std::unique_lock lock(mutex_);
-  // The batch given last is only now free: step s and step s + prefetch share a slot.
   const std::int64_t step = next_to_give_;
   Slot& slot = slot_of(step);
-  slot_freed_.notify_all();
   batch_ready_.wait(lock, [&] { return slot.ready_step == step; });
   if (slot.error) std::rethrow_exception(slot.error);
+  // The batch given before this one is free from here on; its slot takes the next step not yet begun.
   ++next_to_give_;
+  slot_freed_.notify_one();
   return slot.batch;
 }
 
 void Loader::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    // The batch before `next_to_give_` is still with the caller.
+    // The batch before `next_to_give_` is with the caller; step s and step s + prefetch share a slot.
     const auto has_room = [&] {
       return next_to_make_ < std::max<std::int64_t>(next_to_give_ - 1, 0) + options_.prefetch;
     };
