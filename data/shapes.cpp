@@ -15,13 +15,14 @@ namespace {
 
 using Colour = std::array<double, 3>;
 
-constexpr double kMinRadius = 8;  // pixels: outlines measure 16 to 25 across
-constexpr double kMaxRadius = 12.5;
-constexpr double kMaxTurn = 0.5;       // radians to either side
-constexpr double kMaxStretch = 0.12;   // of one axis against the other
-constexpr double kMinContrast = 0.35;  // of mean brightness between outline and ground, out of 1
-constexpr double kNoise = 0.05;        // largest change of a channel by noise
-constexpr int kMaxDots = 3;
+constexpr double kMinRadius = 9.5;  // pixels: outlines measure 19 to 26 across
+constexpr double kMaxRadius = 13;
+constexpr double kMaxShift = 4;       // pixels from the centre, each way
+constexpr double kMaxTurn = 0.3;      // radians to either side
+constexpr double kMaxStretch = 0.08;  // of one axis against the other
+constexpr double kMinContrast = 0.4;  // of mean brightness between outline and ground, out of 1
+constexpr double kNoise = 0.04;       // largest change of a channel by noise
+constexpr int kMaxDots = 2;
 
 Colour random_colour(KeyedRandom& random) { return {random.uniform(), random.uniform(), random.uniform()}; }
 
@@ -56,7 +57,7 @@ Ground random_ground(KeyedRandom& random) {
   ground.far_colour = mixed(ground.colour, random_colour(random), 0.25);
   ground.direction = random.uniform(0, 2 * std::numbers::pi);
   ground.wave = {random.uniform(-1.2, 1.2), random.uniform(-1.2, 1.2)};
-  ground.wave_height = random.uniform(0, 0.06);
+  ground.wave_height = random.uniform(0, 0.04);
   return ground;
 }
 
@@ -81,7 +82,7 @@ struct Figure {
 Figure random_figure(KeyedRandom& random, int outline, const Ground& ground) {
   Figure figure{.outline = outline};
   figure.radius = random.uniform(kMinRadius, kMaxRadius);
-  const double room = kShapesSide / 2.0 - figure.radius;
+  const double room = std::min(kMaxShift, kShapesSide / 2.0 - figure.radius + 1);
   figure.centre = {random.uniform(-room, room), random.uniform(-room, room)};
   figure.turn = random.uniform(-kMaxTurn, kMaxTurn);
   figure.stretch = 1 + random.uniform(-kMaxStretch, kMaxStretch);
