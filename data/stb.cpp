@@ -14,6 +14,7 @@
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
 #define STBI_WRITE_NO_STDIO
+#include <stb/stb_easy_font.h>
 #include <stb/stb_image_write.h>
 
 namespace deq {
@@ -47,6 +48,30 @@ std::vector<std::byte> encode_png(std::span<const std::uint8_t> rgb, int height,
   };
   check(stbi_write_png_to_func(append, &bytes, width, height, 3, rgb.data(), 3 * width) != 0, "png", "encoding failed");
   return bytes;
+}
+
+std::vector<TextBox> text_boxes(const std::string& text) {
+  struct Corner {
+    float x, y, z;
+    std::uint8_t colour[4];
+  };
+  constexpr std::size_t kCornersPerLetter = 80;  // stb: about 270 bytes a letter; this is ample
+  std::vector<Corner> corners((text.size() + 1) * kCornersPerLetter);
+  std::string copy = text;
+  const int boxes = stb_easy_font_print(0, 0, copy.data(), nullptr, corners.data(),
+                                        static_cast<int>(corners.size() * sizeof(Corner)));
+  std::vector<TextBox> out;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(boxes); ++i) {
+    const Corner& first = corners[4 * i];
+    const Corner& opposite = corners[4 * i + 2];
+    out.push_back({.left = first.x, .top = first.y, .right = opposite.x, .bottom = opposite.y});
+  }
+  return out;
+}
+
+int text_width(const std::string& text) {
+  std::string copy = text;
+  return stb_easy_font_width(copy.data());
 }
 
 }  // namespace deq

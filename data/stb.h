@@ -26,4 +26,17 @@ RgbaPixels decode_rgba(std::span<const std::byte> bytes, const std::string& name
 /// The bytes of a PNG file of RGB pixels.
 std::vector<std::byte> encode_png(std::span<const std::uint8_t> rgb, int height, int width);
 
+/// A filled rectangle of a letter, in pixels from the top left corner of the text.
+struct TextBox {
+  float left = 0;
+  float top = 0;
+  float right = 0;
+  float bottom = 0;
+};
+
+/// Lines of the letters of `text` (ASCII), kTextHeight pixels high, drawn as rectangles.
+std::vector<TextBox> text_boxes(const std::string& text);
+inline constexpr int kTextHeight = 9;
+int text_width(const std::string& text);
+
 }  // namespace deq
