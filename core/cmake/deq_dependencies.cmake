@@ -9,3 +9,10 @@ if(DEQ_CPU_ONEDNN)
   target_link_libraries(deq_core PRIVATE DNNL::dnnl)
   target_compile_definitions(deq_core PRIVATE DEQ_CPU_ONEDNN=1)
 endif()
+
+# data: gzip for archives, stb for image files, JSON for safetensors headers; the loader has its own threads.
+find_package(ZLIB REQUIRED)
+find_package(Threads REQUIRED)
+find_path(DEQ_STB_INCLUDE stb/stb_image.h REQUIRED)
+target_include_directories(deq_data SYSTEM PRIVATE ${DEQ_STB_INCLUDE})
+target_link_libraries(deq_data PUBLIC Threads::Threads PRIVATE nlohmann_json::nlohmann_json ZLIB::ZLIB)

@@ -1,0 +1,118 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.h"
+#include "data/random.h"
+#include "data/transform.h"
+
+namespace deq {
+namespace {
+
+std::int64_t count_steps(const Dataset& dataset, const LoaderOptions& options) {
+  const std::string& name = dataset.info().name;
+  check(options.batch_size >= 1 && options.threads >= 1 && options.prefetch >= 2, "loader",
+        "needs batch_size >= 1, threads >= 1 and prefetch >= 2");
+  require(dataset.size() > 0, name, "the set holds no images");
+  if (!options.is_training) return (dataset.size() + options.batch_size - 1) / options.batch_size;
+  require(dataset.size() >= options.batch_size, name, "training needs at least one batch of ", options.batch_size,
+          " images, the set holds ", dataset.size());
+  return dataset.size() / options.batch_size;
+}
+
+}  // namespace
+
+Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options, std::int64_t start_step)
+    : dataset_(std::move(dataset)), options_(options), next_to_make_(start_step), next_to_give_(start_step) {
+  check(start_step >= 0, "loader", "start step ", start_step, " is negative");
+  steps_per_epoch_ = count_steps(*dataset_, options_);
+  const Shape& image = dataset_->info().image_shape;
+  slots_.resize(static_cast<std::size_t>(options_.prefetch));
+  for (Slot& slot : slots_) {
+    slot.batch.images = Tensor(DType::f32, {options_.batch_size, image[0], image[1], image[2]});
+    slot.batch.labels = Tensor(DType::i32, {options_.batch_size});
+  }
+  try {
+    for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(); });
+  } catch (...) {
+    stop();
+    throw;
+  }
+}
+
+Loader::~Loader() { stop(); }
+
+void Loader::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    is_stopping_ = true;
+  }
+  slot_freed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+const Batch& Loader::next() {
+  std::unique_lock lock(mutex_);
+  const std::int64_t step = next_to_give_;
+  Slot& slot = slot_of(step);
+  batch_ready_.wait(lock, [&] { return slot.ready_step == step; });
+  if (slot.error) std::rethrow_exception(slot.error);
+  // The batch given before this one is free from here on; its slot takes the next step not yet begun.
+  ++next_to_give_;
+  slot_freed_.notify_one();
+  return slot.batch;
+}
+
+void Loader::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    // The batch before `next_to_give_` is with the caller; step s and step s + prefetch share a slot.
+    const auto has_room = [&] {
+      return next_to_make_ < std::max<std::int64_t>(next_to_give_ - 1, 0) + options_.prefetch;
+    };
+    slot_freed_.wait(lock, [&] { return is_stopping_ || has_room(); });
+    if (is_stopping_) return;
+    const std::int64_t step = next_to_make_++;
+    Slot& slot = slot_of(step);
+    slot.ready_step = -1;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      fill(slot.batch, step);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    slot.error = error;
+    slot.ready_step = step;
+    batch_ready_.notify_one();
+  }
+}
+
+void Loader::fill(Batch& batch, std::int64_t step) const {
+  const DatasetInfo& info = dataset_->info();
+  batch.step = step;
+  batch.epoch = step / steps_per_epoch_;
+  const std::int64_t first = step % steps_per_epoch_ * options_.batch_size;
+  batch.valid = static_cast<int>(std::min<std::int64_t>(options_.batch_size, dataset_->size() - first));
+  const auto labels = batch.labels.data<std::int32_t>();
+  const auto images = batch.images.data<float>();
+  const auto pixels = static_cast<std::size_t>(info.image_shape.elements());
+  for (int row = 0; row < batch.valid; ++row) {
+    const std::int64_t position = first + row;
+    const std::int64_t index =
+        options_.is_training ? shuffled(options_.seed, batch.epoch, position, dataset_->size()) : position;
+    const Sample sample = dataset_->sample(index);
+    const Augmentation augmentation =
+        options_.augments ? draw_augmentation(options_.seed, batch.epoch, index) : Augmentation{};
+    const auto at = static_cast<std::size_t>(row);
+    labels[at] = sample.label;
+    normalise_image(sample.pixels, info.image_shape, info.normalisation, augmentation,
+                    images.subspan(at * pixels, pixels));
+  }
+  std::ranges::fill(labels.subspan(static_cast<std::size_t>(batch.valid)), -1);
+  std::ranges::fill(images.subspan(static_cast<std::size_t>(batch.valid) * pixels), 0.0F);
+}
+
+}  // namespace deq
