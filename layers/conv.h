@@ -12,8 +12,8 @@ struct ConvOptions {
   int pad = 0;
   int groups = 1;
   bool has_bias = true;
-  bool has_weight_norm = false;             ///< parameters weight_g, weight_v instead of weight
-  std::optional<init::Initializer> start;  ///< of weight and bias; unset: U(+-1/sqrt(fan-in))
+  bool has_weight_norm = false;              ///< parameters weight_g, weight_v instead of weight
+  std::optional<init::Initializer> start{};  ///< of weight and bias; unset: U(+-1/sqrt(fan-in))
 };
 
 /// 2-d convolution of images [B,H,W,in] -> [B,H',W',out] with a square kernel, H' = (H + 2 pad - kernel) / stride + 1.

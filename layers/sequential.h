@@ -15,17 +15,15 @@ namespace deq::layers {
 struct Sequential {
   Sequential() = default;
   template <class First, class... Rest>
-    requires(!std::same_as<std::remove_cvref_t<First>, Sequential> || sizeof...(Rest) > 0)
-  explicit Sequential(First&& first, Rest&&... rest) {
+  requires(!std::same_as<std::remove_cvref_t<First>, Sequential> ||
+           sizeof...(Rest) > 0) explicit Sequential(First&& first, Rest&&... rest) {
     append(std::forward<First>(first));
     (append(std::forward<Rest>(rest)), ...);
   }
 
   template <class Layer>
-    requires std::invocable<const Layer&, Value>
-  void append(Layer layer) {
-    layers.emplace_back(std::move(layer));
-  }
+  requires std::invocable<const Layer&, Value>
+  void append(Layer layer) { layers.emplace_back(std::move(layer)); }
 
   Value operator()(Value x) const {
     for (const auto& layer : layers) x = layer(x);
