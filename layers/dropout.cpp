@@ -1,0 +1,31 @@
+#include "layers/dropout.h"
+
+#include "core/error.h"
+
+namespace deq::layers {
+namespace {
+
+Value masked(const Dropout& layer, Value x, Shape mask) {
+  Graph& graph = *x.graph;
+  if (layer.p == 0.0 || graph.mode() == Mode::inference) return x;
+  const Scope named(graph, layer.label);
+  const Random draw{.distribution = Distribution::bernoulli, .p = layer.p, .site = layer.site, .shape = mask};
+  return x * graph.add_one(draw, {graph.rng_seed()});
+}
+
+}  // namespace
+
+Dropout::Dropout(const ParamScope& scope, double drop_probability)
+    : p(drop_probability), site(scope.random_site()), label(scope.prefix()) {
+  check(p >= 0.0 && p < 1.0, "dropout", "drop probability ", p, " is outside [0, 1) (layer '", label, "')");
+}
+
+Value Dropout::operator()(Value x) const { return masked(*this, x, x.shape()); }
+
+Value VariationalDropout::operator()(Value x) const {
+  Shape mask = x.shape();
+  for (int axis = 1; axis + 1 < mask.rank(); ++axis) mask = mask.with(axis, 1);
+  return masked(element, x, mask);
+}
+
+}  // namespace deq::layers

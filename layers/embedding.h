@@ -1,0 +1,22 @@
+#pragma once
+
+#include "core/builder.h"
+#include "layers/parameter.h"
+
+namespace deq::layers {
+
+/// Rows of a table by index: i32[..] -> [.., width]. Parameter `weight` [count, width], N(0, deviation^2) at the start.
+struct Embedding {
+  Embedding(const ParamScope& scope, int count, int width, double deviation = 1.0)
+      : weight(scope, "weight", {count, width}, init::normal(deviation)), label(scope.prefix()) {}
+
+  Value operator()(Value index) const {
+    const Scope named(*index.graph, label);
+    return gather(weight(index), index);
+  }
+
+  Parameter weight;
+  std::string label;
+};
+
+}  // namespace deq::layers

@@ -1,0 +1,94 @@
+#include "layers/equilibrium.h"
+
+#include <variant>
+
+#include "core/error.h"
+
+namespace deq {
+namespace {
+
+/// f on `states`, checked: a fixed point needs results of the types of its states.
+std::vector<Value> apply(const StateFunction& f, std::span<const Value> states, const std::string& name) {
+  std::vector<Value> results = f(states);
+  check(results.size() == states.size(), name, "f takes ", states.size(), " states but returns ", results.size());
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    check(!results[i].is_empty(), name, "result ", i, " of f is an empty value");
+    check(results[i].type() == states[i].type(), name, "state ", i, " is ", states[i].type(), " but f returns ",
+          results[i].type());
+  }
+  return results;
+}
+
+/// Iterate inputs for the solver to write. The graph only grows, so its size makes the names unique.
+std::vector<Value> iterate_inputs(Graph& graph, const std::vector<Value>& z0, const std::string& name) {
+  const std::string stem = concat(name, '@', graph.size(), ".z");
+  std::vector<Value> states;
+  for (std::size_t i = 0; i < z0.size(); ++i)
+    states.push_back(graph.input(concat(stem, i), z0[i].type(), Rate::iterate));
+  return states;
+}
+
+/// The second trace of f: everything that does not depend on the state must be the node of the first.
+std::vector<Value> apply_at_solution(const StateFunction& f, std::span<const Value> solution, const std::string& name) {
+  Graph& graph = *solution[0].graph;
+  const NodeId before = graph.size();
+  std::vector<Value> results = apply(f, solution, name);
+  for (NodeId id = before; id < graph.size(); ++id)
+    check(!std::holds_alternative<Random>(graph.node(id).op), name,
+          "f drew random numbers anew when it was traced at the solution; use a layer that owns its draw (layer '",
+          graph.node(id).label, "')");
+  return results;
+}
+
+bool passes_applied(EquilibriumOutput output, Mode mode) {
+  switch (output) {
+    case EquilibriumOutput::by_mode: return mode == Mode::training;
+    case EquilibriumOutput::applied: return true;
+    case EquilibriumOutput::iterate: return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Value>& z0,
+                                   const EquilibriumOptions& options) {
+  check(!z0.empty() && !z0[0].is_empty(), options.name, "an equilibrium needs at least one state");
+  check(options.policy != nullptr, options.name, "no policy: set EquilibriumOptions::policy to say how to solve");
+  Graph& graph = *z0[0].graph;
+  const Scope named(graph, options.name);
+
+  const std::vector<Value> states = iterate_inputs(graph, z0, options.name);
+  const RegionId region = graph.add_region(states, apply(f, states, options.name));
+  EquilibriumTrace trace;
+  trace.iterate = graph.add(deq::Equilibrium{.region = region, .policy = options.policy}, z0);
+  trace.node = trace.iterate[0].ref.node;
+
+  const bool is_training = graph.mode() == Mode::training;
+  const bool is_applied = passes_applied(options.output, graph.mode());
+  if (is_training || is_applied) trace.applied = apply_at_solution(f, trace.iterate, options.name);
+  if (!is_training) {
+    trace.values = is_applied ? trace.applied : trace.iterate;
+    return trace;
+  }
+  std::vector<Value> operands = trace.applied;
+  operands.insert(operands.end(), trace.iterate.begin(), trace.iterate.end());
+  trace.values =
+      graph.add(ImplicitGradient{.equilibrium = trace.node, .returns_iterate = !is_applied}, std::span(operands));
+  return trace;
+}
+
+std::vector<Value> equilibrium(const StateFunction& f, const std::vector<Value>& z0,
+                               const EquilibriumOptions& options) {
+  return trace_equilibrium(f, z0, options).values;
+}
+
+std::vector<Value> unrolled(const StateFunction& f, std::vector<Value> z0, int steps) {
+  check(steps >= 1, "unrolled", steps, " steps, expected at least 1");
+  for (int step = 0; step < steps; ++step) z0 = apply(f, z0, "unrolled");
+  return z0;
+}
+
+Value zeros_like(Value like) { return constant(*like.graph, 0.0, like.shape(), like.type().dtype); }
+
+}  // namespace deq

@@ -1,0 +1,20 @@
+#include "layers/linear.h"
+
+#include "core/error.h"
+
+namespace deq::layers {
+
+Value Linear::operator()(Value x) const {
+  const Scope named(*x.graph, label);
+  const Shape shape = x.shape();
+  const Shape wanted = weight.tensor()->shape();
+  check(shape.rank() >= 1 && shape[-1] == wanted[1], "linear", "input ", x.type(), " ends in another extent than ",
+        wanted[1], " (layer '", label, "')");
+  const bool is_matrix = shape.rank() == 2;
+  const Value rows = is_matrix ? x : reshape(x, {shape.elements() / wanted[1], wanted[1]});
+  Value y = matmul(rows, weight(x), false, true);
+  if (!bias.is_absent()) y = y + bias(x);
+  return is_matrix ? y : reshape(y, shape.with(-1, wanted[0]));
+}
+
+}  // namespace deq::layers

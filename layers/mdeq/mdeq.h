@@ -1,0 +1,50 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "layers/equilibrium.h"
+#include "layers/mdeq/classification_head.h"
+#include "layers/mdeq/segmentation_head.h"
+#include "layers/mdeq/stem.h"
+#include "layers/mdeq/transformation.h"
+
+namespace deq {
+
+/// How one trace of the model reaches its states.
+struct MdeqForward {
+  int unrolled_steps = 0;            ///< > 0: apply f that often instead of solving (pre-training)
+  EquilibriumOptions equilibrium{};  ///< used when unrolled_steps is 0
+};
+
+/// Multiscale deep equilibrium network: stem, z* = f(z*, stem(image)) over all branches at once from zero, head.
+/// Parameters carry the published names and layouts (`fullstage.branches.0.blocks.0.conv1.weight_v`, ...).
+///
+/// A fresh network has no fixed point within reach, which is why training begins unrolled; a solve that does not
+/// converge is a status in its report, not an error.
+/// Source: Bai, Koltun, Kolter, Multiscale Deep Equilibrium Models, NeurIPS 2020.
+struct Mdeq {
+  /// Errors (RequestError): see MdeqConfig::validate.
+  Mdeq(const ParamScope& scope, const MdeqConfig& chosen);
+
+  struct Output {
+    Value logits;                                 ///< [B, classes], or [B,h0,w0,classes] in segmentation
+    std::vector<Value> states;                    ///< what the head saw, one per branch
+    std::optional<EquilibriumTrace> equilibrium;  ///< absent when unrolled
+  };
+  /// image f32 [B,H,W,C], normalised.
+  Output operator()(Value image, const MdeqForward& forward) const;
+
+  /// The parts, for audits and benchmarks.
+  [[nodiscard]] Value injection(Value image) const { return stem(image); }
+  [[nodiscard]] StateFunction function(Value injected) const;
+  [[nodiscard]] Value head(const std::vector<Value>& states) const;
+
+  MdeqConfig config;
+  mdeq::Stem stem;
+  mdeq::Transformation transformation;
+  std::optional<mdeq::ClassificationHead> classification;
+  std::optional<mdeq::SegmentationHead> segmentation;
+};
+
+}  // namespace deq
