@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 #include <type_traits>
 
@@ -86,8 +85,7 @@ class Walk {
       context.needs.push_back(wants(input));
     }
 
-    std::optional<Scope> scope;
-    if (!node.label.empty()) scope.emplace(graph_, node.label);
+    const ExactLabel label(graph_, node.label);
     const InputCotangents out = apply_rule(node.op, context);
     for (std::size_t i = 0; i < out.size(); ++i) {
       if (!out[i].is_empty() && context.needs[i]) add_cotangent(node.inputs[i], out[i]);

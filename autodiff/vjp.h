@@ -10,10 +10,10 @@ namespace deq {
 /// Reverse-mode derivative, graph to graph: sum_i cotangents[i]^T d outputs[i] / d wrt[j] for every j, as values of the
 /// same graph. The result can be differentiated again.
 ///
-/// `wrt` are taken as independent variables, whatever computes them: the walk stops there. They may be any float values,
-/// e.g. parameters or the z* outputs of an Equilibrium node. Only nodes between `wrt` and `outputs` are visited, and a
-/// rule builds no cotangent that nobody asked for. New nodes carry the label of the node they differentiate (below the
-/// label of the caller's Scope, if one is open).
+/// `wrt` are taken as independent variables, whatever computes them: the walk stops there. They may be any float
+/// values, e.g. parameters or the z* outputs of an Equilibrium node. Only nodes between `wrt` and `outputs` are
+/// visited, and a rule builds no cotangent that nobody asked for. New nodes carry the label of the node they
+/// differentiate.
 ///
 /// An empty cotangent stands for zero. An empty result says that no output depends on that value.
 /// Errors: sizes differ; a cotangent is not typed like its output; an operation in between cannot be differentiated

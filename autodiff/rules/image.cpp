@@ -21,8 +21,8 @@ InputCotangents vjp_rule(const ResizeGrad& op, const RuleContext& context) {
 
 InputCotangents vjp_rule(const AvgPool& op, const RuleContext& context) {
   const Shape image = context.inputs[0].shape();
-  return {context.graph.add_one(AvgPoolGrad{.pool = op, .height = image[1], .width = image[2]},
-                                {context.cotangents[0]})};
+  return {
+      context.graph.add_one(AvgPoolGrad{.pool = op, .height = image[1], .width = image[2]}, {context.cotangents[0]})};
 }
 
 InputCotangents vjp_rule(const AvgPoolGrad& op, const RuleContext& context) {

@@ -50,8 +50,8 @@ InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context)
   const auto* equilibrium = std::get_if<Equilibrium>(&solve);
   check(equilibrium != nullptr, "vjp", "implicit_gradient names node ", op.equilibrium, ", which is ", name_of(solve));
 
-  const RegionId region = equilibrium->policy->needs_vjp() ? add_vjp_region(context.graph, blocks)
-                                                           : context.graph.add_region({}, {});
+  const RegionId region =
+      equilibrium->policy->needs_vjp() ? add_vjp_region(context.graph, blocks) : context.graph.add_region({}, {});
   std::vector<Value> operands;
   for (std::size_t i = 0; i < blocks.y.size(); ++i) {
     const Value w = context.cotangents[i];

@@ -12,8 +12,8 @@ InputCotangents vjp_rule(const GatherGrad&, const RuleContext& context) {
   return {gather(context.cotangents[0], context.inputs[1]), Value{}};
 }
 
-/// With p = softmax(logits) and t the one-hot labels: d loss / d logits = p - t, or 0 for an ignored label, whose row of
-/// t is zero; d p / d logits = diag(p) - p p^T.
+/// With p = softmax(logits) and t the one-hot labels: d loss / d logits = p - t, or 0 for an ignored label, whose row
+/// of t is zero; d p / d logits = diag(p) - p p^T.
 InputCotangents vjp_rule(const SoftmaxCrossEntropy&, const RuleContext& context) {
   const Value loss_bar = context.cotangents[0], probability_bar = context.cotangents[1];
   const Value probability = context.outputs[1];

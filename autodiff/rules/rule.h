@@ -6,8 +6,8 @@
 
 #include "core/graph.h"
 
-// One overload of `vjp_rule` per operation, defined in the file of its family in this folder. The walk (autodiff/vjp.cpp)
-// visits the variant without a catch-all, so an operation without a rule does not compile.
+// One overload of `vjp_rule` per operation, defined in the file of its family in this folder. The walk
+// (autodiff/vjp.cpp) visits the variant without a catch-all, so an operation without a rule does not compile.
 
 namespace deq {
 
@@ -83,7 +83,9 @@ InputCotangents vjp_rule(const AdamUpdate& op, const RuleContext& context);
 
 /// T has a rule of its own (not one reached by conversion).
 template <class T>
-concept HasRule = requires(const T& op, const RuleContext& context) { vjp_rule(op, context); };
+concept HasRule = requires(const T& op, const RuleContext& context) {
+  vjp_rule(op, context);
+};
 
 /// No cotangent passes T.
 template <HasRule T>
