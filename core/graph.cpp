@@ -1,6 +1,7 @@
 #include "core/graph.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace deq {
 namespace {
@@ -151,5 +152,10 @@ Scope::Scope(Graph& graph, const std::string& name) : graph_(&graph), previous_l
 }
 
 Scope::~Scope() { graph_->label_.resize(previous_length_); }
+
+ExactLabel::ExactLabel(Graph& graph, std::string label)
+    : graph_(&graph), previous_(std::exchange(graph.label_, std::move(label))) {}
+
+ExactLabel::~ExactLabel() { graph_->label_ = std::move(previous_); }
 
 }  // namespace deq

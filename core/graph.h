@@ -106,6 +106,7 @@ class Graph {
 
  private:
   friend class Scope;
+  friend class ExactLabel;
   NodeId intern(Node node);
 
   Mode mode_;
@@ -133,6 +134,20 @@ class Scope {
  private:
   Graph* graph_;
   std::size_t previous_length_;
+};
+
+/// While alive, nodes added to `graph` carry exactly `label`, whatever scopes are open: derivatives take the label of
+/// the node they differentiate.
+class ExactLabel {
+ public:
+  ExactLabel(Graph& graph, std::string label);
+  ~ExactLabel();
+  ExactLabel(const ExactLabel&) = delete;
+  ExactLabel& operator=(const ExactLabel&) = delete;
+
+ private:
+  Graph* graph_;
+  std::string previous_;
 };
 
 /// Output types of `op` on `inputs`. Errors: see Graph::add. Defined over infer*.cpp.

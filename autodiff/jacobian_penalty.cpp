@@ -1,0 +1,33 @@
+#include "autodiff/jacobian_penalty.h"
+
+#include <vector>
+
+#include "autodiff/vjp.h"
+#include "core/builder.h"
+
+namespace deq {
+
+Value jacobian_penalty(std::span<const Value> y, std::span<const Value> z, int probes) {
+  check(!y.empty() && y.size() == z.size(), "jacobian_penalty", y.size(), " results but ", z.size(), " states");
+  check(probes >= 1, "jacobian_penalty", "needs at least one probe, got ", probes);
+  Graph& graph = *y.front().graph;
+  const Scope scope(graph, "jacobian_penalty");
+  double elements = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    check(y[i].type() == z[i].type(), "jacobian_penalty", "result ", i, " is ", y[i].type(), " but its state is ",
+          z[i].type());
+    elements += static_cast<double>(z[i].shape().elements());
+  }
+
+  Value total = constant(graph, 0);
+  for (int probe = 0; probe < probes; ++probe) {
+    std::vector<Value> eps;
+    for (const Value& block : y) eps.push_back(random(graph, Distribution::normal, 0, block.shape()));
+    for (const Value& row : vjp(y, eps, z)) {
+      if (!row.is_empty()) total = total + sum(square(row));
+    }
+  }
+  return total * (1 / (elements * probes));
+}
+
+}  // namespace deq

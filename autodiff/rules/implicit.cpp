@@ -1,0 +1,72 @@
+#include <algorithm>
+
+#include "autodiff/rules/rule.h"
+#include "autodiff/vjp.h"
+#include "core/builder.h"
+
+// The implicit function theorem at z* = f(z*; theta), with y = f(z*; theta) traced once more on the value z*:
+//   w^T dz*/dtheta = u^T dy/dtheta,  u = (I - J^T)^-1 w,  J = dy/dz*.
+// The cotangent w becomes u (AdjointSolve) and passes on to y, whose own rules give the gradients of theta.
+
+namespace deq {
+namespace {
+
+struct Blocks {
+  std::vector<Value> y;
+  std::vector<Value> z;
+};
+
+Blocks blocks_of(const RuleContext& context) {
+  const auto middle = context.inputs.begin() + static_cast<std::ptrdiff_t>(context.inputs.size() / 2);
+  return {{context.inputs.begin(), middle}, {middle, context.inputs.end()}};
+}
+
+Value zeros_like(Value value) { return constant(*value.graph, 0, value.shape(), value.type().dtype); }
+
+/// v -> J^T v at z*, in the nodes that f left in the graph, so that everything but v is computed once per batch.
+/// Each result is a value of its own: zeros where no y reads a block, a copy where J^T hands a v through.
+RegionId add_vjp_region(Graph& graph, const Blocks& blocks) {
+  std::vector<Value> v;
+  // The graph grows with each input, so its size never names two.
+  const std::string prefix = concat("adjoint.", graph.size(), ".v");
+  for (std::size_t i = 0; i < blocks.y.size(); ++i) {
+    v.push_back(graph.input(concat(prefix, i), blocks.y[i].type(), Rate::cotangent));
+  }
+  std::vector<Value> results = vjp(blocks.y, v, blocks.z);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].is_empty()) results[i] = zeros_like(blocks.z[i]);
+    const auto begin = results.begin(), end = begin + static_cast<std::ptrdiff_t>(i);
+    const bool is_state = std::find(v.begin(), v.end(), results[i]) != v.end();
+    if (is_state || std::find(begin, end, results[i]) != end) results[i] = copy(results[i]);
+  }
+  return graph.add_region(v, results);
+}
+
+}  // namespace
+
+InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context) {
+  const Blocks blocks = blocks_of(context);
+  const Op solve = context.graph.node(op.equilibrium).op;
+  const auto* equilibrium = std::get_if<Equilibrium>(&solve);
+  check(equilibrium != nullptr, "vjp", "implicit_gradient names node ", op.equilibrium, ", which is ", name_of(solve));
+
+  const RegionId region =
+      equilibrium->policy->needs_vjp() ? add_vjp_region(context.graph, blocks) : context.graph.add_region({}, {});
+  std::vector<Value> operands;
+  for (std::size_t i = 0; i < blocks.y.size(); ++i) {
+    const Value w = context.cotangents[i];
+    operands.push_back(w.is_empty() ? zeros_like(blocks.y[i]) : w);
+  }
+  operands.push_back(blocks.z.front());
+
+  InputCotangents out = context.graph.add(AdjointSolve{.equilibrium = op.equilibrium, .region = region}, operands);
+  out.resize(context.inputs.size());
+  return out;
+}
+
+InputCotangents vjp_rule(const AdjointSolve&, const RuleContext& context) {
+  throw Error(concat("vjp: an implicit gradient can be differentiated once only (layer '",
+                     context.graph.node(context.node).label, "')"));
+}
+
+}  // namespace deq

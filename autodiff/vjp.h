@@ -1,0 +1,29 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/graph.h"
+
+namespace deq {
+
+/// Reverse-mode derivative, graph to graph: sum_i cotangents[i]^T d outputs[i] / d wrt[j] for every j, as values of the
+/// same graph. The result can be differentiated again.
+///
+/// `wrt` are taken as independent variables, whatever computes them: the walk stops there. They may be any float
+/// values, e.g. parameters or the z* outputs of an Equilibrium node. Only nodes between `wrt` and `outputs` are
+/// visited, and a rule builds no cotangent that nobody asked for. New nodes carry the label of the node they
+/// differentiate.
+///
+/// An empty cotangent stands for zero. An empty result says that no output depends on that value.
+/// Errors: sizes differ; a cotangent is not typed like its output; an operation in between cannot be differentiated
+/// (fused, packed and optimiser nodes, a second derivative through AdjointSolve).
+std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> cotangents, std::span<const Value> wrt);
+
+/// Gradient of a scalar in every `wrt`; as vjp with cotangent 1. Errors: `scalar_loss` is not a float scalar.
+std::vector<Value> gradients(Value scalar_loss, std::span<const Value> wrt);
+
+/// As `gradients`, with zeros for values that the loss does not depend on.
+std::vector<Value> gradients_or_zeros(Value scalar_loss, std::span<const Value> wrt);
+
+}  // namespace deq
