@@ -10,6 +10,15 @@ if(DEQ_CPU_ONEDNN)
   target_compile_definitions(deq_core PRIVATE DEQ_CPU_ONEDNN=1)
 endif()
 
+# The CPU kernels are loops that the compiler vectorises; errno and trap semantics would keep it from doing so.
+option(DEQ_NATIVE "Compile the CPU kernels for the instruction set of the building machine" ON)
+file(GLOB cpu_kernels CONFIGURE_DEPENDS core/cpu/*.cpp)
+set(cpu_kernel_options -fno-math-errno -fno-trapping-math $<$<BOOL:${DEQ_NATIVE}>:-march=native>)
+if(NOT DEQ_SANITIZE)
+  list(APPEND cpu_kernel_options $<$<CONFIG:Release>:-O3>)
+endif()
+set_source_files_properties(${cpu_kernels} PROPERTIES COMPILE_OPTIONS "${cpu_kernel_options}")
+
 # data: gzip for archives, stb for image files, JSON for safetensors headers; the loader has its own threads.
 find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)

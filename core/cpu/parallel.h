@@ -1,0 +1,39 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace deq::cpu {
+
+/// Below this many elements of work a parallel region costs more than it saves (about 5 us against 16 Ki additions).
+inline constexpr std::int64_t kSerialElements = 16384;
+
+/// body(i) for i in [0, count), on all threads when `elements` (the work of all of it) is worth a parallel region.
+/// What body(i) computes must not depend on the thread, so results are the same for any number of threads.
+template <class Body>
+void parallel_for(std::int64_t count, std::int64_t elements, const Body& body) {
+  if (count <= 1 || elements < kSerialElements) {
+    for (std::int64_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < count; ++i) body(i);
+}
+
+/// body(begin, end) over [0, n) cut into blocks of `block`.
+template <class Body>
+void parallel_blocks(std::int64_t n, std::int64_t block, std::int64_t elements, const Body& body) {
+  parallel_for((n + block - 1) / block, elements,
+               [&](std::int64_t i) { body(i * block, std::min(n, (i + 1) * block)); });
+}
+
+/// As above for arrays of `n` elements.
+template <class Body>
+void parallel_elements(std::int64_t n, const Body& body) {
+  parallel_blocks(n, kSerialElements / 2, n, body);
+}
+
+/// Copies `bytes` bytes, which must not overlap.
+void parallel_copy(void* to, const void* from, std::int64_t bytes);
+
+}  // namespace deq::cpu
