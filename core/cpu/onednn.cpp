@@ -1,0 +1,284 @@
+#include "core/cpu/onednn.h"
+
+#include <algorithm>
+#include <array>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace deq::cpu {
+
+namespace {
+
+using Dims = dnnl::memory::dims;
+using Desc = dnnl::memory::desc;
+using Tag = dnnl::memory::format_tag;
+
+constexpr std::size_t kAlignment = 64;
+constexpr auto kFloat = dnnl::memory::data_type::f32;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+/// Runs `body` and turns oneDNN's exceptions into ours.
+template <class Body>
+auto translated(const ConvPlan& plan, Body&& body) {
+  try {
+    return body();
+  } catch (const dnnl::error& failure) {
+    throw Error(concat("conv2d: oneDNN rejects ", plan.shape, ": ", failure.what()));
+  }
+}
+
+Desc image_desc(const ConvShape& s, Tag tag) {
+  return {Dims{s.batch, s.in_channels, s.height, s.width}, kFloat, tag};
+}
+
+Desc result_desc(const ConvShape& s, Tag tag) {
+  return {Dims{s.batch, s.out_channels, s.out_height(), s.out_width()}, kFloat, tag};
+}
+
+Desc weight_desc(const ConvShape& s, bool is_dense) {
+  const std::int64_t groups = s.conv.groups;
+  if (groups == 1)
+    return {Dims{s.out_channels, s.in_channels, s.kernel_h, s.kernel_w}, kFloat, is_dense ? Tag::oihw : Tag::any};
+  return {Dims{groups, s.out_channels / groups, s.in_channels / groups, s.kernel_h, s.kernel_w}, kFloat,
+          is_dense ? Tag::goihw : Tag::any};
+}
+
+dnnl::primitive_attr user_scratchpad() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+/// Descriptors as the convolution is asked for, before oneDNN fills in `any`.
+struct Wanted {
+  Desc image, weight, result;
+  Dims strides, padding;
+  dnnl::algorithm algorithm;
+
+  explicit Wanted(const ConvPlan& plan)
+      : image(image_desc(plan.shape, plan.activations == ConvLayout::dense ? Tag::nhwc : Tag::any)),
+        weight(weight_desc(plan.shape, plan.weights == ConvLayout::dense)),
+        result(result_desc(plan.shape, plan.activations == ConvLayout::dense ? Tag::nhwc : Tag::any)),
+        strides{plan.shape.conv.stride, plan.shape.conv.stride},
+        padding{plan.shape.conv.pad, plan.shape.conv.pad},
+        algorithm(plan.algorithm == ConvAlgorithm::winograd ? dnnl::algorithm::convolution_auto
+                                                            : dnnl::algorithm::convolution_direct) {}
+};
+
+// oneDNN 3 merged operation descriptors into primitive descriptors; nothing else differs for us.
+#if DNNL_VERSION_MAJOR >= 3
+dnnl::convolution_forward::primitive_desc forward_desc(const Wanted& w, dnnl::prop_kind kind) {
+  return {engine(), kind, w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding, user_scratchpad()};
+}
+dnnl::convolution_backward_data::primitive_desc input_grad_desc(const Wanted& w) {
+  return {engine(),  w.algorithm, w.image,   w.weight,
+          w.result,  w.strides,   w.padding, w.padding,
+          forward_desc(w, dnnl::prop_kind::forward_training),
+          user_scratchpad()};
+}
+dnnl::convolution_backward_weights::primitive_desc weight_grad_desc(const Wanted& w) {
+  return {engine(),  w.algorithm, w.image,   w.weight,
+          w.result,  w.strides,   w.padding, w.padding,
+          forward_desc(w, dnnl::prop_kind::forward_training),
+          user_scratchpad()};
+}
+#else
+dnnl::convolution_forward::primitive_desc forward_desc(const Wanted& w, dnnl::prop_kind kind) {
+  return {{kind, w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding}, user_scratchpad(),
+          engine()};
+}
+dnnl::convolution_backward_data::primitive_desc input_grad_desc(const Wanted& w) {
+  return {{w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding},
+          user_scratchpad(),
+          engine(),
+          forward_desc(w, dnnl::prop_kind::forward_training)};
+}
+dnnl::convolution_backward_weights::primitive_desc weight_grad_desc(const Wanted& w) {
+  return {{w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding},
+          user_scratchpad(),
+          engine(),
+          forward_desc(w, dnnl::prop_kind::forward_training)};
+}
+#endif
+
+/// A primitive with its argument table in the form the C interface takes, so that a run builds nothing.
+struct Step {
+  dnnl::primitive primitive;
+  std::vector<dnnl_exec_arg_t> arguments;
+};
+
+void execute(const std::vector<Step>& steps, const dnnl::stream& stream) {
+  for (const Step& step : steps) {
+    const dnnl_status_t status =
+        dnnl_primitive_execute(step.primitive.get(), stream.get(), static_cast<int>(step.arguments.size()),
+                               step.arguments.data());
+    check(status == dnnl_success, "onednn", "execution failed with status ", static_cast<int>(status));
+  }
+}
+
+dnnl::memory unbound(const Desc& desc) { return dnnl::memory(desc, engine(), DNNL_MEMORY_NONE); }
+
+/// Non-const view of memory that the primitives only read.
+void* address(const void* memory) { return const_cast<void*>(memory); }
+
+dnnl::reorder::primitive_desc reorder_desc(const Desc& from, const Desc& to) {
+  return {engine(), from, engine(), to, user_scratchpad()};
+}
+
+/// An operand as the caller sees it and as the convolution does; the same memory when the layouts agree.
+struct Operand {
+  dnnl::memory outer, inner;
+  bool is_converted = false;
+
+  Operand() = default;
+  Operand(const Desc& outer_desc, const Desc& inner_desc) : outer(unbound(outer_desc)), inner(outer) {
+    is_converted = outer_desc != inner_desc;
+    if (is_converted) inner = unbound(inner_desc);
+  }
+};
+
+}  // namespace
+
+struct OnednnConv::State {
+  std::array<Operand, 3> operands;  ///< in the order of ConvOperand
+  dnnl::memory scratchpad;
+  std::size_t scratchpad_bytes = 0;
+  std::vector<Step> steps;
+  dnnl::stream stream{engine()};
+  std::string implementation;
+
+  explicit State(const ConvPlan& plan) {
+    const Wanted wanted(plan);
+    switch (plan.role) {
+      case ConvRole::forward: {
+        const auto desc = forward_desc(wanted, dnnl::prop_kind::forward_inference);
+        build(plan, desc, dnnl::convolution_forward(desc), desc.src_desc(), desc.weights_desc(), desc.dst_desc(),
+              {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST}, ConvOperand::result);
+        return;
+      }
+      case ConvRole::input_grad: {
+        const auto desc = input_grad_desc(wanted);
+        build(plan, desc, dnnl::convolution_backward_data(desc), desc.diff_src_desc(), desc.weights_desc(),
+              desc.diff_dst_desc(), {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST}, ConvOperand::image);
+        return;
+      }
+      case ConvRole::weight_grad: {
+        const auto desc = weight_grad_desc(wanted);
+        build(plan, desc, dnnl::convolution_backward_weights(desc), desc.src_desc(), desc.diff_weights_desc(),
+              desc.diff_dst_desc(), {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST}, ConvOperand::weight);
+        return;
+      }
+    }
+  }
+
+  /// Conversions of what is read, the convolution, conversion of `written`.
+  template <class PrimitiveDesc>
+  void build(const ConvPlan& plan, const PrimitiveDesc& desc, const dnnl::primitive& primitive, const Desc& image,
+             const Desc& weight, const Desc& result, const std::array<int, 3>& arguments, ConvOperand written) {
+    const bool keeps_activations = plan.activations == ConvLayout::chosen;
+    operands[0] = Operand(keeps_activations ? image : image_desc(plan.shape, Tag::nhwc), image);
+    operands[1] = Operand(plan.weights == ConvLayout::chosen ? weight : weight_desc(plan.shape, true), weight);
+    operands[2] = Operand(keeps_activations ? result : result_desc(plan.shape, Tag::nhwc), result);
+    scratchpad = unbound(desc.scratchpad_desc());
+    scratchpad_bytes = desc.scratchpad_desc().get_size();
+    implementation = desc.impl_info_str();
+    std::vector<dnnl_exec_arg_t> table;
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (i != static_cast<std::size_t>(written)) convert(operands[i].outer, operands[i].inner);
+      table.push_back({arguments[i], operands[i].inner.get()});
+    }
+    table.push_back({DNNL_ARG_SCRATCHPAD, scratchpad.get()});
+    steps.push_back({primitive, std::move(table)});
+    const Operand& output = operands[static_cast<std::size_t>(written)];
+    convert(output.inner, output.outer);
+  }
+
+  void convert(const dnnl::memory& from, const dnnl::memory& to) {
+    if (from == to) return;
+    const auto desc = reorder_desc(from.get_desc(), to.get_desc());
+    check(desc.scratchpad_desc().get_size() == 0, "onednn", "a layout conversion wants scratch memory");
+    steps.push_back({dnnl::reorder(desc), {{DNNL_ARG_FROM, from.get()}, {DNNL_ARG_TO, to.get()}}});
+  }
+};
+
+OnednnConv::OnednnConv(const ConvPlan& plan)
+    : state_(translated(plan, [&] { return std::make_unique<State>(plan); })) {}
+OnednnConv::OnednnConv(OnednnConv&&) noexcept = default;
+OnednnConv& OnednnConv::operator=(OnednnConv&&) noexcept = default;
+OnednnConv::~OnednnConv() = default;
+
+std::size_t OnednnConv::workspace_bytes() const {
+  std::size_t bytes = aligned(state_->scratchpad_bytes);
+  for (const Operand& operand : state_->operands)
+    if (operand.is_converted) bytes += aligned(operand.inner.get_desc().get_size());
+  return bytes;
+}
+
+std::size_t OnednnConv::operand_bytes(ConvOperand operand) const {
+  return state_->operands[static_cast<std::size_t>(operand)].outer.get_desc().get_size();
+}
+
+void OnednnConv::bind(const void* image, const void* weight, const void* result, void* workspace) {
+  const std::array<const void*, 3> addresses{image, weight, result};
+  auto* free = static_cast<std::byte*>(workspace);
+  for (std::size_t i = 0; i < 3; ++i) {
+    Operand& operand = state_->operands[i];
+    operand.outer.set_data_handle(address(addresses[i]));
+    if (!operand.is_converted) continue;
+    operand.inner.set_data_handle(free);
+    free += aligned(operand.inner.get_desc().get_size());
+  }
+  state_->scratchpad.set_data_handle(free);
+}
+
+void OnednnConv::run() { execute(state_->steps, state_->stream); }
+
+const char* OnednnConv::implementation() const { return state_->implementation.c_str(); }
+
+struct OnednnPack::State {
+  dnnl::memory from, to;
+  std::vector<Step> steps;
+  dnnl::stream stream{engine()};
+
+  explicit State(const ConvPlan& plan) {
+    const Wanted wanted(plan);
+    const Desc dense = weight_desc(plan.shape, true);
+    const Desc packed = plan.role == ConvRole::forward
+                            ? forward_desc(wanted, dnnl::prop_kind::forward_inference).weights_desc()
+                            : input_grad_desc(wanted).weights_desc();
+    from = unbound(dense);
+    to = unbound(packed);
+    if (dense == packed) return;
+    const auto desc = reorder_desc(dense, packed);
+    check(desc.scratchpad_desc().get_size() == 0, "onednn", "packing weights wants scratch memory");
+    steps.push_back({dnnl::reorder(desc), {{DNNL_ARG_FROM, from.get()}, {DNNL_ARG_TO, to.get()}}});
+  }
+};
+
+OnednnPack::OnednnPack(const ConvPlan& plan)
+    : state_(translated(plan, [&] { return std::make_unique<State>(plan); })) {}
+OnednnPack::OnednnPack(OnednnPack&&) noexcept = default;
+OnednnPack& OnednnPack::operator=(OnednnPack&&) noexcept = default;
+OnednnPack::~OnednnPack() = default;
+
+std::size_t OnednnPack::packed_bytes() const { return state_->steps.empty() ? 0 : state_->to.get_desc().get_size(); }
+std::size_t OnednnPack::workspace_bytes() const { return 0; }
+
+void OnednnPack::bind(const void* weight, void* packed, void* workspace) {
+  (void)workspace;
+  state_->from.set_data_handle(address(weight));
+  state_->to.set_data_handle(packed);
+}
+
+void OnednnPack::run() { execute(state_->steps, state_->stream); }
+
+}  // namespace deq::cpu
