@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+
+namespace deq {
+
+/// Contiguous vector loops behind HostStateOps. Each is compiled for several instruction sets and picked when the
+/// program loads. Sums accumulate in double. `n` elements each.
+
+double dot(const float* x, const float* y, std::int64_t n);
+double dot(const double* x, const double* y, std::int64_t n);
+/// y += a x, returns (new y) . x: a link of a product-form chain.
+double add_scaled_dot(double a, const float* x, float* y, std::int64_t n);
+double add_scaled_dot(double a, const double* x, double* y, std::int64_t n);
+/// y = b y + a x; y is not read when b is 0.
+void scale_add(double b, float* y, double a, const float* x, std::int64_t n);
+void scale_add(double b, double* y, double a, const double* x, std::int64_t n);
+
+struct ResidualSums {
+  double residual = 0.0;  ///< |f - z|^2
+  double value = 0.0;     ///< |f|^2
+};
+/// r = f - z (r may be null), with the sums of squares.
+ResidualSums subtract(const float* f, const float* z, float* r, std::int64_t n);
+ResidualSums subtract(const double* f, const double* z, double* r, std::int64_t n);
+
+/// p = a p, z += p (z may be null); returns |p|^2.
+double scale_and_advance(double a, float* p, float* z, std::int64_t n);
+double scale_and_advance(double a, double* p, double* z, std::int64_t n);
+
+}  // namespace deq

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/fixed_point.h"
+
+namespace deq {
+
+/// Samples an operation touches: nonzero entries of [batch]; an empty mask means all. Rows of other samples are
+/// neither read nor written.
+using SampleMask = std::span<const std::uint8_t>;
+
+/// Several states of one layout behind each other in memory.
+struct StateStack {
+  void* data = nullptr;
+  std::size_t stride_bytes = 0;
+
+  [[nodiscard]] StateView at(int slot) const {
+    return {static_cast<std::byte*>(data) + static_cast<std::size_t>(slot) * stride_bytes};
+  }
+};
+/// A stack of one.
+inline StateStack single(StateView state) { return {state.data, 0}; }
+
+/// Added to |f| in a relative residual, as in the reference implementations of DEQs.
+inline constexpr double kRelativeFloor = 1e-9;
+
+/// r = f - z with its norms, and the best iterate so far, in one visit of each sample.
+/// objective = |r|, or |r| / (|f| + kRelativeFloor) when `is_relative`. Where it is finite and below best_objective, z
+/// is copied to `best`, best_objective is lowered and `improved` set to 1 (else 0).
+struct ResidualRequest {
+  StateView z;
+  StateView f;
+  StateView r;     ///< not written when null
+  StateView best;  ///< not written when null
+  bool is_relative = true;
+  std::span<double> residual_norm;   ///< [batch] |r|, out
+  std::span<double> objective;       ///< [batch] out; infinite when f or z is not finite
+  std::span<double> best_objective;  ///< [batch] in and out
+  std::span<std::uint8_t> improved;  ///< [batch] out
+};
+
+/// M = prod_k (I + c_k s_{k+1} s_k^T), k = 0 .. rank - 1, later factors on the left; c_k = 1 / |s_k|^2, or 0 where an
+/// update was skipped.
+struct ProductFactors {
+  StateStack steps;                     ///< s_0, s_1, ...
+  std::span<const double> coefficient;  ///< [slots, batch] c_k
+  std::span<const int> rank;            ///< [batch]
+};
+
+/// One step of Broyden's method in product form. Slot `index` of `steps` holds r (M0 r when M starts at M0) on entry
+/// and the new step s on return:
+///   p = M r with the links 0 .. index - 2,  s = p / (1 - c (s_last . p)),  z += s where `advance` is set.
+/// Link index - 1 is kept unless |1 - c (s_last . p)| < breakdown: then c_{index-1} = 0, s = p and `broke` is set to 1.
+struct ProductStep {
+  StateStack steps;
+  int index = 0;
+  std::span<double> coefficient;  ///< [slots, batch]; c_index is written, c_{index-1} may be zeroed
+  StateView z;
+  SampleMask advance;
+  double breakdown = 1e-6;
+  std::span<std::uint8_t> broke;  ///< [batch] out
+};
+
+/// M = alpha I + sum_k u_k v_k^T, k = 0 .. rank - 1.
+struct LowRankFactors {
+  double alpha = 1.0;
+  StateStack u;
+  StateStack v;
+  std::span<const int> rank;  ///< [batch]
+};
+
+enum class Transposition : std::uint8_t { none, transposed };
+
+/// Vector operations of the solvers on states under a StateSpec (f32 or f64).
+///
+/// Every operation works on samples separately: the result of a sample depends on its own rows only, bit for bit, not
+/// on batch mates, masks or the number of threads. Dots accumulate in double. Scalars per sample live in host memory
+/// and are valid on return. Nothing allocates; nothing throws.
+class StateOps {
+ public:
+  virtual ~StateOps() = default;
+  /// to = from.
+  virtual void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) = 0;
+  virtual void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) = 0;
+  /// out = scale out + sum_k coefficient[k, b] x_k for k < count. `out` may be one of the x_k; it is not read when
+  /// scale is 0. coefficient is [count, batch].
+  virtual void combine(const StateSpec& spec, double scale, std::span<const double> coefficient, StateStack x,
+                       int count, StateView out, SampleMask samples) = 0;
+  /// dots[k, b] = x_k . y for k < count; dots is [count, batch].
+  virtual void dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
+                    SampleMask samples) = 0;
+  virtual void residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) = 0;
+  virtual void product_step(const StateSpec& spec, const ProductStep& step, SampleMask samples) = 0;
+  /// out = M x or M^T x; out may be x. Each factor is read once.
+  virtual void apply_product(const StateSpec& spec, const ProductFactors& factors, Transposition transposition,
+                             StateView x, StateView out, SampleMask samples) = 0;
+  /// out = M x or M^T x; out must not overlap x.
+  virtual void apply_low_rank(const StateSpec& spec, const LowRankFactors& factors, Transposition transposition,
+                              StateView x, StateView out, SampleMask samples) = 0;
+};
+
+}  // namespace deq
