@@ -1,0 +1,77 @@
+#include "train/model.h"
+
+#include "solvers/names.h"
+
+namespace deq {
+
+MdeqConfig network_config(const ModelConfig& model) {
+  MdeqConfig out;
+  out.task = model.task == "segmentation" ? MdeqTask::segmentation : MdeqTask::classification;
+  out.classes = model.classes;
+  out.channels = model.channels;
+  out.blocks = model.num_blocks;
+  out.big_kernels = model.big_kernels;
+  out.head_channels = model.head_channels;
+  out.final_channels = model.final_channels;
+  out.expansion = model.expansion;
+  out.downsample_times = model.downsample_times;
+  out.groups = model.num_groups;
+  out.block_norm_affine = model.block_gn_affine;
+  out.fuse_norm_affine = model.fuse_gn_affine;
+  out.post_norm_affine = model.post_gn_affine;
+  out.weight_norm = model.weight_norm;
+  out.dropout = model.dropout;
+  out.batch_momentum = model.bn_momentum;
+  out.validate();
+  return out;
+}
+
+SolverOptions solver_options(const SolverConfig& solver) {
+  SolverOptions out;
+  out.method = method_from_name(solver.name);
+  if (auto* picard = std::get_if<Picard>(&out.method)) picard->damping = solver.damping;
+  if (auto* broyden = std::get_if<Broyden>(&out.method)) broyden->memory = solver.memory;
+  if (auto* anderson = std::get_if<Anderson>(&out.method)) {
+    if (solver.memory > 0) anderson->memory = solver.memory;
+    anderson->mixing = solver.damping;
+  }
+  out.max_steps = solver.max_steps;
+  out.tolerance = {.value = solver.tolerance, .mode = solver.mode == "abs" ? NormMode::absolute : NormMode::relative};
+  out.patience = solver.patience;
+  return out;
+}
+
+std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, const std::string& estimator) {
+  AdjointOptions adjoint = adjoint_from_name(estimator);
+  if (auto* full = std::get_if<FullAdjoint>(&adjoint)) {
+    full->solver.max_steps = solver.backward_max_steps;
+    full->solver.tolerance.value = solver.backward_tolerance;
+  }
+  if (auto* shared = std::get_if<SharedInverse>(&adjoint); shared && shared->max_gain > 0)
+    shared->max_gain = solver.guard_gain;
+  return std::make_shared<const ImplicitPolicy>(solver_options(solver), adjoint);
+}
+
+Model::Model(const Config& chosen)
+    : config(chosen),
+      store(static_cast<std::uint64_t>(chosen.train.seed)),
+      network(ParamScope(store), network_config(chosen.model)) {}
+
+NamedTensors Model::tensors() const {
+  NamedTensors out;
+  for (const ParameterEntry& entry : store.entries()) out.emplace(entry.name, *entry.value);
+  return out;
+}
+
+Shape Model::image_shape(int batch) const {
+  return {batch, config.data.image[0], config.data.image[1], network.config.image_channels};
+}
+
+LoadedModel load_model(const std::filesystem::path& checkpoint) {
+  LoadedModel out{.checkpoint = load_checkpoint(checkpoint), .model = nullptr};
+  out.model = std::make_unique<Model>(out.checkpoint.config);
+  copy_tensors(out.checkpoint.model, out.model->tensors(), concat("checkpoint ", checkpoint.string()));
+  return out;
+}
+
+}  // namespace deq

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "layers/mdeq/mdeq.h"
+#include "layers/parameter.h"
+#include "solvers/policy.h"
+#include "train/checkpoint.h"
+#include "train/config.h"
+
+namespace deq {
+
+/// The network's shape as the layers take it. Errors (RequestError): see MdeqConfig::validate.
+MdeqConfig network_config(const ModelConfig& model);
+
+/// Forward solver of the configuration. Errors (RequestError): unknown solver name.
+SolverOptions solver_options(const SolverConfig& solver);
+
+/// Solver and gradient estimator of the configuration; `estimator` is a name as in `deq audit`.
+/// Errors (RequestError): unknown names.
+std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, const std::string& estimator);
+
+/// A configured network with its parameters.
+struct Model {
+  /// Fresh parameters, decided by `config.train.seed`.
+  explicit Model(const Config& config);
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  /// Name -> tensor of every parameter and running statistic; the tensors share the model's memory.
+  [[nodiscard]] NamedTensors tensors() const;
+  /// [batch, height, width, channels] of the configured images.
+  [[nodiscard]] Shape image_shape(int batch) const;
+
+  Config config;
+  ParameterStore store;
+  Mdeq network;
+};
+
+/// The model a checkpoint holds, in inference form. Errors (RequestError): as load_checkpoint, or tensors that are
+/// missing, surplus or misshapen for its configuration.
+struct LoadedModel {
+  Checkpoint checkpoint;
+  std::unique_ptr<Model> model;
+};
+LoadedModel load_model(const std::filesystem::path& checkpoint);
+
+}  // namespace deq

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/program.h"
+#include "data/loader.h"
+#include "train/model.h"
+#include "train/optimizer.h"
+
+namespace deq {
+
+/// What one training step computes beside the update.
+struct StepResult {
+  double loss = 0;           ///< mean over the batch
+  double accuracy = 0;       ///< share of right answers
+  double gradient_norm = 0;  ///< joint, before clipping
+};
+
+struct StepOptions {
+  int batch = 64;
+  bool is_pretraining = false;      ///< unrolled instead of solved
+  std::string estimator = "shine";  ///< of the equilibrium phase
+  bool plans_only = false;          ///< for dry runs: memory is planned, not allocated
+};
+
+/// One whole training step compiled into a program: forward solve, loss, backward solve, optimiser update.
+class TrainingStep {
+ public:
+  /// `model`, `optimizer` and `backend` must outlive the step.
+  TrainingStep(const Model& model, const Optimizer& optimizer, Backend& backend, const StepOptions& options);
+
+  /// Runs on one batch. `step` counts optimiser steps already taken; it decides learning rate bias and random draws.
+  StepResult run(const Batch& batch, double lr, std::int64_t step);
+
+  [[nodiscard]] Program& program() { return *program_; }
+  [[nodiscard]] const Program& program() const { return *program_; }
+  [[nodiscard]] bool is_pretraining() const { return options_.is_pretraining; }
+
+ private:
+  StepOptions options_;
+  std::uint64_t seed_;
+  Graph graph_{Mode::training};
+  Value image_, label_, lr_, count_, loss_, logits_, norm_;
+  std::unique_ptr<Program> program_;
+  Tensor lr_tensor_, count_tensor_, seed_tensor_, loss_tensor_, logits_tensor_, norm_tensor_;
+};
+
+/// Rows of `logits` [B,K] whose largest entry is the label; rows from `valid` on do not count.
+int count_correct(const Tensor& logits, const Tensor& labels, int valid);
+
+/// A program for inference on batches of one size: logits from images.
+class InferenceStep {
+ public:
+  /// @param solver  limits to use instead of the model's configuration
+  InferenceStep(const Model& model, Backend& backend, int batch, const SolverConfig& solver, int unrolled_steps = 0,
+                bool plans_only = false);
+
+  /// images f32 [B,H,W,C] -> logits [B, classes] (valid until the next call).
+  const Tensor& run(const Tensor& images);
+  [[nodiscard]] Program& program() { return *program_; }
+  [[nodiscard]] int batch() const { return batch_; }
+
+ private:
+  int batch_;
+  Graph graph_{Mode::inference};
+  Value image_, logits_;
+  std::unique_ptr<Program> program_;
+  Tensor logits_tensor_;
+};
+
+}  // namespace deq
