@@ -1,0 +1,240 @@
+#include "train/trainer.h"
+
+#include <cmath>
+
+#include "train/durable_file.h"
+#include "train/interrupt.h"
+
+namespace deq {
+namespace {
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+std::string number(double value) { return concat(value); }
+
+/// Doubles pass through text without loss.
+std::string exact(double value) {
+  std::ostringstream out;
+  out.precision(17);
+  out << value;
+  return out.str();
+}
+
+double counter(const Checkpoint& checkpoint, const std::string& name) {
+  const auto it = checkpoint.counters.find(name);
+  require(it != checkpoint.counters.end(), "resume", "the checkpoint's state has no counter '", name, "'");
+  return std::stod(it->second);
+}
+
+}  // namespace
+
+std::int64_t total_steps(const TrainConfig& train, std::int64_t train_images) {
+  if (train.total_steps > 0) return train.total_steps;
+  return std::max<std::int64_t>(1, train_images / train.batch_size) * train.epochs;
+}
+
+Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
+                 std::shared_ptr<const Dataset> test_set, Backend& backend, TrainerOptions options)
+    : config_(config),
+      train_set_(std::move(train_set)),
+      test_set_(std::move(test_set)),
+      backend_(backend),
+      options_(std::move(options)),
+      model_(config),
+      optimizer_(config.optimizer, model_.store),
+      total_(total_steps(config.train, train_set_->size())),
+      schedule_(config.schedule, config.optimizer.lr, total_),
+      progress_(progress_style(options_.is_quiet)) {
+  std::filesystem::create_directories(options_.out / "checkpoints");
+  const bool has_last = has_checkpoint(options_.out / "checkpoints" / "last");
+  if (options_.is_resume && has_last) return resume();
+  require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
+          "' already holds a run; continue it with --resume or choose another --out");
+  write_durably(options_.out / "config.toml", write_config(config_));
+  metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl");
+}
+
+void Trainer::resume() {
+  const std::filesystem::path folder = options_.out / "checkpoints" / "last";
+  const Checkpoint checkpoint = load_checkpoint(folder, CheckpointParts::all);
+  require(checkpoint.config.model == config_.model, "resume", "the model in '", options_.out.string(),
+          "' is not the one of the configuration; choose another --out");
+  copy_tensors(checkpoint.model, model_.tensors(), folder.string());
+  copy_tensors(checkpoint.state, optimizer_.state(), folder.string());
+  step_ = static_cast<std::int64_t>(counter(checkpoint, "step"));
+  epoch_ = checkpoint.training.epoch;
+  best_accuracy_ = counter(checkpoint, "best_accuracy");
+  best_step_ = static_cast<std::int64_t>(counter(checkpoint, "best_step"));
+  earlier_seconds_ = checkpoint.training.seconds;
+  last_result_.loss = checkpoint.training.train_loss;
+  last_evaluation_.loss = checkpoint.training.test_loss;
+  last_evaluation_.accuracy = checkpoint.training.test_accuracy;
+  metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl", step_);
+}
+
+std::int64_t Trainer::eval_every() const {
+  if (config_.train.eval_every > 0) return config_.train.eval_every;
+  return std::max<std::int64_t>(1, train_set_->size() / config_.train.batch_size);
+}
+
+double Trainer::seconds() const {
+  return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+void Trainer::prepare_step() {
+  if (training_ && training_->is_pretraining() == is_pretraining()) return;
+  training_.reset();  // its arena goes before the next one comes
+  training_ = std::make_unique<TrainingStep>(
+      model_, optimizer_, backend_,
+      StepOptions{
+          .batch = config_.train.batch_size, .is_pretraining = is_pretraining(), .estimator = config_.train.estimator});
+  peak_bytes_ = std::max(peak_bytes_, training_->program().peak_bytes());
+}
+
+RunSummary Trainer::run() {
+  const InterruptGuard guard;
+  const std::int64_t last = options_.max_steps > 0 ? std::min(options_.max_steps, total_) : total_;
+  if (step_ < last) train_until(last);
+  progress_.finish();
+  const RunSummary out = summary();
+  write_summary(options_.out / "summary.json", out);
+  return out;
+}
+
+void Trainer::train_until(std::int64_t last) {
+  Loader loader(train_set_,
+                {.batch_size = config_.train.batch_size,
+                 .is_training = true,
+                 .augments = config_.data.augment,
+                 .seed = static_cast<std::uint64_t>(config_.train.seed),
+                 .threads = config_.data.threads},
+                step_);
+  while (step_ < last && !is_interrupted()) {
+    prepare_step();
+    const auto begin = Clock::now();
+    const Batch& batch = loader.next();
+    const double lr = schedule_.lr(step_);
+    const StepResult result = training_->run(batch, lr, step_);
+    const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double rate = config_.train.batch_size / std::max(elapsed, 1e-9);
+    images_per_s_ = images_per_s_ == 0 ? rate : 0.9 * images_per_s_ + 0.1 * rate;
+    check(std::isfinite(result.loss), "train", "the loss of step ", step_ + 1,
+          " is not finite; the last checkpoint is in '", (options_.out / "checkpoints" / "last").string(),
+          "'. Lower optimizer.lr, set train.clip_norm or raise train.pretrain_steps, and --resume");
+    ++step_;
+    epoch_ = batch.epoch;
+    last_result_ = result;
+    log_step(result, batch, lr);
+    if (is_due(eval_every()) && !is_interrupted()) evaluate_now();
+    const std::int64_t every = config_.train.checkpoint_every > 0 ? config_.train.checkpoint_every : eval_every();
+    if (is_due(every)) save_last();
+  }
+  if (is_interrupted() || step_ % eval_every() != 0) save_last();
+}
+
+void Trainer::log_step(const StepResult& result, const Batch& batch, double lr) {
+  const SolveReport* forward = training_->program().forward_report();
+  const SolveReport* backward = training_->program().backward_report();
+  StepRecord record{.step = step_,
+                    .epoch = batch.epoch,
+                    .is_pretraining = training_->is_pretraining(),
+                    .loss = result.loss,
+                    .accuracy = result.accuracy,
+                    .lr = lr,
+                    .images_per_s = images_per_s_,
+                    .forward = {},
+                    .estimator = config_.train.estimator,
+                    .backward = {}};
+  if (record.is_pretraining) {
+    record.estimator = "unrolled-" + std::to_string(config_.train.unroll_steps);
+    record.forward.steps = record.forward.calls = config_.train.unroll_steps;
+  }
+  if (forward) record.forward.add(*forward);
+  if (backward) record.backward.add(*backward);
+  if (is_due(config_.train.log_every) || step_ == 1) metrics_->write(record);
+  progress_.update({.step = step_,
+                    .total = total_,
+                    .phase = phase_name(record.is_pretraining),
+                    .loss = result.loss,
+                    .accuracy = result.accuracy,
+                    .solver_steps = record.forward.steps,
+                    .residual = forward ? record.forward.residual : -1,
+                    .images_per_s = images_per_s_});
+}
+
+void Trainer::evaluate_now() {
+  const bool is_unrolled = step_ <= config_.train.pretrain_steps;
+  if (!inference_ || is_inference_unrolled_ != is_unrolled) {
+    const int batch = config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size : config_.train.batch_size;
+    inference_ = std::make_unique<InferenceStep>(model_, backend_, batch, config_.solver,
+                                                 is_unrolled ? config_.train.unroll_steps : 0);
+    is_inference_unrolled_ = is_unrolled;
+  }
+  last_evaluation_ = evaluate(*inference_, test_set_,
+                              {.limit = config_.train.eval_limit,
+                               .threads = config_.data.threads,
+                               .progress = [](std::int64_t, std::int64_t) { return !is_interrupted(); }});
+  if (is_interrupted()) return;
+  const Evaluation& result = last_evaluation_;
+  metrics_->write(EvaluationRecord{.step = step_,
+                                   .epoch = epoch_,
+                                   .is_pretraining = is_unrolled,
+                                   .split = "test",
+                                   .loss = result.loss,
+                                   .accuracy = result.accuracy,
+                                   .images = result.images,
+                                   .images_per_s = result.images_per_s,
+                                   .forward = result.forward});
+  progress_.note(concat("step ", step_, ": test accuracy ", number(std::round(result.accuracy * 10000) / 100),
+                        " %, loss ", number(result.loss), ", ", result.images, " images"));
+  if (result.accuracy <= best_accuracy_) return;
+  best_accuracy_ = result.accuracy;
+  best_step_ = step_;
+  save(options_.out / "checkpoints" / "best");
+}
+
+Checkpoint Trainer::checkpoint() const {
+  Checkpoint out{.config = config_,
+                 .class_names = train_set_->info().class_names,
+                 .training = {.step = step_,
+                              .epoch = epoch_,
+                              .phase = std::string(phase_name(step_ <= config_.train.pretrain_steps)),
+                              .seconds = seconds(),
+                              .train_loss = last_result_.loss},
+                 .model = model_.tensors(),
+                 .state = optimizer_.state(),
+                 .counters = {}};
+  if (last_evaluation_.images > 0 || best_accuracy_ >= 0) {
+    out.training.test_loss = last_evaluation_.loss;
+    out.training.test_accuracy = last_evaluation_.accuracy;
+  }
+  out.counters = {{"step", std::to_string(step_)},
+                  {"best_accuracy", exact(best_accuracy_)},
+                  {"best_step", std::to_string(best_step_)}};
+  return out;
+}
+
+void Trainer::save(const std::filesystem::path& folder) { save_checkpoint(folder, checkpoint()); }
+void Trainer::save_last() { save(options_.out / "checkpoints" / "last"); }
+
+RunSummary Trainer::summary() const {
+  RunSummary out;
+  out.config_name = config_.model.name;
+  out.steps = step_;
+  out.total_steps = total_;
+  out.parameters = model_.store.trainable_elements();
+  out.peak_bytes = static_cast<std::int64_t>(peak_bytes_);
+  out.seconds = seconds();
+  out.images_per_s = images_per_s_;
+  out.train_loss = last_result_.loss;
+  out.test_loss = best_accuracy_ >= 0 ? last_evaluation_.loss : kUnknown;
+  out.test_accuracy = best_accuracy_ >= 0 ? last_evaluation_.accuracy : kUnknown;
+  out.best_accuracy = best_accuracy_ >= 0 ? best_accuracy_ : kUnknown;
+  out.best_step = best_step_;
+  out.is_interrupted = is_interrupted();
+  out.device = name_of(backend_.device());
+  out.threads = options_.threads;
+  return out;
+}
+
+}  // namespace deq

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "train/evaluator.h"
+#include "train/metrics.h"
+#include "train/progress.h"
+#include "train/schedule.h"
+#include "train/step.h"
+
+namespace deq {
+
+/// What a run is about beside its configuration.
+struct TrainerOptions {
+  std::filesystem::path out;  ///< RUN_DIR
+  bool is_resume = false;
+  std::int64_t max_steps = 0;  ///< stop, saved, once the run has this many steps; 0: no limit
+  bool is_quiet = false;
+  int threads = 0;  ///< for the summary
+};
+
+/// Steps of a whole run: `train.total_steps`, or from epochs.
+std::int64_t total_steps(const TrainConfig& train, std::int64_t train_images);
+
+/// Trains a model: pre-training by unrolling, then the equilibrium phase; evaluates, logs, saves and resumes.
+///
+/// Every step is a function of the configuration, the step number and the saved state, so a run that is interrupted
+/// anywhere and resumed ends on the bits of an uninterrupted one (same device and threads).
+class Trainer {
+ public:
+  /// Errors (RequestError): RUN_DIR holds another run; nothing to resume.
+  Trainer(const Config& config, std::shared_ptr<const Dataset> train_set, std::shared_ptr<const Dataset> test_set,
+          Backend& backend, TrainerOptions options);
+
+  /// @returns what the run amounts to so far; `is_interrupted` when a signal ended it. Files are complete on return.
+  /// Errors: the loss is not finite (names the step and what to do).
+  RunSummary run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void resume();
+  void train_until(std::int64_t last);
+  void prepare_step();
+  void log_step(const StepResult& result, const Batch& batch, double lr);
+  void evaluate_now();
+  void save(const std::filesystem::path& folder);
+  void save_last();
+  [[nodiscard]] bool is_pretraining() const { return step_ < config_.train.pretrain_steps; }
+  [[nodiscard]] bool is_due(std::int64_t every) const { return every > 0 && (step_ % every == 0 || step_ == total_); }
+  [[nodiscard]] std::int64_t eval_every() const;
+  [[nodiscard]] double seconds() const;
+  [[nodiscard]] RunSummary summary() const;
+  [[nodiscard]] Checkpoint checkpoint() const;
+
+  Config config_;
+  std::shared_ptr<const Dataset> train_set_, test_set_;
+  Backend& backend_;
+  TrainerOptions options_;
+  Model model_;
+  Optimizer optimizer_;
+  std::int64_t total_;
+  Schedule schedule_;
+  Progress progress_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<TrainingStep> training_;
+  std::unique_ptr<InferenceStep> inference_;
+  bool is_inference_unrolled_ = false;
+
+  std::int64_t step_ = 0;  ///< optimiser steps taken
+  std::int64_t epoch_ = 0;
+  double best_accuracy_ = -1;
+  std::int64_t best_step_ = 0;
+  double earlier_seconds_ = 0;
+  Clock::time_point start_ = Clock::now();
+  double images_per_s_ = 0;
+  std::size_t peak_bytes_ = 0;
+  StepResult last_result_;
+  Evaluation last_evaluation_;
+};
+
+}  // namespace deq
