@@ -110,8 +110,7 @@ void add_fused_norm(Cases& cases) {
                        .has_residual = (flags & 4) != 0,
                        .post_relu = (flags & 8) != 0};
     if ((flags & 15) == 0) continue;
-    cases.push_back(fused_case(rows[static_cast<std::size_t>(flags) % rows.size()], op));
-    cases.push_back(fused_case(rows[static_cast<std::size_t>(flags / 4 + 1) % rows.size()], op));
+    for (const GroupNormRow& row : rows) cases.push_back(fused_case(row, op));
   }
 }
 
