@@ -28,7 +28,8 @@ struct ConvShape {
 };
 
 inline std::ostream& operator<<(std::ostream& out, const ConvShape& shape) {
-  return out << shape.image() << " * " << shape.weight() << " stride " << shape.conv.stride << " pad " << shape.conv.pad;
+  return out << shape.image() << " * " << shape.weight() << " stride " << shape.conv.stride << " pad "
+             << shape.conv.pad;
 }
 
 }  // namespace deq
