@@ -98,6 +98,4 @@ std::int64_t CpuBackend::packed_weight_bytes(const PackWeights& pack, const Tens
   return cpu::packed_conv_weight_bytes(pack, weight, options_);
 }
 
-StateOps& CpuBackend::state_ops() { throw Error("cpu backend: no state operations in this build"); }
-
 }  // namespace deq

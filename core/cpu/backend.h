@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/backend.h"
+#include "core/cpu/host_state_ops.h"
 #include "core/cpu/options.h"
 
 namespace deq {
@@ -18,10 +19,11 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
   [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override;
   [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
-  [[nodiscard]] StateOps& state_ops() override;
+  [[nodiscard]] StateOps& state_ops() override { return state_ops_; }
 
  private:
   CpuOptions options_;
+  HostStateOps state_ops_;
 };
 
 }  // namespace deq

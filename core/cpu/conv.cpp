@@ -7,17 +7,6 @@ namespace deq::cpu {
 
 namespace {
 
-ConvShape shape_of(const Conv2d& conv, const Shape& image, const Shape& weight) {
-  return {.batch = image[0],
-          .height = image[1],
-          .width = image[2],
-          .in_channels = image[3],
-          .out_channels = weight[0],
-          .kernel_h = weight[2],
-          .kernel_w = weight[3],
-          .conv = conv};
-}
-
 /// Layouts and algorithm of a pass. Deterministic in its arguments, so that PackWeights and the convolution agree.
 ///
 /// Direct convolutions work on NHWC: on AVX-512 that is as fast as blocked activations or faster for every forward
