@@ -5,6 +5,10 @@ target_compile_options(deq_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow 
 if(DEQ_WERROR)
   target_compile_options(deq_warnings INTERFACE -Werror)
 endif()
+# For every source of the project or for none: an inline function must not exist in two instruction sets.
+if(DEQ_NATIVE)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-march=native>)
+endif()
 if(DEQ_SANITIZE)
   add_compile_options(-fsanitize=${DEQ_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${DEQ_SANITIZE})

@@ -27,8 +27,21 @@ struct ConvShape {
   bool operator==(const ConvShape&) const = default;
 };
 
+/// The convolution `conv` of `image` [B,H,W,Cin] by `weight` [Cout,Cin/groups,Kh,Kw].
+inline ConvShape shape_of(const Conv2d& conv, const Shape& image, const Shape& weight) {
+  return {.batch = image[0],
+          .height = image[1],
+          .width = image[2],
+          .in_channels = image[3],
+          .out_channels = weight[0],
+          .kernel_h = weight[2],
+          .kernel_w = weight[3],
+          .conv = conv};
+}
+
 inline std::ostream& operator<<(std::ostream& out, const ConvShape& shape) {
-  return out << shape.image() << " * " << shape.weight() << " stride " << shape.conv.stride << " pad " << shape.conv.pad;
+  return out << shape.image() << " * " << shape.weight() << " stride " << shape.conv.stride << " pad "
+             << shape.conv.pad;
 }
 
 }  // namespace deq

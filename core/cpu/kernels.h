@@ -29,6 +29,8 @@ std::unique_ptr<Kernel> lower_random(const KernelRequest& request);
 std::unique_ptr<Kernel> lower_optimizer(const KernelRequest& request);
 /// Conv2d, Conv2dInputGrad, Conv2dWeightGrad, PackWeights.
 std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOptions& options);
+/// Bytes that `pack` produces from `weight`, or 0 when the convolution takes the weights as they are.
+std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType& weight, const CpuOptions& options);
 /// MatMul.
 std::unique_ptr<Kernel> lower_matmul(const KernelRequest& request);
 

@@ -36,9 +36,7 @@ auto translated(const ConvPlan& plan, Body&& body) {
   }
 }
 
-Desc image_desc(const ConvShape& s, Tag tag) {
-  return {Dims{s.batch, s.in_channels, s.height, s.width}, kFloat, tag};
-}
+Desc image_desc(const ConvShape& s, Tag tag) { return {Dims{s.batch, s.in_channels, s.height, s.width}, kFloat, tag}; }
 
 Desc result_desc(const ConvShape& s, Tag tag) {
   return {Dims{s.batch, s.out_channels, s.out_height(), s.out_width()}, kFloat, tag};
@@ -70,7 +68,7 @@ struct Wanted {
         result(result_desc(plan.shape, plan.activations == ConvLayout::dense ? Tag::nhwc : Tag::any)),
         strides{plan.shape.conv.stride, plan.shape.conv.stride},
         padding{plan.shape.conv.pad, plan.shape.conv.pad},
-        algorithm(plan.algorithm == ConvAlgorithm::winograd ? dnnl::algorithm::convolution_auto
+        algorithm(plan.algorithm == ConvAlgorithm::winograd ? dnnl::algorithm::convolution_winograd
                                                             : dnnl::algorithm::convolution_direct) {}
 };
 
@@ -80,21 +78,21 @@ dnnl::convolution_forward::primitive_desc forward_desc(const Wanted& w, dnnl::pr
   return {engine(), kind, w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding, user_scratchpad()};
 }
 dnnl::convolution_backward_data::primitive_desc input_grad_desc(const Wanted& w) {
-  return {engine(),  w.algorithm, w.image,   w.weight,
-          w.result,  w.strides,   w.padding, w.padding,
-          forward_desc(w, dnnl::prop_kind::forward_training),
+  return {engine(),         w.algorithm, w.image,
+          w.weight,         w.result,    w.strides,
+          w.padding,        w.padding,   forward_desc(w, dnnl::prop_kind::forward_training),
           user_scratchpad()};
 }
 dnnl::convolution_backward_weights::primitive_desc weight_grad_desc(const Wanted& w) {
-  return {engine(),  w.algorithm, w.image,   w.weight,
-          w.result,  w.strides,   w.padding, w.padding,
-          forward_desc(w, dnnl::prop_kind::forward_training),
+  return {engine(),         w.algorithm, w.image,
+          w.weight,         w.result,    w.strides,
+          w.padding,        w.padding,   forward_desc(w, dnnl::prop_kind::forward_training),
           user_scratchpad()};
 }
 #else
 dnnl::convolution_forward::primitive_desc forward_desc(const Wanted& w, dnnl::prop_kind kind) {
-  return {{kind, w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding}, user_scratchpad(),
-          engine()};
+  return {
+      {kind, w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding}, user_scratchpad(), engine()};
 }
 dnnl::convolution_backward_data::primitive_desc input_grad_desc(const Wanted& w) {
   return {{w.algorithm, w.image, w.weight, w.result, w.strides, w.padding, w.padding},
@@ -118,9 +116,8 @@ struct Step {
 
 void execute(const std::vector<Step>& steps, const dnnl::stream& stream) {
   for (const Step& step : steps) {
-    const dnnl_status_t status =
-        dnnl_primitive_execute(step.primitive.get(), stream.get(), static_cast<int>(step.arguments.size()),
-                               step.arguments.data());
+    const dnnl_status_t status = dnnl_primitive_execute(step.primitive.get(), stream.get(),
+                                                        static_cast<int>(step.arguments.size()), step.arguments.data());
     check(status == dnnl_success, "onednn", "execution failed with status ", static_cast<int>(status));
   }
 }
@@ -242,6 +239,19 @@ void OnednnConv::bind(const void* image, const void* weight, const void* result,
 
 void OnednnConv::run() { execute(state_->steps, state_->stream); }
 
+bool OnednnConv::supports(const ConvPlan& plan) {
+  const Wanted wanted(plan);
+  try {
+    switch (plan.role) {
+      case ConvRole::forward: return bool(forward_desc(wanted, dnnl::prop_kind::forward_inference));
+      case ConvRole::input_grad: return bool(input_grad_desc(wanted));
+      case ConvRole::weight_grad: return bool(weight_grad_desc(wanted));
+    }
+  } catch (const dnnl::error&) {  // how oneDNN says "unimplemented"
+  }
+  return false;
+}
+
 const char* OnednnConv::implementation() const { return state_->implementation.c_str(); }
 
 struct OnednnPack::State {
@@ -271,10 +281,8 @@ OnednnPack& OnednnPack::operator=(OnednnPack&&) noexcept = default;
 OnednnPack::~OnednnPack() = default;
 
 std::size_t OnednnPack::packed_bytes() const { return state_->steps.empty() ? 0 : state_->to.get_desc().get_size(); }
-std::size_t OnednnPack::workspace_bytes() const { return 0; }
 
-void OnednnPack::bind(const void* weight, void* packed, void* workspace) {
-  (void)workspace;
+void OnednnPack::bind(const void* weight, void* packed) {
   state_->from.set_data_handle(address(weight));
   state_->to.set_data_handle(packed);
 }

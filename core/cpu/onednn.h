@@ -51,6 +51,8 @@ class OnednnConv {
   /// Addresses may be constant for operands that the role only reads.
   void bind(const void* image, const void* weight, const void* result, void* workspace);
   void run();
+  /// True when this oneDNN can build `plan` (Winograd: only 3x3 of stride 1, and not in every version).
+  [[nodiscard]] static bool supports(const ConvPlan& plan);
   /// oneDNN's name of the chosen implementation, e.g. "brgconv:avx512_core".
   [[nodiscard]] const char* implementation() const;
 
@@ -69,8 +71,7 @@ class OnednnPack {
 
   /// Bytes of the packed weights, or 0 when the convolution takes them as they are.
   [[nodiscard]] std::size_t packed_bytes() const;
-  [[nodiscard]] std::size_t workspace_bytes() const;
-  void bind(const void* weight, void* packed, void* workspace);
+  void bind(const void* weight, void* packed);
   void run();
 
  private:
