@@ -1,0 +1,30 @@
+#include "tests/core/allocation_counter.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace deq::tests {
+
+namespace {
+std::atomic<std::size_t> count{0};
+}  // namespace
+
+std::size_t allocations() { return count.load(); }
+
+namespace {
+void* counted(std::size_t bytes) {
+  count.fetch_add(1);
+  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
+  throw std::bad_alloc();
+}
+}  // namespace
+
+}  // namespace deq::tests
+
+void* operator new(std::size_t bytes) { return deq::tests::counted(bytes); }
+void* operator new[](std::size_t bytes) { return deq::tests::counted(bytes); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }

@@ -1,0 +1,145 @@
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/core/allocation_counter.h"
+#include "tests/core/cpu_kernel_cases.h"
+
+using namespace deq;
+using namespace deq::tests;
+
+namespace {
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.type() == b.type() && std::equal(a.raw(), a.raw() + a.bytes(), b.raw());
+}
+
+std::vector<std::uint8_t> all_used(const KernelCase& kernel_case) {
+  return std::vector<std::uint8_t>(kernel_case.outputs().size(), 1);
+}
+
+/// Sets the number of threads and puts it back.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
+  ~Threads() { omp_set_num_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
+}  // namespace
+
+TEST_CASE("every cpu kernel agrees with the reference") {
+  // Relative to the largest element. A float32 result of a few operations is off by a few 6e-8; float sums of up to
+  // 4096 elements, and a normalisation's division by a variance, stay under 30 of these.
+  constexpr double kTolerance = 2e-6;
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    CAPTURE(kernel_case.name);
+    const std::vector<Tensor> found = run_case(kernel_case, all_used(kernel_case));
+    const std::vector<Tensor> wanted = run_reference(kernel_case);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      CAPTURE(i);
+      CHECK(relative_difference(found[i], wanted[i]) <= kTolerance);
+    }
+  }
+}
+
+TEST_CASE("the cases cover every op outside convolutions and products") {
+  std::set<std::size_t> covered;
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    CHECK(factory_of(kernel_case.op) != nullptr);
+    covered.insert(kernel_case.op.index());
+  }
+  // All but Input, MatMul, three convolutions, PackWeights and three equilibrium nodes.
+  CHECK(covered.size() == std::variant_size_v<Op> - 9);
+}
+
+TEST_CASE("an output over an input of equal size gets the same bits") {
+  int checked = 0;
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    CAPTURE(kernel_case.name);
+    const std::vector<Tensor> apart = run_case(kernel_case, all_used(kernel_case));
+    for (const std::size_t input : overwritable_inputs(kernel_case)) {
+      const std::vector<Tensor> over = run_case(kernel_case, all_used(kernel_case), static_cast<int>(input));
+      for (std::size_t i = 0; i < apart.size(); ++i) CHECK(same_bits(over[i], apart[i]));
+      ++checked;
+    }
+  }
+  CHECK(checked > 100);
+}
+
+TEST_CASE("an output that nobody reads changes nothing in the others") {
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    CAPTURE(kernel_case.name);
+    const std::vector<Tensor> all = run_case(kernel_case, all_used(kernel_case));
+    for (std::size_t absent = 0; absent < all.size(); ++absent) {
+      std::vector<std::uint8_t> used = all_used(kernel_case);
+      used[absent] = 0;
+      const std::vector<Tensor> rest = run_case(kernel_case, used);
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        if (i != absent) CHECK(same_bits(rest[i], all[i]));
+      }
+    }
+  }
+}
+
+TEST_CASE("results do not depend on the number of threads") {
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    CAPTURE(kernel_case.name);
+    std::vector<std::vector<Tensor>> results;
+    for (const int count : {1, 2, 3}) {
+      const Threads threads(count);
+      results.push_back(run_case(kernel_case, all_used(kernel_case)));
+    }
+    for (std::size_t i = 0; i < results[0].size(); ++i) {
+      CHECK(same_bits(results[1][i], results[0][i]));
+      CHECK(same_bits(results[2][i], results[0][i]));
+    }
+  }
+}
+
+TEST_CASE("running a bound kernel allocates nothing") {
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    CAPTURE(kernel_case.name);
+    std::vector<Tensor> values = kernel_case.values, results;
+    std::vector<const void*> inputs;
+    std::vector<void*> outputs;
+    for (const Tensor& value : values) inputs.push_back(value.raw());
+    const std::vector<TensorType> types = kernel_case.outputs();
+    for (const TensorType& type : types) outputs.push_back(results.emplace_back(type).raw());
+    const std::vector<std::uint8_t> used = all_used(kernel_case);
+    const auto kernel = factory_of(kernel_case.op)({.op = kernel_case.op,
+                                                    .inputs = kernel_case.inputs,
+                                                    .outputs = types,
+                                                    .output_used = used,
+                                                    .label = kernel_case.name});
+    const AlignedBytes workspace = allocate_aligned(kernel->workspace_bytes());
+    kernel->bind(inputs, outputs, workspace.get());
+    kernel->run();
+    const std::size_t before = allocations();
+    kernel->run();
+    kernel->run();
+    CHECK(allocations() == before);
+  }
+}
+
+TEST_CASE("group normalisation keeps its precision far from zero") {
+  // Mean 1000, spread 1: a float sum of squares would lose all digits of the variance. The input itself is rounded to
+  // 6e-5 of the spread, and the float factors act on values of 1000: an absolute error of 1000 * 2 * 6e-8.
+  constexpr double kTolerance = 2e-4;
+  Tensor x(DType::f32, {2, 32, 32, 24});
+  std::uint32_t state = 1;
+  for (float& value : x.data<float>()) {
+    state = state * 1664525U + 1013904223U;
+    value = 1000.0F + static_cast<float>(state >> 8) * 0x1p-23F - 1.0F;
+  }
+  const KernelCase kernel_case{"far from zero", GroupNorm{.groups = 8}, {x.type()}, {x}};
+  const std::vector<Tensor> found = run_case(kernel_case, {1, 1}), wanted = run_reference(kernel_case);
+  CHECK(relative_difference(found[0], wanted[0]) <= kTolerance);
+  CHECK(relative_difference(found[1], wanted[1]) <= 1e-6);
+}
