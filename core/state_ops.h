@@ -86,7 +86,7 @@ class StateOps {
   virtual void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) = 0;
   virtual void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) = 0;
   /// out = scale out + sum_k coefficient[k, b] x_k for k < count. `out` may be one of the x_k; it is not read when
-  /// scale is 0. coefficient is [count, batch].
+  /// scale is 0, and x_k is not read where its coefficient is 0. coefficient is [count, batch].
   virtual void combine(const StateSpec& spec, double scale, std::span<const double> coefficient, StateStack x,
                        int count, StateView out, SampleMask samples) = 0;
   /// dots[k, b] = x_k . y for k < count; dots is [count, batch].

@@ -171,8 +171,10 @@ void HostStateOps::combine(const StateSpec& spec, double scale, std::span<const 
             std::fill_n(sum, length, T{0});
           else
             scale_add(0.0, sum, scale, target, length);
-          for (int k = 0; k < count; ++k)
-            scale_add(1.0, sum, coefficient[k * spec.batch + b], as<T>(x.at(k)) + at + i, length);
+          for (int k = 0; k < count; ++k) {
+            const double factor = coefficient[k * spec.batch + b];
+            if (factor != 0.0) scale_add(1.0, sum, factor, as<T>(x.at(k)) + at + i, length);
+          }
           std::copy_n(sum, length, target);
         }
       });

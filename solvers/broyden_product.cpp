@@ -1,0 +1,82 @@
+#include "solvers/broyden_product.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace deq {
+
+BroydenProduct::BroydenProduct(const StateSpec& spec, StateOps& ops, int capacity, double breakdown)
+    : spec_(spec), ops_(&ops), capacity_(capacity), breakdown_(breakdown) {
+  check(capacity >= 1, "broyden", "memory is ", capacity, " but at least 1 update must be kept");
+  const auto batch = static_cast<std::size_t>(spec.batch);
+  coefficient_.assign(batch * static_cast<std::size_t>(capacity + 1), 0.0);
+  rank_.assign(batch, 0);
+  broke_.assign(batch, 0);
+}
+
+void BroydenProduct::layout(Slab& steps, Slab& scratch) {
+  steps_ = steps.take(spec_, capacity_ + 1);
+  scratch_ = scratch.take(spec_);
+}
+
+void BroydenProduct::start(const InverseEstimate* base) {
+  base_ = base;
+  restart({});
+}
+
+void BroydenProduct::restart(SampleMask samples) {
+  for (std::size_t b = 0; b < rank_.size(); ++b)
+    if (samples.empty() || samples[b] != 0) rank_[b] = 0;
+}
+
+StateView BroydenProduct::residual_slot(int index) const { return base_ == nullptr ? steps_.at(index) : scratch_; }
+
+int BroydenProduct::step(int index, StateView z, SampleMask learning, SampleMask advancing) {
+  if (base_ != nullptr) base_->apply(scratch_, steps_.at(index));
+  std::fill(broke_.begin(), broke_.end(), std::uint8_t{0});
+  ops_->product_step(spec_, {steps_, index, coefficient_, z, advancing, breakdown_, broke_}, learning);
+  for (std::size_t b = 0; b < rank_.size(); ++b)
+    if (learning.empty() || learning[b] != 0) rank_[b] = index;
+  return std::accumulate(broke_.begin(), broke_.end(), 0);
+}
+
+void BroydenProduct::apply(StateView x, StateView out) const {
+  if (base_ != nullptr) base_->apply(x, out);
+  ops_->apply_product(spec_, factors(), Transposition::none, base_ == nullptr ? x : out, out, {});
+}
+
+void BroydenProduct::apply_transpose(StateView x, StateView out) const {
+  ops_->apply_product(spec_, factors(), Transposition::transposed, x, base_ == nullptr ? out : scratch_, {});
+  if (base_ != nullptr) base_->apply_transpose(scratch_, out);
+}
+
+BroydenProductMethod::BroydenProductMethod(const StateSpec& spec, StateOps& ops, const Broyden& options, int max_steps)
+    : estimate_(spec, ops, options.memory > 0 ? std::min(options.memory, max_steps) : max_steps, options.breakdown),
+      sample_started_at_(static_cast<std::size_t>(spec.batch), 0) {}
+
+void BroydenProductMethod::start(const InverseEstimate* base) {
+  estimate_.start(base);
+  restarted_at_ = 0;
+  std::fill(sample_started_at_.begin(), sample_started_at_.end(), 0);
+}
+
+StateView BroydenProductMethod::residual_slot(int step) {
+  if (step - restarted_at_ > estimate_.capacity()) restarted_at_ = step;
+  return estimate_.residual_slot(step - restarted_at_);
+}
+
+int BroydenProductMethod::advance(const Iterate& iterate) {
+  for (std::size_t b = 0; b < sample_started_at_.size(); ++b)
+    if (iterate.learning[b] != 0) sample_started_at_[b] = restarted_at_;
+  return estimate_.step(iterate.step - restarted_at_, iterate.z, iterate.learning, iterate.advancing);
+}
+
+void BroydenProductMethod::truncate(int sample, int best_step) {
+  // Factors of a best iterate from before the restart are gone: M = M0 there.
+  const auto b = static_cast<std::size_t>(sample);
+  estimate_.truncate(sample, std::clamp(best_step - sample_started_at_[b], 0, estimate_.rank()[b]));
+}
+
+}  // namespace deq

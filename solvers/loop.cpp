@@ -1,0 +1,87 @@
+#include "solvers/loop.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/error.h"
+
+namespace deq {
+
+Loop::Loop(const StateSpec& spec, StateOps& ops, const SolverOptions& options, EstimateUse use)
+    : spec_(spec), ops_(&ops), options_(options), use_(use), stop_(options, spec.batch), identity_(spec, ops) {
+  check(spec.batch >= 1 && spec.sample_elems() >= 1, "solver", "the state is empty (batch ", spec.batch, ", ",
+        spec.sample_elems(), " elements a sample)");
+  check(spec.dtype == DType::f32 || spec.dtype == DType::f64, "solver", "the state is ", name_of(spec.dtype),
+        " but must be f32 or f64");
+  method_ = make_method(spec, ops, options);
+  const auto batch = static_cast<std::size_t>(spec.batch);
+  residual_norm_.assign(batch, 0.0);
+  objective_.assign(batch, 0.0);
+  best_objective_.assign(batch, 0.0);
+  improved_.assign(batch, 0);
+  Slab workspace;
+  Slab estimate;
+  method_->layout(workspace, use == EstimateUse::kept ? estimate : workspace);
+  workspace_bytes_ = workspace.used_bytes();
+  estimate_bytes_ = estimate.used_bytes();
+}
+
+void Loop::bind(void* workspace, void* estimate) {
+  Slab workspace_slab(workspace);
+  Slab estimate_slab(estimate);
+  method_->layout(workspace_slab, use_ == EstimateUse::kept ? estimate_slab : workspace_slab);
+}
+
+void Loop::measure(FixedPointMap& map, int step, StateView z, SolveReport& report) {
+  map.replay();
+  ++report.map_calls;
+  ops_->residual(spec_,
+                 {.z = map.input(),
+                  .f = map.output(),
+                  .r = method_->residual_slot(step),
+                  .best = z,
+                  .is_relative = options_.tolerance.mode == NormMode::relative,
+                  .residual_norm = residual_norm_,
+                  .objective = objective_,
+                  .best_objective = best_objective_,
+                  .improved = improved_},
+                 stop_.running());
+  for (std::size_t b = 0; b < improved_.size(); ++b)
+    if (stop_.running()[b] != 0 && improved_[b] != 0) report.best_step[b] = step;
+  stop_.observe(step, {residual_norm_, objective_}, report);
+}
+
+void Loop::solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report) {
+  report.resize(spec_.batch);
+  report.map_calls = report.steps_run = report.breakdowns = 0;
+  report.method = name_of(options_.method);
+  std::fill(best_objective_.begin(), best_objective_.end(), std::numeric_limits<double>::infinity());
+  ops_->copy(spec_, z, map.input(), {});
+  method_->start(base);
+  stop_.start();
+  for (int step = 0; step <= options_.max_steps; ++step) {
+    measure(map, step, z, report);
+    report.steps_run = step;
+    const bool goes_on = stop_.any_running();
+    // The residual at a sample's last iterate still teaches its estimate one update.
+    if (goes_on || (use_ == EstimateUse::kept && stop_.any_learning()))
+      report.breakdowns += method_->advance({step, map.input(), map.output(), stop_.learning(), stop_.running()});
+    if (!goes_on) break;
+  }
+  finish(report);
+}
+
+void Loop::finish(SolveReport& report) {
+  for (int b = 0; b < spec_.batch; ++b) {
+    const auto sample = static_cast<std::size_t>(b);
+    report.residual[sample] = best_objective_[sample];
+    method_->truncate(b, report.best_step[sample]);
+  }
+}
+
+const InverseEstimate& Loop::estimate() const {
+  if (use_ == EstimateUse::dropped) return identity_;
+  return method_->estimate();
+}
+
+}  // namespace deq

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/fixed_point.h"
+#include "core/state_ops.h"
+#include "solvers/identity_estimate.h"
+#include "solvers/method.h"
+#include "solvers/stop_rule.h"
+
+namespace deq {
+
+/// What happens to the estimate after a solve: kept for a backward, or dropped (its memory is workspace, the update
+/// at the last iterate is saved).
+enum class EstimateUse : std::uint8_t { kept, dropped };
+
+/// The one loop around all methods: evaluates, measures, keeps the best iterate of each sample, stops samples one by
+/// one, cuts the estimate back to the returned iterates, writes the report.
+///
+/// `step` k leads from iterate k - 1 to iterate k; f is evaluated at every iterate, so once more than there are steps.
+class Loop final : public FixedPointSolver {
+ public:
+  /// Errors: options that make no sense.
+  Loop(const StateSpec& spec, StateOps& ops, const SolverOptions& options, EstimateUse use = EstimateUse::kept);
+
+  [[nodiscard]] std::size_t workspace_bytes() const override { return workspace_bytes_; }
+  [[nodiscard]] std::size_t estimate_bytes() const override { return estimate_bytes_; }
+  void bind(void* workspace, void* estimate) override;
+  void solve(FixedPointMap& map, StateView z, SolveReport& report) override { solve_from(map, z, nullptr, report); }
+  /// As `solve`, with `base` as the first M where the method can start from one (Broyden's product form); null: I.
+  void solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report);
+  /// M = I when the estimate is dropped.
+  [[nodiscard]] const InverseEstimate& estimate() const override;
+  [[nodiscard]] const SolverOptions& options() const { return options_; }
+
+ private:
+  void measure(FixedPointMap& map, int step, StateView z, SolveReport& report);
+  void finish(SolveReport& report);
+
+  StateSpec spec_;
+  StateOps* ops_;
+  SolverOptions options_;
+  EstimateUse use_;
+  std::unique_ptr<Method> method_;
+  StopRule stop_;
+  IdentityEstimate identity_;
+  std::size_t workspace_bytes_ = 0;
+  std::size_t estimate_bytes_ = 0;
+  std::vector<double> residual_norm_;
+  std::vector<double> objective_;
+  std::vector<double> best_objective_;
+  std::vector<std::uint8_t> improved_;
+};
+
+/// "picard", "anderson", "broyden" or "broyden-lowrank".
+std::string_view name_of(const SolverMethod& method);
+
+}  // namespace deq

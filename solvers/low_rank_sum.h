@@ -1,0 +1,77 @@
+#pragma once
+
+#include <vector>
+
+#include "solvers/method.h"
+
+namespace deq {
+
+/// M = alpha I + sum_k u_k v_k^T, per sample the first rank()[b] pairs. Holds whatever pairs are appended.
+///
+/// Memory: 2 capacity states. Cost of apply: one pass over all u and v.
+class LowRankSum final : public InverseEstimate {
+ public:
+  /// @param capacity  most pairs kept, >= 1
+  LowRankSum(const StateSpec& spec, StateOps& ops, int capacity, double alpha = 1.0);
+
+  void layout(Slab& slab);
+  /// M = alpha I for these samples.
+  void restart(SampleMask samples);
+  [[nodiscard]] int capacity() const { return capacity_; }
+  /// Where to write pair `index`; it counts once `truncate(sample, index + 1)` says so.
+  [[nodiscard]] StateView u(int index) const { return u_.at(index); }
+  [[nodiscard]] StateView v(int index) const { return v_.at(index); }
+  /// Uses the first `rank` pairs of a sample.
+  void truncate(int sample, int rank) { rank_[static_cast<std::size_t>(sample)] = rank; }
+
+  void apply(StateView x, StateView out) const override { apply_to(x, out, Transposition::none, {}); }
+  void apply_transpose(StateView x, StateView out) const override { apply_to(x, out, Transposition::transposed, {}); }
+  /// As apply for some samples.
+  void apply_to(StateView x, StateView out, Transposition transposition, SampleMask samples) const;
+  [[nodiscard]] std::span<const int> rank() const override { return rank_; }
+
+ private:
+  StateSpec spec_;
+  StateOps* ops_;
+  int capacity_;
+  double alpha_;
+  StateStack u_;
+  StateStack v_;
+  std::vector<int> rank_;
+};
+
+/// Broyden's method with its inverse as a LowRankSum. With q = M r (M before the update) and the last step s:
+///   v = M^T s,  u = q / (s.s - s.q),  next step = q s.s / (s.s - s.q).
+/// Same iterates as the product form at twice the memory; here to check it and for pairs that are no steps.
+/// Source: the update of the DEQ reference solvers, signs turned to M ~ (I - J)^-1.
+class BroydenLowRankMethod final : public Method {
+ public:
+  BroydenLowRankMethod(const StateSpec& spec, StateOps& ops, const Broyden& options, int max_steps);
+  void layout(Slab& workspace, Slab& estimate) override;
+  /// Ignores `base`: the sum starts at I.
+  void start(const InverseEstimate* base) override;
+  StateView residual_slot(int) override { return residual_; }
+  int advance(const Iterate& iterate) override;
+  void truncate(int sample, int best_step) override;
+  [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
+
+ private:
+  int learn(int index, SampleMask learning);
+
+  StateSpec spec_;
+  StateOps* ops_;
+  LowRankSum estimate_;
+  double breakdown_;
+  int restarted_at_ = 0;
+  std::vector<int> sample_started_at_;
+  StateView residual_;
+  StateView step_;               // s
+  StateView product_;            // q = M r
+  std::vector<double> along_;    // [batch] s.q
+  std::vector<double> norm2_;    // [batch] s.s
+  std::vector<double> u_scale_;  // [batch]
+  std::vector<double> s_scale_;  // [batch]
+  const std::vector<double> one_;
+};
+
+}  // namespace deq

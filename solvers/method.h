@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+
+#include "core/state_ops.h"
+#include "solvers/options.h"
+#include "solvers/slab.h"
+
+namespace deq {
+
+/// Where a solve stands when a method is asked for its next iterate.
+struct Iterate {
+  int step = 0;          ///< steps taken so far; 0 at the starting point
+  StateView z;           ///< [batch, elems] current iterate, moved on in place
+  StateView f;           ///< f(z)
+  SampleMask learning;   ///< samples whose newest residual belongs into the estimate
+  SampleMask advancing;  ///< samples to move on; a subset of `learning`
+};
+
+/// One way to get from an iterate to the next and to learn M on the way. The loop owns everything else: counting,
+/// finiteness, best iterates, stopping, the report. Contract: only rows of the given samples change.
+class Method {
+ public:
+  virtual ~Method() = default;
+  /// Takes its vectors: those that the estimate reads later from `estimate`, the rest from `workspace`.
+  virtual void layout(Slab& workspace, Slab& estimate) = 0;
+  /// Forgets everything. `base` replaces I as the first M where the method can use it; null: M0 = I.
+  virtual void start(const InverseEstimate* base) = 0;
+  /// Where the loop writes the residual of the iterate after `step` steps; null when the method does not need it.
+  virtual StateView residual_slot(int step) = 0;
+  /// Learns from the residual and moves z on. @returns updates skipped because of a vanishing denominator
+  virtual int advance(const Iterate& iterate) = 0;
+  /// Cuts the estimate of a sample back to its returned iterate.
+  virtual void truncate(int sample, int best_step) = 0;
+  [[nodiscard]] virtual const InverseEstimate& estimate() const = 0;
+};
+
+/// The method named by the options, for at most options.max_steps steps.
+/// Errors: a memory, damping or mixing that makes no sense.
+std::unique_ptr<Method> make_method(const StateSpec& spec, StateOps& ops, const SolverOptions& options);
+
+}  // namespace deq

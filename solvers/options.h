@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+namespace deq {
+
+/// z <- (1 - damping) z + damping f(z). damping in (0, 1].
+struct Picard {
+  double damping = 1.0;
+  bool operator==(const Picard&) const = default;
+};
+
+/// Added to the diagonal of Anderson's Gram matrix: `value`, or `value` times its largest diagonal entry.
+/// A relative ridge keeps acting the same as residuals shrink; an absolute one stops the acceleration there.
+struct Ridge {
+  double value = 1e-10;
+  bool is_relative = true;
+  bool operator==(const Ridge&) const = default;
+};
+
+/// Anderson acceleration (D. G. Anderson, J. ACM 12, 1965) over the last `memory` iterates, memory >= 1.
+struct Anderson {
+  int memory = 6;
+  double mixing = 1.0;
+  Ridge ridge{};
+  bool operator==(const Anderson&) const = default;
+};
+/// Anderson with the constants of the DEQ reference implementations.
+inline constexpr Anderson kReferenceAnderson{
+    .memory = 6, .mixing = 1.0, .ridge = {.value = 1e-4, .is_relative = false}};
+
+/// How Broyden's inverse is stored: the steps alone, or pairs u v^T.
+enum class BroydenForm : std::uint8_t { product, low_rank };
+
+/// Good Broyden on the inverse with unit steps, M0 = I. `memory` updates are kept, then it restarts from M = I;
+/// 0 keeps all of them. An update whose denominator is below `breakdown` (relative) is skipped.
+struct Broyden {
+  BroydenForm form = BroydenForm::product;
+  int memory = 0;
+  double breakdown = 1e-6;
+  bool operator==(const Broyden&) const = default;
+};
+
+using SolverMethod = std::variant<Picard, Anderson, Broyden>;
+
+enum class NormMode : std::uint8_t { absolute, relative };
+
+/// A sample has converged when |f(z) - z| < value (absolute) or |f(z) - z| / (|f(z)| + 1e-9) < value (relative).
+/// value 0 asks for a fixed number of steps: only inf or nan stops a sample early.
+struct Tolerance {
+  double value = 1e-3;
+  NormMode mode = NormMode::relative;
+  bool operator==(const Tolerance&) const = default;
+};
+
+struct SolverOptions {
+  SolverMethod method = Broyden{};
+  int max_steps = 18;  ///< f is evaluated once more than there are steps
+  Tolerance tolerance{};
+  int patience = 20;               ///< steps without 1 % of progress until a sample counts as stalled; 0: never
+  double divergence_factor = 1e3;  ///< a sample diverged when |r| exceeds this times its first |r|; 0: never
+  bool operator==(const SolverOptions&) const = default;
+};
+
+/// u = w.
+struct JacobianFree {
+  bool operator==(const JacobianFree&) const = default;
+};
+/// SHINE (Ramzi et al., ICLR 2022): u = M^T w with the forward solver's M. Where |M^T w| > max_gain |w|, u = w;
+/// 0 switches that guard off. Samples whose forward diverged or was not finite always take u = w.
+struct SharedInverse {
+  double max_gain = 0.0;
+  bool operator==(const SharedInverse&) const = default;
+};
+/// The guard of SHINE's published code.
+inline constexpr double kShineGain = 1.8;
+
+/// Where an iterative adjoint begins: u = 0, u = w (Jacobian-free), or u = M^T w with M^T as first inverse.
+enum class AdjointStart : std::uint8_t { zero, identity, shared };
+
+/// `steps` of Broyden on u = w + J^T u from `start`.
+struct Refined {
+  AdjointStart start = AdjointStart::shared;
+  int steps = 5;
+  double max_gain = 0.0;  ///< as SharedInverse
+  bool operator==(const Refined&) const = default;
+};
+/// The adjoint system solved to a tolerance.
+struct FullAdjoint {
+  SolverOptions solver{.max_steps = 30, .tolerance = {.value = 1e-6}};
+  AdjointStart start = AdjointStart::identity;
+  bool operator==(const FullAdjoint&) const = default;
+};
+
+/// How the backward solves u = w + J^T u.
+using AdjointOptions = std::variant<JacobianFree, SharedInverse, Refined, FullAdjoint>;
+
+}  // namespace deq

@@ -1,0 +1,23 @@
+#include "solvers/policy.h"
+
+#include "core/error.h"
+#include "solvers/adjoint.h"
+#include "solvers/loop.h"
+#include "solvers/names.h"
+
+namespace deq {
+
+std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_solver(const StateSpec& spec, StateOps& ops) const {
+  const EstimateUse use = needs_estimate(adjoint_) ? EstimateUse::kept : EstimateUse::dropped;
+  return std::make_unique<Loop>(spec, ops, solver_, use);
+}
+
+std::unique_ptr<AdjointSolver> ImplicitPolicy::make_adjoint(const StateSpec& spec, StateOps& ops) const {
+  return std::make_unique<Adjoint>(spec, ops, adjoint_);
+}
+
+bool ImplicitPolicy::needs_vjp() const { return deq::needs_vjp(adjoint_); }
+
+std::string ImplicitPolicy::describe() const { return concat(deq::describe(solver_), ", ", name_of(adjoint_)); }
+
+}  // namespace deq

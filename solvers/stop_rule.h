@@ -1,0 +1,44 @@
+#pragma once
+
+#include <vector>
+
+#include "core/fixed_point.h"
+#include "core/state_ops.h"
+#include "solvers/options.h"
+
+namespace deq {
+
+/// What the loop measured at one iterate, per sample.
+struct Measurement {
+  std::span<const double> residual_norm;
+  std::span<const double> objective;  ///< in the norm of the tolerance; infinite when not finite
+};
+
+/// Decides per sample when a solve is over, and why. Samples are judged alone.
+class StopRule {
+ public:
+  StopRule(const SolverOptions& options, int batch);
+
+  void start();
+  /// Judges the samples still running at the iterate after `step` steps and records those that stop in `report`.
+  void observe(int step, const Measurement& measured, SolveReport& report);
+  /// Samples that were running before the last `observe` and whose residual was finite.
+  [[nodiscard]] SampleMask learning() const { return learning_; }
+  /// Samples that go on.
+  [[nodiscard]] SampleMask running() const { return running_; }
+  [[nodiscard]] bool any_running() const;
+  [[nodiscard]] bool any_learning() const;
+
+ private:
+  /// True when the sample stops; `status` says why.
+  [[nodiscard]] bool stops(std::size_t sample, int step, const Measurement& measured, SolveStatus& status);
+
+  SolverOptions options_;
+  std::vector<std::uint8_t> running_;
+  std::vector<std::uint8_t> learning_;
+  std::vector<double> first_norm_;  // |r| at the starting point
+  std::vector<double> mark_;        // objective at the last real progress
+  std::vector<int> since_mark_;     // steps since then
+};
+
+}  // namespace deq
