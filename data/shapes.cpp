@@ -15,13 +15,13 @@ namespace {
 
 using Colour = std::array<double, 3>;
 
-constexpr double kMinRadius = 9.5;  // pixels: outlines measure 19 to 26 across
-constexpr double kMaxRadius = 13;
+constexpr double kMinRadius = 10.5;  // pixels: outlines measure 21 to 27 across
+constexpr double kMaxRadius = 13.5;
 constexpr double kMaxShift = 4;       // pixels from the centre, each way
-constexpr double kMaxTurn = 0.3;      // radians to either side
+constexpr double kMaxTurn = 0.12;     // radians to either side
 constexpr double kMaxStretch = 0.08;  // of one axis against the other
-constexpr double kMinContrast = 0.4;  // of mean brightness between outline and ground, out of 1
-constexpr double kNoise = 0.04;       // largest change of a channel by noise
+constexpr double kMinContrast = 0.5;  // of mean brightness between outline and ground, out of 1
+constexpr double kNoise = 0.03;       // largest change of a channel by noise
 constexpr int kMaxDots = 2;
 
 Colour random_colour(KeyedRandom& random) { return {random.uniform(), random.uniform(), random.uniform()}; }
