@@ -38,8 +38,8 @@ std::vector<std::string> cpu_features() {
 }  // namespace
 
 BuildInfo build_info() {
-  BuildInfo info{.version = DEQ_VERSION, .build_type = DEQ_BUILD_TYPE, .compiler = __VERSION__,
-                 .sanitizer = DEQ_SANITIZER};
+  BuildInfo info{
+      .version = DEQ_VERSION, .build_type = DEQ_BUILD_TYPE, .compiler = __VERSION__, .sanitizer = DEQ_SANITIZER};
 #ifdef DEQ_CPU_ONEDNN
   info.has_onednn = true;
 #endif

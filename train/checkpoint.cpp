@@ -33,10 +33,13 @@ std::uint32_t contents_crc(const SafetensorsFile& file) {
 }
 
 std::string text_of(const TrainingRecord& record) {
-  const nlohmann::ordered_json json = {
-      {"step", record.step},         {"epoch", record.epoch},           {"phase", record.phase},
-      {"seconds", record.seconds},   {"train_loss", record.train_loss}, {"test_loss", record.test_loss},
-      {"test_accuracy", record.test_accuracy}};
+  const nlohmann::ordered_json json = {{"step", record.step},
+                                       {"epoch", record.epoch},
+                                       {"phase", record.phase},
+                                       {"seconds", record.seconds},
+                                       {"train_loss", record.train_loss},
+                                       {"test_loss", record.test_loss},
+                                       {"test_accuracy", record.test_accuracy}};
   return json.dump();
 }
 

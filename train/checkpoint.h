@@ -50,7 +50,8 @@ struct SaveOptions {
 /// Writes `folder`, replacing a checkpoint that is there. Written beside, synced, renamed: a kill at any instant
 /// leaves the old or the new checkpoint readable under `folder`.
 /// Errors: Error naming the file and the reason (disk full, ...); the old checkpoint then stays as it was.
-void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint, const SaveOptions& options = {});
+void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint,
+                     const SaveOptions& options = {});
 
 enum class CheckpointParts : std::uint8_t { model, all };
 

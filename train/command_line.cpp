@@ -1,7 +1,6 @@
 #include "train/command_line.h"
 
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -41,8 +40,7 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 /// The flags of RunOptions. They are turned into values by `finish_run`, once parsing is over.
 void add_run_options(CLI::App& command, RunOptions& run, Parsed& parsed) {
   command.add_option("--device", parsed.device, "cpu, cuda, cuda:N or reference; default: the best there is");
-  command.add_option("--threads", run.threads, "threads of the computation; default: all")
-      ->check(CLI::Range(1, 1024));
+  command.add_option("--threads", run.threads, "threads of the computation; default: all")->check(CLI::Range(1, 1024));
   command.add_option("--seed", parsed.seed, "seed of everything random")->check(CLI::Range(std::int64_t{0}, INT64_MAX));
   command.add_flag("--json", run.is_json, "machine-readable result on stdout");
   command.add_flag("--quiet", run.is_quiet, "no progress on stderr");
@@ -63,8 +61,9 @@ void add_set_option(CLI::App& command, std::vector<std::string>& overrides) {
 }
 
 void add_train(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = add_command(app, "train", "Train a model from a configuration",
-                                  "deq train train/configs/shapes-mdeq.toml --out runs/shapes --set train.batch_size=32");
+  CLI::App* command =
+      add_command(app, "train", "Train a model from a configuration",
+                  "deq train train/configs/shapes-mdeq.toml --out runs/shapes --set train.batch_size=32");
   TrainRequest& request = parsed.train;
   command->add_option("config", request.config, "configuration (TOML)")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
@@ -93,9 +92,8 @@ void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std:
 }
 
 void add_eval(CLI::App& app, Parsed& parsed) {
-  CLI::App* command =
-      add_command(app, "eval", "Evaluate a checkpoint on a data set",
-                  "deq eval runs/shapes/checkpoints/best --split test --limit 1000 --json");
+  CLI::App* command = add_command(app, "eval", "Evaluate a checkpoint on a data set",
+                                  "deq eval runs/shapes/checkpoints/best --split test --limit 1000 --json");
   EvalRequest& request = parsed.eval;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
@@ -224,8 +222,8 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
     return std::nullopt;
   } catch (const CLI::ParseError& failure) {
     const auto called = app.get_subcommands();
-    throw RequestError(concat(failure.what(), " (see deq ", called.empty() ? "" : called.front()->get_name() + " ",
-                              "--help)"));
+    throw RequestError(
+        concat(failure.what(), " (see deq ", called.empty() ? "" : called.front()->get_name() + " ", "--help)"));
   }
   return parsed.finish();
 }

@@ -134,8 +134,8 @@ std::set<std::string_view> assign_all(Config& config, const toml::table& table, 
   for (const auto& [section, content] : table) {
     require(content.is_table(), at_line(place, content), "key '", section.str(),
             "' is outside a section; did you mean '", nearest_config_key(section.str()), "'?");
-    require(is_section(section.str()), at_line(place, content), "unknown section [", section.str(),
-            "]; did you mean [", nearest_section(section.str()), "]?");
+    require(is_section(section.str()), at_line(place, content), "unknown section [", section.str(), "]; did you mean [",
+            nearest_section(section.str()), "]?");
     for (const auto& [leaf, node] : *content.as_table()) {
       const std::string name = concat(section.str(), ".", leaf.str());
       const ConfigKey* key = find_config_key(name);

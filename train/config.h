@@ -33,46 +33,46 @@ struct ModelConfig {
 };
 
 struct DataConfig {
-  std::string name = "cifar10";         ///< cifar10, digits, folder or shapes
-  std::string path;                     ///< as --data; empty: DEQ_DATA_DIR
-  std::vector<int> image = {32, 32};    ///< height, width
-  bool augment = false;                 ///< random crop after padding by 4, random flip
-  int train_size = 0;                   ///< images used for training; 0: all (for shapes: as many as are drawn)
-  int test_size = 0;                    ///< images used for evaluation; 0: all
+  std::string name = "cifar10";       ///< cifar10, digits, folder or shapes
+  std::string path;                   ///< as --data; empty: DEQ_DATA_DIR
+  std::vector<int> image = {32, 32};  ///< height, width
+  bool augment = false;               ///< random crop after padding by 4, random flip
+  int train_size = 0;                 ///< images used for training; 0: all (for shapes: as many as are drawn)
+  int test_size = 0;                  ///< images used for evaluation; 0: all
   std::vector<double> mean = {0.4914, 0.4822, 0.4465};
   std::vector<double> std = {0.2023, 0.1994, 0.2010};
-  int threads = 1;                      ///< of the loader; results do not depend on it
-  std::int64_t seed = 0;                ///< of the drawn set and of its order
+  int threads = 1;        ///< of the loader; results do not depend on it
+  std::int64_t seed = 0;  ///< of the drawn set and of its order
   bool operator==(const DataConfig&) const = default;
 };
 
 struct SolverConfig {
-  std::string name = "broyden";      ///< broyden, broyden-additive, anderson or picard
-  std::string mode = "rel";          ///< residual that is held against the tolerance: rel or abs, per sample
+  std::string name = "broyden";  ///< broyden, broyden-additive, anderson or picard
+  std::string mode = "rel";      ///< residual that is held against the tolerance: rel or abs, per sample
   int max_steps = 18;
   double tolerance = 1e-3;
-  int memory = 0;                    ///< pairs kept; 0: as many as steps
-  int patience = 0;                  ///< steps without progress until a sample is stalled; 0: never
-  double damping = 1.0;              ///< of Picard and Anderson, 1 is the plain step
+  int memory = 0;        ///< pairs kept; 0: as many as steps
+  int patience = 0;      ///< steps without progress until a sample is stalled; 0: never
+  double damping = 1.0;  ///< of Picard and Anderson, 1 is the plain step
   int backward_max_steps = 20;
   double backward_tolerance = 1e-3;
-  double guard_gain = 1.8;           ///< fall back when the shared estimate stretches the cotangent by more
+  double guard_gain = 1.8;  ///< fall back when the shared estimate stretches the cotangent by more
   bool operator==(const SolverConfig&) const = default;
 };
 
 struct TrainConfig {
   int batch_size = 64;
-  int eval_batch_size = 0;           ///< 0: batch_size
+  int eval_batch_size = 0;  ///< 0: batch_size
   int epochs = 50;
-  int total_steps = 0;               ///< 0: from epochs
+  int total_steps = 0;  ///< 0: from epochs
   int pretrain_steps = 3000;
-  int unroll_steps = 10;             ///< applications of f in pre-training
+  int unroll_steps = 10;  ///< applications of f in pre-training
   std::string estimator = "shine";
-  int eval_every = 0;                ///< steps; 0: once an epoch
-  int eval_limit = 0;                ///< images of an evaluation during training; 0: all
-  int log_every = 10;                ///< steps
-  int checkpoint_every = 0;          ///< steps; 0: at every evaluation
-  double clip_norm = 0;              ///< largest gradient norm; 0: no clipping
+  int eval_every = 0;        ///< steps; 0: once an epoch
+  int eval_limit = 0;        ///< images of an evaluation during training; 0: all
+  int log_every = 10;        ///< steps
+  int checkpoint_every = 0;  ///< steps; 0: at every evaluation
+  double clip_norm = 0;      ///< largest gradient norm; 0: no clipping
   std::int64_t seed = 42;
   double jacobian_weight = 0;
   double jacobian_pretrain_weight = 0;

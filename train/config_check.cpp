@@ -27,7 +27,8 @@ void check_branches(const ModelConfig& model, std::string_view place) {
 }
 
 void check_data(const DataConfig& data, const ModelConfig& model, std::string_view place) {
-  require(data.image.size() == 2, place, "key 'data.image' has ", data.image.size(), " entries, expected [height, width]");
+  require(data.image.size() == 2, place, "key 'data.image' has ", data.image.size(),
+          " entries, expected [height, width]");
   const std::size_t halvings = static_cast<std::size_t>(model.downsample_times) + model.channels.size() - 1;
   require(halvings < 16, place, "'model.downsample_times' and 'model.channels' together halve the image ", halvings,
           " times, expected fewer than 16");
@@ -39,7 +40,8 @@ void check_data(const DataConfig& data, const ModelConfig& model, std::string_vi
   require(data.std.size() == 3, place, "key 'data.std' has ", data.std.size(), " entries, expected 3 (R, G, B)");
   const bool is_cifar = data.name == "cifar10";
   if (is_cifar || data.name == "shapes")
-    require(model.classes == 10, place, "key 'model.classes' is ", model.classes, " but ", data.name, " has 10 classes");
+    require(model.classes == 10, place, "key 'model.classes' is ", model.classes, " but ", data.name,
+            " has 10 classes");
   require(!is_cifar || (data.image[0] == 32 && data.image[1] == 32), place,
           "key 'data.image' must be [32, 32] for cifar10");
 }
@@ -52,8 +54,8 @@ void check_config(const Config& config, std::string_view place) {
   const TrainConfig& train = config.train;
   require(train.epochs > 0 || train.total_steps > 0, place,
           "keys 'train.epochs' and 'train.total_steps' are both 0: nothing would be trained");
-  require(is_estimator_name(train.estimator), place, "key 'train.estimator' is '", train.estimator, "', expected one of ",
-          estimator_names());
+  require(is_estimator_name(train.estimator), place, "key 'train.estimator' is '", train.estimator,
+          "', expected one of ", estimator_names());
   require(config.optimizer.betas.size() == 2, place, "key 'optimizer.betas' has ", config.optimizer.betas.size(),
           " entries, expected 2");
   require(!config.optimizer.nesterov || config.optimizer.momentum > 0, place,

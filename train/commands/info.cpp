@@ -41,8 +41,8 @@ void print_machine() {
             << (build.sanitizer.empty() ? "" : ", sanitizers ") << build.sanitizer << ")\n"
             << "options  oneDNN " << (build.has_onednn ? "yes" : "no") << ", CUDA " << (build.has_cuda ? "yes" : "no")
             << "\n"
-            << "cpu      " << machine.cpu << ", " << machine.threads << " threads, "
-            << machine.memory_bytes / (1 << 20) << " MiB\n"
+            << "cpu      " << machine.cpu << ", " << machine.threads << " threads, " << machine.memory_bytes / (1 << 20)
+            << " MiB\n"
             << "         " << features << "\n";
 }
 
@@ -80,11 +80,10 @@ std::string joined(const std::vector<T>& values) {
 
 std::string architecture_text(const Config& config) {
   const ModelConfig& model = config.model;
-  return concat(model.name, ": ", model.architecture, ", ", model.task, ", ", model.channels.size(),
-                " branches with ", joined(model.channels), " channels, expansion ", model.expansion, ", image ",
-                config.data.image[0], "x", config.data.image[1], ", ", model.classes, " classes; solver ",
-                config.solver.name, ", at most ", config.solver.max_steps, " steps, tolerance ",
-                config.solver.tolerance, " ", config.solver.mode);
+  return concat(model.name, ": ", model.architecture, ", ", model.task, ", ", model.channels.size(), " branches with ",
+                joined(model.channels), " channels, expansion ", model.expansion, ", image ", config.data.image[0], "x",
+                config.data.image[1], ", ", model.classes, " classes; solver ", config.solver.name, ", at most ",
+                config.solver.max_steps, " steps, tolerance ", config.solver.tolerance, " ", config.solver.mode);
 }
 
 Json layers_json(const std::vector<Layer>& layers, const NamedTensors& tensors) {
@@ -123,7 +122,8 @@ void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std
     std::cout << "\n";
   }
   const TrainingRecord& training = checkpoint.training;
-  std::cout << "\n" << parameter_count(layers) << " parameters\n"
+  std::cout << "\n"
+            << parameter_count(layers) << " parameters\n"
             << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase " << training.phase
             << ", " << training.seconds << " s; test accuracy " << training.test_accuracy << ", loss "
             << training.test_loss << "\nmanifest " << manifest << "\n";

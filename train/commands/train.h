@@ -18,7 +18,7 @@ struct TrainRequest {
   std::filesystem::path out;           ///< --out; by default runs/NAME with NAME of CONFIG
   std::vector<std::string> overrides;  ///< --set section.key=value
   bool is_resume = false;
-  std::int64_t max_steps = 0;          ///< --max-steps: stop (saved, resumable) once the run has this many; 0: no limit
+  std::int64_t max_steps = 0;  ///< --max-steps: stop (saved, resumable) once the run has this many; 0: no limit
   bool is_dry_run = false;
 };
 
