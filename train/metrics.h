@@ -34,9 +34,9 @@ struct StepRecord {
   double accuracy = 0;
   double lr = 0;
   double images_per_s = 0;
-  SolveMetrics forward;
-  std::string estimator;  ///< "unrolled-K" in pre-training
-  SolveMetrics backward;
+  SolveMetrics forward = {};
+  std::string estimator = {};  ///< "unrolled-K" in pre-training
+  SolveMetrics backward = {};
 };
 
 /// One evaluation after `step` steps.
@@ -49,7 +49,7 @@ struct EvaluationRecord {
   double accuracy = 0;
   std::int64_t images = 0;
   double images_per_s = 0;
-  SolveMetrics forward;
+  SolveMetrics forward = {};
 };
 
 /// "pretrain" or "equilibrium".
@@ -90,7 +90,7 @@ struct RunSummary {
   double best_accuracy = std::numeric_limits<double>::quiet_NaN();
   std::int64_t best_step = 0;
   bool is_interrupted = false;
-  std::string device;
+  std::string device = {};
   int threads = 0;
 };
 

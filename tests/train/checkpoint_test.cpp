@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "temporary_folder.h"
+#include "tests/train/temporary_folder.h"
 
 namespace deq {
 

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "temporary_folder.h"
+#include "tests/train/temporary_folder.h"
 #include "train/checkpoint.h"
 
 namespace deq {

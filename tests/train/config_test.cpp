@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "temporary_folder.h"
+#include "tests/train/temporary_folder.h"
 #include "train/config_keys.h"
 #include "train/nearest.h"
 

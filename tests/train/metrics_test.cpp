@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "temporary_folder.h"
+#include "tests/train/temporary_folder.h"
 
 namespace deq {
 
