@@ -1,0 +1,195 @@
+#include "train/command_line.h"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tests/train/temporary_folder.h"
+#include "train/checkpoint.h"
+
+namespace deq {
+
+using test::contains;
+using test::read_text;
+using test::TemporaryFolder;
+using test::write_text;
+
+namespace {
+
+struct Outcome {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+/// Runs the program itself. @param arguments as a shell takes them
+Outcome run_program(const std::string& arguments) {
+  const TemporaryFolder folder;
+  const std::string out = (folder.path() / "out").string();
+  const std::string err = (folder.path() / "err").string();
+  const std::string command = std::string(DEQ_PROGRAM) + " " + arguments + " >" + out + " 2>" + err + " </dev/null";
+  const int status = std::system(command.c_str());  // NOLINT: a fixed program on arguments of this file
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(out), read_text(err)};
+}
+
+bool is_one_line(const std::string& text) { return !text.empty() && text.find('\n') == text.size() - 1; }
+
+std::string config_file(const std::string& name) { return std::string(DEQ_CONFIGS) + "/" + name + ".toml"; }
+
+template <class T>
+T parsed(const std::vector<std::string>& arguments) {
+  std::string text;
+  const std::optional<Request> request = parse_command_line(arguments, text);
+  REQUIRE(request.has_value());
+  return std::get<T>(*request);
+}
+
+void save_small_checkpoint(const std::filesystem::path& folder) {
+  Checkpoint checkpoint;
+  checkpoint.class_names = {"a", "b"};
+  checkpoint.training = {.step = 12, .epoch = 1, .phase = "equilibrium"};
+  checkpoint.model = {{"stem.conv.weight", Tensor(DType::f32, {4, 3, 3, 3})},
+                      {"stem.norm.running_var", Tensor(DType::f32, {4})},
+                      {"stem.norm.weight", Tensor(DType::f32, {4})}};
+  save_checkpoint(folder, checkpoint);
+}
+
+}  // namespace
+
+TEST_CASE("wrong requests end with status 2 and one line on stderr that says what is wrong") {
+  const TemporaryFolder folder;
+  const std::string shapes = config_file("shapes-mdeq");
+  const std::string bad_key = (folder.path() / "bad.toml").string();
+  write_text(bad_key, "[solver]\nmax_stepps = 3\n");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "subcommand"},
+      {"trian", "did you mean 'train'"},
+      {"train", "config is required"},
+      {"train /nowhere.toml", "/nowhere.toml"},
+      {"train " + bad_key, bad_key + ":2: unknown key 'solver.max_stepps'; did you mean 'solver.max_steps'?"},
+      {"train " + shapes + " --set train.batch_size=x", "train.batch_size"},
+      {"train " + shapes + " --set train.batchsize=4", "did you mean 'train.batch_size'"},
+      {"train " + shapes + " --nonsense", "--nonsense"},
+      {"train " + shapes + " --threads none", "--threads"},
+      {"train " + shapes + " --threads 0", "--threads"},
+      {"train " + shapes + " --device toaster", "toaster"},
+      {"eval /nowhere", "/nowhere"},
+      {"eval /nowhere --split validation", "--split"},
+      {"predict /nowhere", "nothing to classify"},
+      {"predict /nowhere image.png", "/nowhere"},
+      {"predict /nowhere --tensor x.npy", "--save-logits"},
+      {"info /nowhere", "/nowhere"},
+      {"bench " + shapes + " --estimators shine,magic", "magic"},
+  };
+  for (const auto& [arguments, part] : cases) {
+    const Outcome outcome = run_program(arguments);
+    INFO("deq " << arguments << ": " << outcome.err);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.out.empty());
+    CHECK(is_one_line(outcome.err));
+    CHECK(contains(outcome.err, part));
+  }
+}
+
+TEST_CASE("every command has help with an example") {
+  CHECK(contains(run_program("--help").out, "train"));
+  for (const char* command : {"train", "eval", "predict", "info", "bench"}) {
+    const Outcome outcome = run_program(std::string(command) + " --help");
+    CHECK(outcome.status == 0);
+    CHECK(contains(outcome.out, concat("Example:\n  deq ", command, " ")));
+    for (const char* flag : {"--device", "--threads", "--seed", "--json", "--quiet"})
+      CHECK(contains(outcome.out, flag));
+  }
+}
+
+TEST_CASE("info tells about the build and the machine, also as JSON") {
+  const Outcome text = run_program("info");
+  CHECK(text.status == 0);
+  CHECK(contains(text.out, "deq "));
+  const auto json = nlohmann::json::parse(run_program("info --json").out);
+  CHECK(json.contains("version"));
+  CHECK(json["devices"][0]["name"] == "cpu");
+}
+
+TEST_CASE("info lists the parameters of a checkpoint by layer and checks the manifest") {
+  const TemporaryFolder folder;
+  const auto last = folder.path() / "last";
+  save_small_checkpoint(last);
+  const Outcome outcome = run_program("info --json " + last.string());
+  REQUIRE(outcome.status == 0);
+  const auto json = nlohmann::json::parse(outcome.out);
+  CHECK(json["parameters"] == 4 * 3 * 3 * 3 + 4);
+  CHECK(json["manifest"] == "ok");
+  CHECK(json["training"]["step"] == 12);
+  CHECK(json["layers"][0]["name"] == "stem.conv");
+  CHECK(json["layers"][0]["tensors"][0]["shape"] == std::vector<int>{4, 3, 3, 3});
+  CHECK(contains(run_program("info " + last.string()).out, "112 parameters"));
+}
+
+TEST_CASE("a flipped byte of a checkpoint ends every command with status 2") {
+  const TemporaryFolder folder;
+  const auto last = folder.path() / "last";
+  save_small_checkpoint(last);
+  std::string bytes = read_text(last / "model.safetensors");
+  bytes[bytes.size() - 5] = static_cast<char>(bytes[bytes.size() - 5] ^ 16);
+  write_text(last / "model.safetensors", bytes);
+  for (const char* command : {"info ", "eval ", "predict --tensor x.npy --save-logits y.npy "}) {
+    const Outcome outcome = run_program(command + last.string());
+    CHECK(outcome.status == 2);
+    CHECK(is_one_line(outcome.err));
+    CHECK(contains(outcome.err, "damaged"));
+  }
+}
+
+TEST_CASE("a result that cannot be written is a failure") {
+  const std::string command = std::string(DEQ_PROGRAM) + " info >/dev/full 2>/dev/null";
+  CHECK(WEXITSTATUS(std::system(command.c_str())) == 1);  // NOLINT: as above
+}
+
+TEST_CASE("the flags of train reach the request") {
+  const TrainRequest request =
+      parsed<TrainRequest>({"train",     "--set", "a.b=1",      "conf/x.toml", "--data",      "d",        "--seed",
+                            "9",         "--set", "c.d=[1, 2]", "--resume",    "--max-steps", "30",       "--dry-run",
+                            "--threads", "3",     "--json",     "--quiet",     "--device",    "reference"});
+  CHECK(request.config == "conf/x.toml");
+  CHECK(request.overrides == std::vector<std::string>{"a.b=1", "c.d=[1, 2]"});
+  CHECK(request.data == "d");
+  CHECK(request.out == "runs/x");
+  CHECK(request.run.seed == 9);
+  CHECK(request.is_resume);
+  CHECK(request.max_steps == 30);
+  CHECK(request.is_dry_run);
+  CHECK(request.run.threads == 3);
+  CHECK(request.run.is_json);
+  CHECK(request.run.is_quiet);
+  CHECK(request.run.device.kind == DeviceKind::reference);
+}
+
+TEST_CASE("--seed sets train.seed and --set has the last word") {
+  const std::string config = config_file("shapes-mdeq");
+  CHECK(config_of(parsed<TrainRequest>({"train", config, "--seed", "9"})).train.seed == 9);
+  CHECK(config_of(parsed<TrainRequest>({"train", config, "--seed", "9", "--set", "train.seed=5"})).train.seed == 5);
+}
+
+TEST_CASE("the flags of eval, predict and bench reach the request") {
+  const auto eval =
+      parsed<EvalRequest>({"eval", "c", "--split", "train", "--limit", "10", "--batch", "4", "--tol", "1e-5"});
+  CHECK(eval.split == "train");
+  CHECK(eval.limit == 10);
+  CHECK(eval.batch == 4);
+  CHECK(eval.tolerance == 1e-5);
+  CHECK_FALSE(eval.max_steps.has_value());
+  const auto predict = parsed<PredictRequest>({"predict", "c", "a.png", "b.png", "--top-k", "2", "--max-steps", "7"});
+  CHECK(predict.images.size() == 2);
+  CHECK(predict.top_k == 2);
+  CHECK(predict.max_steps == 7);
+  const auto bench = parsed<BenchRequest>({"bench", "x.toml", "--estimators", "shine,jfb-refine-3", "--repeats", "2"});
+  CHECK(bench.estimators == std::vector<std::string>{"shine", "jfb-refine-3"});
+  CHECK(bench.repeats == 2);
+}
+
+}  // namespace deq

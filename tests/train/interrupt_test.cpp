@@ -1,0 +1,36 @@
+#include "train/interrupt.h"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <initializer_list>
+
+namespace deq {
+
+TEST_CASE("the first SIGINT or SIGTERM sets a flag") {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const InterruptGuard guard;
+    CHECK_FALSE(is_interrupted());
+    ::raise(signal);
+    CHECK(is_interrupted());
+  }
+}
+
+TEST_CASE("the second signal ends the process") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGINT, SIG_DFL);
+    const InterruptGuard guard;
+    ::raise(SIGINT);
+    ::raise(SIGINT);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGINT);
+}
+
+}  // namespace deq

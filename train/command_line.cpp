@@ -1,0 +1,231 @@
+#include "train/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "core/error.h"
+#include "train/build_info.h"
+#include "train/config_keys.h"
+#include "train/nearest.h"
+
+namespace deq {
+
+namespace {
+
+/// What CLI11 fills in while it parses; one instance for the command that was called.
+struct Parsed {
+  std::string device;
+  std::int64_t seed = 0;
+  std::string estimators;
+  TrainRequest train;
+  EvalRequest eval;
+  PredictRequest predict;
+  InfoRequest info;
+  BenchRequest bench;
+  std::function<Request()> finish;  ///< set by the command that was called
+};
+
+constexpr double kNoLimit = 1e300;
+constexpr int kLargest = 1'000'000'000;
+
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& what, const std::string& example) {
+  CLI::App* command = app.add_subcommand(name, what);
+  command->footer("Example:\n  " + example + "\n");
+  return command;
+}
+
+/// The flags of RunOptions. They are turned into values by `finish_run`, once parsing is over.
+void add_run_options(CLI::App& command, RunOptions& run, Parsed& parsed) {
+  command.add_option("--device", parsed.device, "cpu, cuda, cuda:N or reference; default: the best there is");
+  command.add_option("--threads", run.threads, "threads of the computation; default: all")->check(CLI::Range(1, 1024));
+  command.add_option("--seed", parsed.seed, "seed of everything random")->check(CLI::Range(std::int64_t{0}, INT64_MAX));
+  command.add_flag("--json", run.is_json, "machine-readable result on stdout");
+  command.add_flag("--quiet", run.is_quiet, "no progress on stderr");
+}
+
+RunOptions finish_run(const CLI::App& command, RunOptions run, const Parsed& parsed) {
+  run.device = device_named(parsed.device);
+  if (command.count("--seed") > 0) run.seed = parsed.seed;
+  return run;
+}
+
+void add_set_option(CLI::App& command, std::vector<std::string>& overrides) {
+  // One value each, so that a positional argument may follow.
+  command.add_option("--set", overrides, "section.key=value, may be repeated")
+      ->type_size(1)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void add_train(CLI::App& app, Parsed& parsed) {
+  CLI::App* command =
+      add_command(app, "train", "Train a model from a configuration",
+                  "deq train train/configs/shapes-mdeq.toml --out runs/shapes --set train.batch_size=32");
+  TrainRequest& request = parsed.train;
+  command->add_option("config", request.config, "configuration (TOML)")->required();
+  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
+  command->add_option("--out", request.out, "folder of the run; default: runs/NAME");
+  add_set_option(*command, request.overrides);
+  command->add_flag("--resume", request.is_resume, "go on from the last checkpoint of the run");
+  command->add_option("--max-steps", request.max_steps, "stop, saved, after this many steps")
+      ->check(CLI::Range(1, kLargest));
+  command->add_flag("--dry-run", request.is_dry_run, "print the plan and train nothing");
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      TrainRequest out = parsed.train;
+      out.run = finish_run(*command, out.run, parsed);
+      if (out.out.empty()) out.out = std::filesystem::path("runs") / out.config.stem();
+      return out;
+    };
+  });
+}
+
+void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps) {
+  command.add_option("--tol", tolerance, "tolerance of the solver; default: as configured")
+      ->check(CLI::Range(0.0, kNoLimit));
+  command.add_option("--max-steps", max_steps, "most solver steps; default: as configured")
+      ->check(CLI::Range(1, kLargest));
+}
+
+void add_eval(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, "eval", "Evaluate a checkpoint on a data set",
+                                  "deq eval runs/shapes/checkpoints/best --split test --limit 1000 --json");
+  EvalRequest& request = parsed.eval;
+  command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
+  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
+  command->add_option("--split", request.split, "test or train")->check(CLI::IsMember({"test", "train"}));
+  command->add_option("--limit", request.limit, "most images; default: all")->check(CLI::Range(1, kLargest));
+  command->add_option("--batch", request.batch, "images at once; default: as configured")
+      ->check(CLI::Range(1, 1 << 20));
+  add_solver_limits(*command, request.tolerance, request.max_steps);
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      EvalRequest out = parsed.eval;
+      out.run = finish_run(*command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
+void check_predict(const PredictRequest& request) {
+  const bool has_tensor = !request.tensor.empty();
+  require(has_tensor || !request.images.empty(), "predict", "nothing to classify: give image files or --tensor x.npy");
+  require(!has_tensor || request.images.empty(), "predict", "give image files or --tensor, not both");
+  require(has_tensor == !request.save_logits.empty(), "predict", "--tensor and --save-logits go together");
+}
+
+void add_predict(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, "predict", "Classify image files or a tensor",
+                                  "deq predict runs/shapes/checkpoints/best cat.png dog.png --top-k 3");
+  PredictRequest& request = parsed.predict;
+  command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
+  command->add_option("images", request.images, "image files (PNG, JPEG, BMP)");
+  command->add_option("--top-k", request.top_k, "classes listed for an image")->check(CLI::Range(1, kLargest));
+  command->add_option("--tensor", request.tensor, "normalised images, float32 .npy of shape [N, C, H, W]");
+  command->add_option("--save-logits", request.save_logits, "where the logits of --tensor go, .npy [N, classes]");
+  add_solver_limits(*command, request.tolerance, request.max_steps);
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      PredictRequest out = parsed.predict;
+      check_predict(out);
+      out.run = finish_run(*command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
+void add_info(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, "info", "Describe this build and machine, or a checkpoint",
+                                  "deq info runs/shapes/checkpoints/best");
+  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder or model.safetensors");
+  add_run_options(*command, parsed.info.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      InfoRequest out = parsed.info;
+      out.run = finish_run(*command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
+std::vector<std::string> split_estimators(const std::string& list) {
+  std::vector<std::string> names;
+  std::istringstream in(list);
+  for (std::string name; std::getline(in, name, ',');) {
+    require(is_estimator_name(name), "--estimators", "'", name, "' is not one of ", estimator_names());
+    names.push_back(name);
+  }
+  return names;
+}
+
+void add_bench(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, "bench", "Measure a training step and its parts on random input",
+                                  "deq bench train/configs/cifar10-mdeq-tiny.toml --batch 32 --estimators shine,jfb");
+  BenchRequest& request = parsed.bench;
+  command->add_option("config", request.config, "configuration (TOML)")->required();
+  add_set_option(*command, request.overrides);
+  command->add_option("--batch", request.batch, "images at once; default: as configured")
+      ->check(CLI::Range(1, 1 << 20));
+  command->add_option("--repeats", request.repeats, "timed repetitions")->check(CLI::Range(1, 100000));
+  command->add_option("--estimators", parsed.estimators, "gradient estimators, separated by commas");
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      BenchRequest out = parsed.bench;
+      out.run = finish_run(*command, out.run, parsed);
+      out.estimators = split_estimators(parsed.estimators);
+      return out;
+    };
+  });
+}
+
+/// CLI11 would only say that the word was not expected.
+void check_command_name(const CLI::App& app, std::span<const std::string> arguments) {
+  if (arguments.empty() || arguments.front().starts_with('-')) return;
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), arguments.front()) != names.end()) return;
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  throw RequestError(concat("unknown command '", arguments.front(), "'; did you mean '",
+                            nearest_name(arguments.front(), views), "'? See deq --help"));
+}
+
+}  // namespace
+
+std::optional<Request> parse_command_line(std::span<const std::string> arguments, std::string& text) {
+  CLI::App app("deq: deep equilibrium models in C++", "deq");
+  app.set_version_flag("--version", "deq " + std::string(build_info().version));
+  app.require_subcommand(1);
+  app.footer("deq COMMAND --help tells more. Example:\n  deq train train/configs/shapes-mdeq.toml --out runs/shapes\n");
+  Parsed parsed;
+  add_train(app, parsed);
+  add_eval(app, parsed);
+  add_predict(app, parsed);
+  add_info(app, parsed);
+  add_bench(app, parsed);
+  check_command_name(app, arguments);
+  try {
+    // CLI11 takes the arguments last first.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    text = app.help();
+    return std::nullopt;
+  } catch (const CLI::CallForVersion& version) {
+    text = std::string(version.what()) + "\n";
+    return std::nullopt;
+  } catch (const CLI::ParseError& failure) {
+    const auto called = app.get_subcommands();
+    throw RequestError(
+        concat(failure.what(), " (see deq ", called.empty() ? "" : called.front()->get_name() + " ", "--help)"));
+  }
+  return parsed.finish();
+}
+
+}  // namespace deq

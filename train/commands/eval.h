@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "train/commands/options.h"
+
+namespace deq {
+
+/// deq eval CKPT
+struct EvalRequest {
+  RunOptions run;
+  std::filesystem::path checkpoint;
+  std::filesystem::path data;
+  std::string split = "test";
+  std::int64_t limit = 0;  ///< images; 0: all
+  int batch = 0;           ///< 0: as configured
+  std::optional<double> tolerance;
+  std::optional<int> max_steps;
+};
+
+/// Evaluates on a data set. @returns exit status
+int run_eval(const EvalRequest& request);
+
+}  // namespace deq

@@ -1,0 +1,163 @@
+#include "train/commands/info.h"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "train/build_info.h"
+#include "train/checkpoint.h"
+
+namespace deq {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json machine_json() {
+  const BuildInfo build = build_info();
+  const MachineInfo machine = machine_info();
+  Json devices = Json::array();
+  devices.push_back({{"name", "cpu"},
+                     {"model", machine.cpu},
+                     {"threads", machine.threads},
+                     {"memory_bytes", machine.memory_bytes},
+                     {"features", machine.features}});
+  return {{"version", build.version},
+          {"build",
+           {{"type", build.build_type},
+            {"compiler", build.compiler},
+            {"sanitizer", build.sanitizer},
+            {"onednn", build.has_onednn},
+            {"cuda", build.has_cuda}}},
+          {"devices", devices}};
+}
+
+void print_machine() {
+  const BuildInfo build = build_info();
+  const MachineInfo machine = machine_info();
+  std::string features;
+  for (const std::string& feature : machine.features) features += (features.empty() ? "" : " ") + feature;
+  std::cout << "deq " << build.version << " (" << build.build_type << ", compiler " << build.compiler
+            << (build.sanitizer.empty() ? "" : ", sanitizers ") << build.sanitizer << ")\n"
+            << "options  oneDNN " << (build.has_onednn ? "yes" : "no") << ", CUDA " << (build.has_cuda ? "yes" : "no")
+            << "\n"
+            << "cpu      " << machine.cpu << ", " << machine.threads << " threads, " << machine.memory_bytes / (1 << 20)
+            << " MiB\n"
+            << "         " << features << "\n";
+}
+
+/// Parameters of one layer: the tensors whose names differ in the last part only.
+struct Layer {
+  std::string name;
+  std::int64_t parameters = 0;
+  std::vector<std::string> tensors;
+};
+
+std::vector<Layer> layers_of(const NamedTensors& tensors) {
+  std::vector<Layer> layers;
+  for (const auto& [name, tensor] : tensors) {
+    const std::size_t dot = name.rfind('.');
+    const std::string layer = dot == std::string::npos ? name : name.substr(0, dot);
+    if (layers.empty() || layers.back().name != layer) layers.push_back({.name = layer, .tensors = {}});
+    if (!is_running_statistic(name)) layers.back().parameters += tensor.shape().elements();
+    layers.back().tensors.push_back(name);
+  }
+  return layers;
+}
+
+std::int64_t parameter_count(const std::vector<Layer>& layers) {
+  std::int64_t count = 0;
+  for (const Layer& layer : layers) count += layer.parameters;
+  return count;
+}
+
+template <class T>
+std::string joined(const std::vector<T>& values) {
+  std::string out;
+  for (const T& value : values) out += concat(out.empty() ? "" : ", ", value);
+  return out;
+}
+
+std::string architecture_text(const Config& config) {
+  const ModelConfig& model = config.model;
+  return concat(model.name, ": ", model.architecture, ", ", model.task, ", ", model.channels.size(), " branches with ",
+                joined(model.channels), " channels, expansion ", model.expansion, ", image ", config.data.image[0], "x",
+                config.data.image[1], ", ", model.classes, " classes; solver ", config.solver.name, ", at most ",
+                config.solver.max_steps, " steps, tolerance ", config.solver.tolerance, " ", config.solver.mode);
+}
+
+Json layers_json(const std::vector<Layer>& layers, const NamedTensors& tensors) {
+  Json out = Json::array();
+  for (const Layer& layer : layers) {
+    Json entries = Json::array();
+    for (const std::string& name : layer.tensors) {
+      const auto extents = tensors.at(name).shape().extents();
+      entries.push_back({{"name", name},
+                         {"shape", std::vector<std::int64_t>(extents.begin(), extents.end())},
+                         {"dtype", name_of(tensors.at(name).dtype())},
+                         {"trained", !is_running_statistic(name)}});
+    }
+    out.push_back({{"name", layer.name}, {"parameters", layer.parameters}, {"tensors", entries}});
+  }
+  return out;
+}
+
+Json training_json(const TrainingRecord& training) {
+  return {{"step", training.step},
+          {"epoch", training.epoch},
+          {"phase", training.phase},
+          {"seconds", training.seconds},
+          {"train_loss", training.train_loss},
+          {"test_loss", training.test_loss},
+          {"test_accuracy", training.test_accuracy}};
+}
+
+void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std::string_view manifest) {
+  const std::vector<Layer> layers = layers_of(checkpoint.model);
+  std::cout << path << "\n" << architecture_text(checkpoint.config) << "\n\nlayer, parameters, tensors\n";
+  for (const Layer& layer : layers) {
+    std::cout << "  " << layer.name << "  " << layer.parameters << "  ";
+    for (const std::string& name : layer.tensors)
+      std::cout << " " << name.substr(name.rfind('.') + 1) << checkpoint.model.at(name).shape();
+    std::cout << "\n";
+  }
+  const TrainingRecord& training = checkpoint.training;
+  std::cout << "\n"
+            << parameter_count(layers) << " parameters\n"
+            << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase " << training.phase
+            << ", " << training.seconds << " s; test accuracy " << training.test_accuracy << ", loss "
+            << training.test_loss << "\nmanifest " << manifest << "\n";
+}
+
+}  // namespace
+
+int run_info(const InfoRequest& request) {
+  if (request.checkpoint.empty()) {
+    if (request.run.is_json)
+      std::cout << machine_json().dump(2) << "\n";
+    else
+      print_machine();
+    return 0;
+  }
+  const Checkpoint checkpoint = load_checkpoint(request.checkpoint);
+  // Loading has checked the manifest where there is one.
+  const std::string_view manifest = has_manifest(request.checkpoint) ? "ok" : "none";
+  const std::string path = request.checkpoint.string();
+  if (!request.run.is_json) {
+    print_checkpoint(path, checkpoint, manifest);
+    return 0;
+  }
+  const std::vector<Layer> layers = layers_of(checkpoint.model);
+  const Json json = {{"file", path},
+                     {"architecture", architecture_text(checkpoint.config)},
+                     {"parameters", parameter_count(layers)},
+                     {"layers", layers_json(layers, checkpoint.model)},
+                     {"class_names", checkpoint.class_names},
+                     {"training", training_json(checkpoint.training)},
+                     {"config", write_config(checkpoint.config)},
+                     {"manifest", manifest}};
+  std::cout << json.dump(2) << "\n";
+  return 0;
+}
+
+}  // namespace deq

@@ -1,0 +1,27 @@
+#include "train/commands/options.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/error.h"
+
+namespace deq {
+
+Device device_named(const std::string& name) {
+  if (name.empty() || name == "cpu") return {};
+  if (name == "reference") return {.kind = DeviceKind::reference};
+  const std::string index = name.starts_with("cuda:") ? name.substr(5) : "";
+  const bool is_index = !index.empty() && index.size() <= 3 &&
+                        std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
+  require(name == "cuda" || is_index, "--device", "'", name, "' is not one of cpu, cuda, cuda:N, reference");
+  throw RequestError("--device: '" + name + "' asked for, but this build has no CUDA; use --device cpu");
+}
+
+std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured) {
+  if (!given.empty()) return given;
+  if (!configured.empty()) return configured;
+  const char* environment = std::getenv("DEQ_DATA_DIR");
+  return environment != nullptr ? environment : "";
+}
+
+}  // namespace deq

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/device.h"
+
+namespace deq {
+
+/// Flags that every command takes.
+struct RunOptions {
+  Device device;                     ///< --device, by default the best one that is there
+  int threads = 0;                   ///< --threads, already applied to OpenMP; 0: as many as the machine offers
+  std::optional<std::int64_t> seed;  ///< --seed
+  bool is_json = false;              ///< --json: one machine-readable result on stdout
+  bool is_quiet = false;             ///< --quiet: no progress on stderr
+};
+
+/// The device called "cpu", "reference", "cuda" or "cuda:N"; empty: the default one.
+/// Errors: RequestError for another name or for a device this build or machine does not have.
+Device device_named(const std::string& name);
+
+/// The folder with data: `given` (--data) if not empty, else `configured` (data.path), else $DEQ_DATA_DIR, else empty.
+std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured);
+
+}  // namespace deq

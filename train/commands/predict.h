@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "train/commands/options.h"
+
+namespace deq {
+
+/// deq predict CKPT IMAGE...  or  deq predict CKPT --tensor x.npy --save-logits y.npy
+struct PredictRequest {
+  RunOptions run;
+  std::filesystem::path checkpoint;
+  std::vector<std::filesystem::path> images;
+  int top_k = 5;
+  std::filesystem::path tensor;  ///< f32 [N, C, H, W], normalised; empty: images
+  std::filesystem::path save_logits;
+  std::optional<double> tolerance;
+  std::optional<int> max_steps;
+};
+
+/// Classifies. @returns exit status: 0, or 1 when an image among several could not be read
+int run_predict(const PredictRequest& request);
+
+}  // namespace deq

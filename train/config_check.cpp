@@ -1,0 +1,67 @@
+#include <algorithm>
+
+#include "core/error.h"
+#include "train/config.h"
+#include "train/config_keys.h"
+#include "train/nearest.h"
+
+namespace deq {
+
+namespace {
+
+void check_branches(const ModelConfig& model, std::string_view place) {
+  const std::size_t branches = model.channels.size();
+  require(branches >= 1, place, "key 'model.channels' is empty but needs one entry a branch");
+  const auto has_one_a_branch = [&](const std::vector<int>& list, std::string_view key) {
+    require(list.size() == branches, place, "key '", key, "' has ", list.size(), " entries but 'model.channels' has ",
+            branches, " branches");
+  };
+  if (model.task == "classification") has_one_a_branch(model.head_channels, "model.head_channels");
+  has_one_a_branch(model.num_blocks, "model.num_blocks");
+  has_one_a_branch(model.big_kernels, "model.big_kernels");
+  require(model.num_groups % 2 == 0, place, "key 'model.num_groups' is ", model.num_groups,
+          " but must be even: the post-fuse normalisation uses half as many groups");
+  for (const int channels : model.channels)
+    require(channels % model.num_groups == 0, place, "key 'model.channels' has a branch of ", channels,
+            " channels, which 'model.num_groups' = ", model.num_groups, " does not divide");
+}
+
+void check_data(const DataConfig& data, const ModelConfig& model, std::string_view place) {
+  require(data.image.size() == 2, place, "key 'data.image' has ", data.image.size(),
+          " entries, expected [height, width]");
+  const std::size_t halvings = static_cast<std::size_t>(model.downsample_times) + model.channels.size() - 1;
+  require(halvings < 16, place, "'model.downsample_times' and 'model.channels' together halve the image ", halvings,
+          " times, expected fewer than 16");
+  for (const int extent : data.image)
+    require(extent % (1 << halvings) == 0, place, "key 'data.image' has an extent of ", extent,
+            " pixels, which must divide by ", 1 << halvings, " (", model.downsample_times, " downsamplings, ",
+            model.channels.size(), " branches)");
+  require(data.mean.size() == 3, place, "key 'data.mean' has ", data.mean.size(), " entries, expected 3 (R, G, B)");
+  require(data.std.size() == 3, place, "key 'data.std' has ", data.std.size(), " entries, expected 3 (R, G, B)");
+  const bool is_cifar = data.name == "cifar10";
+  if (is_cifar || data.name == "shapes")
+    require(model.classes == 10, place, "key 'model.classes' is ", model.classes, " but ", data.name,
+            " has 10 classes");
+  require(!is_cifar || (data.image[0] == 32 && data.image[1] == 32), place,
+          "key 'data.image' must be [32, 32] for cifar10");
+}
+
+}  // namespace
+
+void check_config(const Config& config, std::string_view place) {
+  check_branches(config.model, place);
+  check_data(config.data, config.model, place);
+  const TrainConfig& train = config.train;
+  require(train.epochs > 0 || train.total_steps > 0, place,
+          "keys 'train.epochs' and 'train.total_steps' are both 0: nothing would be trained");
+  require(is_estimator_name(train.estimator), place, "key 'train.estimator' is '", train.estimator,
+          "', expected one of ", estimator_names());
+  require(config.optimizer.betas.size() == 2, place, "key 'optimizer.betas' has ", config.optimizer.betas.size(),
+          " entries, expected 2");
+  require(!config.optimizer.nesterov || config.optimizer.momentum > 0, place,
+          "key 'optimizer.nesterov' needs 'optimizer.momentum' above 0");
+  require(config.schedule.min_lr <= config.optimizer.lr, place, "key 'schedule.min_lr' is ", config.schedule.min_lr,
+          " but must not exceed 'optimizer.lr' = ", config.optimizer.lr);
+}
+
+}  // namespace deq

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+namespace deq {
+
+/// Creates or replaces `path` with `bytes` and waits until they are on the disk.
+/// Errors: Error naming the file and the reason (disk full, no permission, ...); a part of the file may be left.
+void write_durable(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+/// Waits until the entries of `folder` (creations, renames) are on the disk. Errors: Error naming the folder.
+void sync_folder(const std::filesystem::path& folder);
+
+/// Swaps two existing paths in one step. False where the system or the file system cannot.
+/// Errors: Error when it can but failed.
+[[nodiscard]] bool exchange_paths(const std::filesystem::path& a, const std::filesystem::path& b);
+
+/// Replaces `path` with `bytes` so that a kill at any instant leaves the old or the new contents, on the disk.
+/// Uses `path` + ".new". Errors: as write_durable; the old contents then stay.
+void replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+/// CRC-32 (the one of zlib and PNG) of `bytes`, continuing from `seed`.
+std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed = 0);
+
+}  // namespace deq

@@ -1,0 +1,21 @@
+#pragma once
+
+namespace deq {
+
+/// While it lives, the first SIGINT or SIGTERM only sets a flag; the next of the same kind ends the process as usual.
+/// The handlers that were there come back on destruction. One at a time in a process.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+};
+
+/// True once a signal has arrived since the last InterruptGuard was made. Loops ask it between steps.
+bool is_interrupted();
+
+/// Exit status of a command that was interrupted.
+inline constexpr int kInterruptedStatus = 130;
+
+}  // namespace deq

@@ -1,0 +1,61 @@
+#include <omp.h>
+
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/error.h"
+#include "train/command_line.h"
+#include "train/interrupt.h"
+
+namespace {
+
+/// Calls the command. @returns exit status
+int execute(const deq::Request& request) {
+  struct Visitor {
+    int operator()(const deq::TrainRequest& train) const { return deq::run_train(train); }
+    int operator()(const deq::EvalRequest& eval) const { return deq::run_eval(eval); }
+    int operator()(const deq::PredictRequest& predict) const { return deq::run_predict(predict); }
+    int operator()(const deq::InfoRequest& info) const { return deq::run_info(info); }
+    int operator()(const deq::BenchRequest& bench) const { return deq::run_bench(bench); }
+  };
+  const int threads = std::visit([](const auto& any) { return any.run.threads; }, request);
+  if (threads > 0) omp_set_num_threads(threads);
+  // Every long command asks is_interrupted() between steps and returns kInterruptedStatus.
+  const deq::InterruptGuard guard;
+  return std::visit(Visitor{}, request);
+}
+
+int report(const char* message, int status) {
+  std::cerr << "deq: " << message << std::endl;
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  constexpr int kFailed = 1;
+  constexpr int kWrongRequest = 2;
+  try {
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::string text;
+    const std::optional<deq::Request> request = deq::parse_command_line(arguments, text);
+    int status = 0;
+    if (request)
+      status = execute(*request);
+    else
+      std::cout << text;
+    std::cout.flush();
+    if (!std::cout.good()) return report("the result could not be written to stdout", kFailed);
+    return status;
+  } catch (const deq::RequestError& error) {
+    return report(error.what(), kWrongRequest);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory; a smaller train.batch_size or solver.memory needs less", kFailed);
+  } catch (const std::exception& error) {
+    return report(error.what(), kFailed);
+  }
+}

@@ -1,0 +1,139 @@
+#include "train/metrics.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/error.h"
+#include "train/durable_file.h"
+
+namespace deq {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// {name: samples} of the statuses that occurred.
+Json status_json(const SolveMetrics& solves) {
+  Json out = Json::object();
+  for (int i = 0; i < kSolveStatusCount; ++i)
+    if (const std::int64_t samples = solves.status[static_cast<std::size_t>(i)]; samples > 0)
+      out[std::string(name_of(static_cast<SolveStatus>(i)))] = samples;
+  return out;
+}
+
+Json forward_json(const SolveMetrics& solves) {
+  return {{"steps", solves.steps}, {"residual", solves.residual}, {"status", status_json(solves)}};
+}
+
+/// Text of the lines that a run resumed at `step` keeps.
+std::string lines_up_to(const std::filesystem::path& file, std::int64_t step) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  const std::string all = text.str();
+  std::string kept;
+  std::size_t begin = 0;
+  for (std::size_t end = all.find('\n'); end != std::string::npos; end = all.find('\n', begin)) {
+    const std::string line = all.substr(begin, end + 1 - begin);
+    const Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!record.is_object() || !record.contains("step") || !record["step"].is_number_integer()) break;
+    if (record["step"].get<std::int64_t>() <= step) kept += line;
+    begin = end + 1;
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::string_view phase_name(bool is_pretraining) { return is_pretraining ? "pretrain" : "equilibrium"; }
+
+void SolveMetrics::add(const SolveReport& report, int valid) {
+  const std::size_t count = valid < 0 ? report.steps.size() : static_cast<std::size_t>(valid);
+  double sum_steps = steps * static_cast<double>(samples);
+  double sum_residual = samples > 0 ? residual * static_cast<double>(samples) : 0;
+  double fallbacks = fallback_fraction * static_cast<double>(samples);
+  for (std::size_t i = 0; i < count; ++i) {
+    sum_steps += report.steps[i];
+    sum_residual += report.residual[i];
+    if (i < report.is_fallback.size()) fallbacks += report.is_fallback[i] != 0 ? 1 : 0;
+    ++status[static_cast<std::size_t>(report.status[i])];
+  }
+  samples += static_cast<std::int64_t>(count);
+  calls += report.map_calls;
+  if (samples == 0) return;
+  steps = sum_steps / static_cast<double>(samples);
+  residual = sum_residual / static_cast<double>(samples);
+  fallback_fraction = fallbacks / static_cast<double>(samples);
+}
+
+MetricsWriter::MetricsWriter(const std::filesystem::path& file, std::int64_t resumed_step) : file_(file) {
+  if (resumed_step >= 0 && std::filesystem::exists(file)) {
+    const std::string kept = lines_up_to(file, resumed_step);
+    // A kill while this is written must not lose the curve, hence not in place.
+    replace_file(file, std::as_bytes(std::span(kept)));
+    out_.open(file, std::ios::binary | std::ios::app);
+  } else {
+    out_.open(file, std::ios::binary | std::ios::trunc);
+  }
+  check(out_.good(), file_.string(), "cannot be written");
+}
+
+void MetricsWriter::append(const std::string& line) {
+  out_ << line + "\n" << std::flush;
+  check(out_.good(), file_.string(), "cannot be written (disk full?)");
+}
+
+void MetricsWriter::write(const StepRecord& record) {
+  Json json = {{"step", record.step},
+               {"epoch", record.epoch},
+               {"phase", phase_name(record.is_pretraining)},
+               {"loss", record.loss},
+               {"accuracy", record.accuracy},
+               {"lr", record.lr},
+               {"images_per_s", record.images_per_s},
+               {"forward", forward_json(record.forward)}};
+  json["backward"] = {{"estimator", record.estimator},
+                      {"calls", record.backward.calls},
+                      {"residual", record.backward.residual},
+                      {"fallback_fraction", record.backward.fallback_fraction}};
+  append(json.dump());
+}
+
+void MetricsWriter::write(const EvaluationRecord& record) {
+  const Json json = {{"step", record.step},
+                     {"epoch", record.epoch},
+                     {"phase", phase_name(record.is_pretraining)},
+                     {"split", record.split},
+                     {"loss", record.loss},
+                     {"accuracy", record.accuracy},
+                     {"images", record.images},
+                     {"images_per_s", record.images_per_s},
+                     {"forward", forward_json(record.forward)}};
+  append(json.dump());
+}
+
+std::string summary_json(const RunSummary& summary) {
+  const Json json = {{"config", summary.config_name},
+                     {"steps", summary.steps},
+                     {"total_steps", summary.total_steps},
+                     {"parameters", summary.parameters},
+                     {"peak_bytes", summary.peak_bytes},
+                     {"seconds", summary.seconds},
+                     {"images_per_s", summary.images_per_s},
+                     {"train_loss", summary.train_loss},
+                     {"test_loss", summary.test_loss},
+                     {"test_accuracy", summary.test_accuracy},
+                     {"best_accuracy", summary.best_accuracy},
+                     {"best_step", summary.best_step},
+                     {"interrupted", summary.is_interrupted},
+                     {"device", summary.device},
+                     {"threads", summary.threads}};
+  return json.dump(2) + "\n";
+}
+
+void write_summary(const std::filesystem::path& file, const RunSummary& summary) {
+  const std::string text = summary_json(summary);
+  replace_file(file, std::as_bytes(std::span(text)));
+}
+
+}  // namespace deq

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "core/fixed_point.h"
+
+namespace deq {
+
+/// Solves of one or several batches: means over samples, and samples by how their solve ended.
+struct SolveMetrics {
+  double steps = 0;
+  double residual = std::numeric_limits<double>::quiet_NaN();
+  std::array<std::int64_t, kSolveStatusCount> status{};
+  double fallback_fraction = 0;
+  std::int64_t calls = 0;  ///< evaluations of the map
+  std::int64_t samples = 0;
+
+  /// Adds the first `valid` samples of a solve; negative: all of them.
+  void add(const SolveReport& report, int valid = -1);
+};
+
+/// One training step. Not-a-number is written as null.
+struct StepRecord {
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;
+  bool is_pretraining = false;
+  double loss = 0;
+  double accuracy = 0;
+  double lr = 0;
+  double images_per_s = 0;
+  SolveMetrics forward = {};
+  std::string estimator = {};  ///< "unrolled-K" in pre-training
+  SolveMetrics backward = {};
+};
+
+/// One evaluation after `step` steps.
+struct EvaluationRecord {
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;
+  bool is_pretraining = false;
+  std::string split = "test";
+  double loss = 0;
+  double accuracy = 0;
+  std::int64_t images = 0;
+  double images_per_s = 0;
+  SolveMetrics forward = {};
+};
+
+/// "pretrain" or "equilibrium".
+std::string_view phase_name(bool is_pretraining);
+
+/// Appends records to metrics.jsonl, one JSON object a line, flushed line by line.
+///
+/// A run writes the records of a step before it saves the checkpoint of that step. Then a resumed run, which drops
+/// what lies beyond its checkpoint, ends with the file of an uninterrupted one (but for the timings).
+class MetricsWriter {
+ public:
+  /// Opens `file`. Keeps the records with a step <= `resumed_step` and drops the rest, a half-written last line
+  /// included; negative: starts an empty file. Errors: Error when the file cannot be written.
+  explicit MetricsWriter(const std::filesystem::path& file, std::int64_t resumed_step = -1);
+
+  void write(const StepRecord& record);
+  void write(const EvaluationRecord& record);
+
+ private:
+  void append(const std::string& line);
+
+  std::filesystem::path file_;
+  std::ofstream out_;
+};
+
+/// What a finished (or interrupted) run leaves in summary.json.
+struct RunSummary {
+  std::string config_name;
+  std::int64_t steps = 0;
+  std::int64_t total_steps = 0;
+  std::int64_t parameters = 0;
+  std::int64_t peak_bytes = 0;
+  double seconds = 0;
+  double images_per_s = 0;
+  double train_loss = std::numeric_limits<double>::quiet_NaN();
+  double test_loss = std::numeric_limits<double>::quiet_NaN();
+  double test_accuracy = std::numeric_limits<double>::quiet_NaN();
+  double best_accuracy = std::numeric_limits<double>::quiet_NaN();
+  std::int64_t best_step = 0;
+  bool is_interrupted = false;
+  std::string device = {};
+  int threads = 0;
+};
+
+/// The summary as one JSON object over several lines.
+std::string summary_json(const RunSummary& summary);
+
+/// Writes it to `file`, all or nothing. Errors: Error naming the file.
+void write_summary(const std::filesystem::path& file, const RunSummary& summary);
+
+}  // namespace deq
