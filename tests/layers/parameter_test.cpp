@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 using namespace deq;
 
@@ -49,7 +50,7 @@ TEST_CASE("a name is given out once") {
   CHECK(first.name() == "conv.0.weight");
   CHECK_THROWS_WITH(Parameter(scope / "conv" / 0, "weight", {2}, init::ones()),
                     "parameter store: there is already a parameter 'conv.0.weight'");
-  CHECK_THROWS_WITH(store.find("conv.1.weight"), doctest::Contains("no parameter is called 'conv.1.weight'"));
+  CHECK_THROWS_WITH((void)store.find("conv.1.weight"), doctest::Contains("no parameter is called 'conv.1.weight'"));
 }
 
 TEST_CASE("buffers are stored but not counted as trainable") {
