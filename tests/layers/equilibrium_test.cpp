@@ -1,0 +1,147 @@
+#include "layers/equilibrium.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "evaluate.h"
+#include "layers/batch_norm.h"
+#include "layers/dropout.h"
+#include "layers/linear.h"
+
+using namespace deq;
+using namespace deq::layers_tests;
+
+namespace {
+
+/// z -> tanh(drop(W z) + x): everything a cell can hold.
+struct Cell {
+  explicit Cell(const ParamScope& scope, double p = 0.5) : inner(scope / "inner", 3, 3), drop(scope / "drop", p) {}
+  Value operator()(Value z, Value x) const { return deq::tanh(drop(inner(z)) + x); }
+  layers::Linear inner;
+  layers::Dropout drop;
+};
+
+const TensorType kState{DType::f32, {4, 3}};
+
+}  // namespace
+
+TEST_CASE("one line makes a function an equilibrium of one region and one gradient") {
+  ParameterStore store;
+  const Cell cell{ParamScope(store)};
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", kState, Rate::batch);
+  const Value y = equilibrium(cell, x, {.policy = traced_policy()});
+
+  const std::vector<NodeId> solves = nodes_with<Equilibrium>(graph);
+  REQUIRE(solves.size() == 1);
+  const auto& gradient = std::get<ImplicitGradient>(graph.node(y.ref).op);
+  CHECK(gradient.equilibrium == solves[0]);
+  CHECK_FALSE(gradient.returns_iterate);
+  CHECK(graph.node(y.ref).inputs[1] == Ref{solves[0], 0});
+  const Region& region = graph.region(std::get<Equilibrium>(graph.node(solves[0]).op).region);
+  CHECK(region.states.size() == 1);
+  CHECK(graph.rate(region.states[0]) == Rate::iterate);
+  CHECK(graph.rate(region.results[0]) == Rate::iterate);
+  CHECK(graph.rate(y.ref) == Rate::batch);
+}
+
+TEST_CASE("an inference graph passes the solution on and applies f no more") {
+  ParameterStore store;
+  const Cell cell{ParamScope(store)};
+  Graph graph(Mode::inference);
+  const Value x = graph.input("x", kState, Rate::batch);
+  const Value z = equilibrium(cell, x, {.policy = traced_policy()});
+  CHECK(std::holds_alternative<Equilibrium>(graph.node(z.ref).op));
+  CHECK(nodes_with<MatMul>(graph).size() == 1);
+}
+
+TEST_CASE("the output option overrides the mode") {
+  ParameterStore store;
+  const Cell cell{ParamScope(store)};
+  const auto trace = [&](Graph& graph, EquilibriumOutput output) {
+    const Value x = graph.input("x", kState, Rate::batch);
+    const StateFunction f = [&](std::span<const Value> z) { return std::vector<Value>{cell(z[0], x)}; };
+    return trace_equilibrium(f, {zeros_like(x)}, {.policy = traced_policy(), .output = output});
+  };
+  Graph training(Mode::training), inference(Mode::inference);
+  const EquilibriumTrace iterate = trace(training, EquilibriumOutput::iterate);
+  CHECK(std::get<ImplicitGradient>(training.node(iterate.values[0].ref).op).returns_iterate);
+  const EquilibriumTrace applied = trace(inference, EquilibriumOutput::applied);
+  CHECK(applied.values == applied.applied);
+  CHECK(applied.node == applied.iterate[0].ref.node);
+}
+
+TEST_CASE("the solver's f and f at the solution share their dropout mask") {
+  ParameterStore store;
+  const Cell cell{ParamScope(store)};
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", kState, Rate::batch);
+  equilibrium(cell, x, {.policy = traced_policy()});
+  CHECK(nodes_with<Random>(graph).size() == 1);
+  CHECK(nodes_with<MatMul>(graph).size() == 2);
+}
+
+TEST_CASE("a function that draws anew at every trace is refused") {
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", kState, Rate::batch);
+  const auto fresh = [](Value z, Value at) {
+    return z * 0.5 + at * random(*z.graph, Distribution::bernoulli, 0.5, z.shape());
+  };
+  CHECK_THROWS_WITH(equilibrium(fresh, x, {.policy = traced_policy()}), doctest::Contains("random numbers anew"));
+}
+
+TEST_CASE("a batch norm inside f updates its statistics once, at the solution") {
+  ParameterStore store;
+  const layers::BatchNorm norm(ParamScope(store), 3);
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", kState, Rate::batch);
+  equilibrium([&](Value z, Value at) { return norm(z) + at; }, x, {.policy = traced_policy()});
+  REQUIRE(graph.assignments().size() == 2);
+  for (const Assignment& assignment : graph.assignments()) CHECK(graph.rate(assignment.updated) == Rate::batch);
+}
+
+TEST_CASE("several states of different shapes are solved together") {
+  Graph graph(Mode::training);
+  const Value a = graph.input("a", kState, Rate::batch);
+  const Value b = graph.input("b", {DType::f32, {4, 2}}, Rate::batch);
+  const auto cell = [&](std::span<const Value> z, Value x) {
+    return std::vector<Value>{z[0] * 0.5 + x, z[1] * 0.5 + sum(z[0], {1}, true) * 0.1 + b};
+  };
+  const layers::Equilibrium layer(cell, {.policy = traced_policy()});
+  const std::vector<Value> y = layer(a, {zeros_like(a), zeros_like(b)});
+  REQUIRE(y.size() == 2);
+  CHECK(y[0].type() == a.type());
+  CHECK(y[1].type() == b.type());
+  CHECK(graph.node(y[0].ref).inputs.size() == 4);
+}
+
+TEST_CASE("two equilibria in one graph keep apart") {
+  ParameterStore store;
+  const Cell cell{ParamScope(store)};
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", kState, Rate::batch);
+  const layers::Equilibrium layer(cell, {.policy = traced_policy()});
+  const Value y = layer(layer(x));
+  CHECK(nodes_with<Equilibrium>(graph).size() == 2);
+  CHECK(y.type() == kState);
+}
+
+TEST_CASE("unrolling is f applied again and again") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {1, 1}}, Rate::batch);
+  const StateFunction f = [&](std::span<const Value> z) { return std::vector<Value>{z[0] * 0.5 + x}; };
+  const std::vector<Value> z = unrolled(f, {zeros_like(x)}, 3);
+  CHECK(evaluate(z[0], {{"x", Tensor::of({1, 1}, std::vector<float>{4})}}) == std::vector<double>{7});
+  CHECK_THROWS_WITH(unrolled(f, {zeros_like(x)}, 0), doctest::Contains("expected at least 1"));
+}
+
+TEST_CASE("wrong equilibria are refused when they are traced") {
+  Graph graph;
+  const Value x = graph.input("x", kState, Rate::batch);
+  const auto identity = [](Value z, Value at) { return z + at; };
+  const auto narrow = [](Value z, Value) { return slice(z, 1, 0, 1); };
+  CHECK_THROWS_WITH(equilibrium(identity, x, {}), doctest::Contains("no policy"));
+  CHECK_THROWS_WITH(equilibrium(narrow, x, {.policy = traced_policy(), .name = "deq"}),
+                    "deq: state 0 is f32[4,3] but f returns f32[4,1]");
+}
