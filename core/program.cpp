@@ -1,6 +1,7 @@
 #include "core/program.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <iomanip>
@@ -279,6 +280,22 @@ void Program::run() {
   }
   for (const std::size_t position : s.batch_runs) s.execute(position);
   s.store_assignments();
+}
+
+std::vector<Program::LaunchTime> Program::profile() {
+  using Clock = std::chrono::steady_clock;
+  State& s = *state_;
+  if (s.is_step_stale) run();
+  std::vector<LaunchTime> out;
+  for (const std::size_t position : s.batch_runs) {
+    const auto start = Clock::now();
+    s.execute(position);
+    const std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
+    const Node& node = s.graph().node(s.launches[position].node);
+    out.push_back({name_of(node.op), node.label, elapsed.count()});
+  }
+  s.store_assignments();
+  return out;
 }
 
 void Program::parameters_changed() { state_->is_step_stale = true; }

@@ -36,6 +36,13 @@ class Program {
 
   /// Executes everything that changed: the step segment when parameters may have changed, then the batch segment.
   void run();
+  /// As `run`, measuring every launch outside loops (a solve counts as one), for benchmarks.
+  struct LaunchTime {
+    std::string_view op;
+    std::string label;
+    double ms = 0;
+  };
+  std::vector<LaunchTime> profile();
   /// Tells an inference program that parameters were changed from outside, so the next run repeats its step segment.
   void parameters_changed();
 

@@ -74,4 +74,8 @@ LoadedModel load_model(const std::filesystem::path& checkpoint) {
   return out;
 }
 
+int unrolled_steps_of(const Checkpoint& checkpoint) {
+  return checkpoint.training.phase == "pretrain" ? checkpoint.config.train.unroll_steps : 0;
+}
+
 }  // namespace deq

@@ -46,4 +46,7 @@ struct LoadedModel {
 };
 LoadedModel load_model(const std::filesystem::path& checkpoint);
 
+/// Applications of f by which a checkpoint saved during pre-training is to be evaluated; 0: solve.
+int unrolled_steps_of(const Checkpoint& checkpoint);
+
 }  // namespace deq

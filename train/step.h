@@ -53,9 +53,11 @@ int count_correct(const Tensor& logits, const Tensor& labels, int valid);
 /// A program for inference on batches of one size: logits from images.
 class InferenceStep {
  public:
-  /// @param solver  limits to use instead of the model's configuration
-  InferenceStep(const Model& model, Backend& backend, int batch, const SolverConfig& solver, int unrolled_steps = 0,
-                bool plans_only = false);
+  /// @param image           [B,H,W,C]; B images run together
+  /// @param solver          limits to use instead of the model's configuration
+  /// @param unrolled_steps  > 0: apply f that often instead of solving
+  InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
+                int unrolled_steps = 0);
 
   /// images f32 [B,H,W,C] -> logits [B, classes] (valid until the next call).
   const Tensor& run(const Tensor& images);

@@ -50,7 +50,8 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
   if (options_.is_resume && has_last) return resume();
   require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
           "' already holds a run; continue it with --resume or choose another --out");
-  write_durably(options_.out / "config.toml", write_config(config_));
+  const std::string text = write_config(config_);
+  replace_file(options_.out / "config.toml", std::as_bytes(std::span(text)));
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl");
 }
 
@@ -166,7 +167,7 @@ void Trainer::evaluate_now() {
   const bool is_unrolled = step_ <= config_.train.pretrain_steps;
   if (!inference_ || is_inference_unrolled_ != is_unrolled) {
     const int batch = config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size : config_.train.batch_size;
-    inference_ = std::make_unique<InferenceStep>(model_, backend_, batch, config_.solver,
+    inference_ = std::make_unique<InferenceStep>(model_, backend_, model_.image_shape(batch), config_.solver,
                                                  is_unrolled ? config_.train.unroll_steps : 0);
     is_inference_unrolled_ = is_unrolled;
   }

@@ -1,13 +1,69 @@
 #include "train/commands/bench.h"
 
-#include "core/error.h"
-#include "train/config.h"
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "train/benchmark.h"
+#include "train/make_backend.h"
 
 namespace deq {
+namespace {
+
+void print_json(const BenchRequest& request, const BenchmarkResult& result) {
+  const nlohmann::ordered_json json = {{"batch", result.batch},
+                                       {"threads", request.run.threads},
+                                       {"device", name_of(request.run.device)},
+                                       {"parameters", result.parameters},
+                                       {"conv_unit_ms", result.conv_unit_ms},
+                                       {"f_ms", result.f_ms},
+                                       {"f_ms_min", result.f_ms_min},
+                                       {"f_ms_max", result.f_ms_max},
+                                       {"vjp_ms", result.vjp_ms},
+                                       {"solver_overhead_ms", result.solver_overhead_ms},
+                                       {"step_ms", result.step_ms},
+                                       {"backward_ms", result.backward_ms},
+                                       {"inference_ms", result.inference_ms},
+                                       {"forward_steps", result.forward_steps},
+                                       {"peak_bytes", result.peak_bytes},
+                                       {"allocations_per_step", result.allocations_per_step},
+                                       {"launches", result.launches},
+                                       {"map_launches", result.map_launches}};
+  std::cout << json.dump(2) << "\n";
+}
+
+void print_text(const BenchmarkResult& result) {
+  const auto line = [&](const std::string& what, double ms) {
+    std::cout << what << std::string(what.size() < 30 ? 30 - what.size() : 1, ' ') << ms << " ms, "
+              << ms / result.conv_unit_ms << " units\n";
+  };
+  std::cout << "batch " << result.batch << ", " << result.parameters << " parameters, " << result.forward_steps
+            << " solver steps\n";
+  line("convolution unit", result.conv_unit_ms);
+  line("f", result.f_ms);
+  line("vjp", result.vjp_ms);
+  line("solver update without f", result.solver_overhead_ms);
+  for (const auto& [name, ms] : result.step_ms) line("step, " + name, ms);
+  for (const auto& [name, ms] : result.backward_ms) line("backward, " + name, ms);
+  line("inference", result.inference_ms);
+  std::cout << "peak " << result.peak_bytes / (1 << 20) << " MiB, " << result.allocations_per_step
+            << " allocations a step, " << result.map_launches << " launches an f\n";
+}
+
+}  // namespace
 
 int run_bench(const BenchRequest& request) {
   const Config config = load_config(request.config, request.overrides);
-  throw Error("bench: measuring '" + config.model.name + "' is not built yet");
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  BenchmarkOptions options{.batch = request.batch > 0 ? request.batch : config.train.batch_size,
+                           .repeats = request.repeats,
+                           .estimators = request.estimators};
+  if (options.estimators.empty()) options.estimators = {config.train.estimator};
+  const BenchmarkResult result = run_benchmark(config, *backend, options);
+  if (request.run.is_json)
+    print_json(request, result);
+  else
+    print_text(result);
+  return 0;
 }
 
 }  // namespace deq

@@ -1,13 +1,57 @@
 #include "train/commands/eval.h"
 
-#include "core/error.h"
-#include "train/checkpoint.h"
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "train/datasets.h"
+#include "train/evaluator.h"
+#include "train/interrupt.h"
+#include "train/make_backend.h"
+#include "train/progress.h"
+#include "train/solve_json.h"
 
 namespace deq {
+namespace {
+
+void print_evaluation(const EvalRequest& request, const Evaluation& result) {
+  if (request.run.is_json) {
+    const nlohmann::ordered_json json = {{"accuracy", result.accuracy},
+                                         {"loss", result.loss},
+                                         {"images", result.images},
+                                         {"images_per_s", result.images_per_s},
+                                         {"forward", forward_json(result.forward)}};
+    std::cout << json.dump(2) << "\n";
+    return;
+  }
+  std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on " << result.images
+            << " images (" << result.images_per_s << " images/s); solver " << result.forward.steps
+            << " steps, residual " << result.forward.residual << "\n";
+}
+
+}  // namespace
 
 int run_eval(const EvalRequest& request) {
-  const Checkpoint checkpoint = load_checkpoint(request.checkpoint);
-  throw Error("eval: evaluating '" + checkpoint.config.model.name + "' is not built yet");
+  LoadedModel loaded = load_model(request.checkpoint);
+  Config& config = loaded.model->config;
+  if (request.tolerance) config.solver.tolerance = *request.tolerance;
+  if (request.max_steps) config.solver.max_steps = *request.max_steps;
+  const auto dataset = open_split(config, split_of(request.split), data_folder(request.data, config.data.path));
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
+  InferenceStep step(*loaded.model, *backend, loaded.model->image_shape(batch), config.solver,
+                     unrolled_steps_of(loaded.checkpoint));
+  const InterruptGuard guard;
+  Progress progress(progress_style(request.run.is_quiet));
+  const Evaluation result = evaluate(
+      step, dataset,
+      {.limit = request.limit, .threads = config.data.threads, .progress = [&](std::int64_t done, std::int64_t total) {
+         progress.update({.step = done, .total = total, .phase = "eval"});
+         return !is_interrupted();
+       }});
+  progress.finish();
+  if (is_interrupted()) return kInterruptedStatus;
+  print_evaluation(request, result);
+  return 0;
 }
 
 }  // namespace deq

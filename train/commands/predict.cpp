@@ -1,13 +1,68 @@
 #include "train/commands/predict.h"
 
-#include "core/error.h"
-#include "train/checkpoint.h"
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "data/npy.h"
+#include "train/make_backend.h"
+#include "train/predictor.h"
 
 namespace deq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json prediction_json(const Prediction& prediction) {
+  if (!prediction.error.empty()) return {{"file", prediction.file}, {"error", prediction.error}};
+  Json top = Json::array();
+  for (const ClassProbability& entry : prediction.top)
+    top.push_back({{"class", entry.index}, {"name", entry.name}, {"probability", entry.probability}});
+  return {{"file", prediction.file},
+          {"top", top},
+          {"solver",
+           {{"steps", prediction.steps},
+            {"residual", prediction.residual},
+            {"status", std::string(name_of(prediction.status))}}}};
+}
+
+void print_prediction(const Prediction& prediction) {
+  if (!prediction.error.empty()) return;
+  std::cout << prediction.file << ":";
+  for (const ClassProbability& entry : prediction.top)
+    std::cout << "  " << entry.name << " " << std::round(entry.probability * 1000) / 10 << " %";
+  std::cout << "  (solver " << prediction.steps << " steps, " << name_of(prediction.status) << ")\n";
+}
+
+/// @returns exit status: 2 when the only image could not be read, 1 when one among several could not
+int predict_images(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
+  const std::vector<Prediction> predictions = predict_files(loaded, backend, request.images, request.top_k);
+  Json all = Json::array();
+  for (const Prediction& prediction : predictions) {
+    if (!prediction.error.empty()) std::cerr << "deq: " << prediction.error << "\n";
+    all.push_back(prediction_json(prediction));
+    if (!request.run.is_json) print_prediction(prediction);
+  }
+  if (request.run.is_json) std::cout << all.dump(2) << "\n";
+  const bool has_failed =
+      std::any_of(predictions.begin(), predictions.end(), [](const Prediction& p) { return !p.error.empty(); });
+  if (has_failed && predictions.size() == 1) return 2;
+  return has_failed ? 1 : 0;
+}
+
+}  // namespace
 
 int run_predict(const PredictRequest& request) {
-  const Checkpoint checkpoint = load_checkpoint(request.checkpoint);
-  throw Error("predict: inference with '" + checkpoint.config.model.name + "' is not built yet");
+  LoadedModel loaded = load_model(request.checkpoint);
+  SolverConfig& solver = loaded.model->config.solver;
+  if (request.tolerance) solver.tolerance = *request.tolerance;
+  if (request.max_steps) solver.max_steps = *request.max_steps;
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  if (request.tensor.empty()) return predict_images(request, loaded, *backend);
+  write_npy(request.save_logits, predict_tensor(loaded, *backend, read_npy(request.tensor)));
+  if (!request.run.is_quiet) std::cerr << "wrote " << request.save_logits.string() << "\n";
+  return 0;
 }
 
 }  // namespace deq

@@ -1,6 +1,12 @@
 #include "train/commands/train.h"
 
-#include "core/error.h"
+#include <iostream>
+
+#include "train/datasets.h"
+#include "train/interrupt.h"
+#include "train/make_backend.h"
+#include "train/plan_report.h"
+#include "train/trainer.h"
 
 namespace deq {
 
@@ -13,7 +19,28 @@ Config config_of(const TrainRequest& request) {
 
 int run_train(const TrainRequest& request) {
   const Config config = config_of(request);
-  throw Error("train: training '" + config.model.name + "' is not built yet");
+  const std::filesystem::path folder = data_folder(request.data, config.data.path);
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  if (request.is_dry_run) {
+    const RunPlan plan =
+        plan_run(config, *backend, split_size(config, Split::train, folder), split_size(config, Split::test, folder));
+    std::cout << (request.run.is_json ? plan_json(plan) : plan_text(config, plan));
+    return 0;
+  }
+  Trainer trainer(config, open_split(config, Split::train, folder), open_split(config, Split::test, folder), *backend,
+                  {.out = request.out,
+                   .is_resume = request.is_resume,
+                   .max_steps = request.max_steps,
+                   .is_quiet = request.run.is_quiet,
+                   .threads = request.run.threads});
+  const RunSummary summary = trainer.run();
+  if (request.run.is_json)
+    std::cout << summary_json(summary);
+  else
+    std::cout << "step " << summary.steps << " of " << summary.total_steps << ", test accuracy "
+              << summary.test_accuracy * 100 << " %, best " << summary.best_accuracy * 100 << " %; saved in "
+              << (request.out / "checkpoints").string() << "\n";
+  return summary.is_interrupted ? kInterruptedStatus : 0;
 }
 
 }  // namespace deq

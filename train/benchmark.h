@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "train/config.h"
+
+namespace deq {
+
+/// Times and counters of a model on random input with fixed solver step counts. Milliseconds; medians unless said.
+struct BenchmarkResult {
+  int batch = 0;
+  std::int64_t parameters = 0;
+  double conv_unit_ms = 0;  ///< all convolutions of one f by oneDNN alone (f32, direct), same process and run
+  double f_ms = 0, f_ms_min = 0, f_ms_max = 0;
+  double vjp_ms = 0;                          ///< one v -> J^T v
+  double solver_overhead_ms = 0;              ///< one solver update without f
+  std::map<std::string, double> step_ms;      ///< whole training step by estimator
+  std::map<std::string, double> backward_ms;  ///< launches after the loss, without the optimiser, by estimator
+  double inference_ms = 0;                    ///< one batch, forward only
+  int forward_steps = 0;
+  std::size_t peak_bytes = 0;       ///< largest training arena
+  double allocations_per_step = 0;  ///< operator new calls in one replayed training step
+  int launches = 0;                 ///< of a training step outside loops
+  int map_launches = 0;             ///< of one f
+};
+
+struct BenchmarkOptions {
+  int batch = 32;
+  int repeats = 5;
+  std::vector<std::string> estimators{"shine"};
+};
+
+/// Measures `config` on `backend`.
+BenchmarkResult run_benchmark(const Config& config, Backend& backend, const BenchmarkOptions& options);
+
+}  // namespace deq

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "train/config.h"
+
+namespace deq {
+
+/// What a run would do, without doing it.
+struct RunPlan {
+  std::int64_t parameters = 0;
+  std::int64_t state_elements = 0;  ///< of one image
+  std::int64_t pretrain_steps = 0;
+  std::int64_t total_steps = 0;
+  std::size_t peak_bytes = 0;  ///< largest arena of the run's programs
+  std::int64_t train_images = 0;
+  std::int64_t test_images = 0;
+  std::string solver;                 ///< limits, tolerance, estimator
+  std::vector<std::string> warnings;  ///< where the plan makes no sense
+};
+
+/// Plans `config` on `backend`; compiles the programs but allocates none of their memory.
+RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_images, std::int64_t test_images);
+
+std::string plan_text(const Config& config, const RunPlan& plan);
+std::string plan_json(const RunPlan& plan);
+
+}  // namespace deq

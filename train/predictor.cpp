@@ -1,0 +1,126 @@
+#include "train/predictor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "data/transform.h"
+
+namespace deq {
+namespace {
+
+constexpr int kLargestBatch = 64;
+
+/// Class probabilities of one row of logits, most probable first.
+std::vector<ClassProbability> top_classes(std::span<const float> logits, const std::vector<std::string>& names,
+                                          int top_k) {
+  std::vector<int> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto score = [&](int i) { return static_cast<double>(logits[static_cast<std::size_t>(i)]); };
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return score(a) > score(b); });
+  double total = 0;
+  for (const int i : order) total += std::exp(score(i) - score(order[0]));
+  std::vector<ClassProbability> out;
+  for (int k = 0; k < std::min(top_k, static_cast<int>(order.size())); ++k) {
+    const int i = order[static_cast<std::size_t>(k)];
+    const bool has_name = static_cast<std::size_t>(i) < names.size();
+    out.push_back({i, has_name ? names[static_cast<std::size_t>(i)] : std::to_string(i),
+                   std::exp(score(i) - score(order[0])) / total});
+  }
+  return out;
+}
+
+/// [N,C,H,W] rows first ... first + count to [B,H,W,C]; rows that are left stay zero.
+void copy_to_nhwc(const Tensor& x, std::int64_t first, std::int64_t count, Tensor& images) {
+  const std::int64_t channels = x.shape()[1], height = x.shape()[2], width = x.shape()[3];
+  const auto from = x.data<float>();
+  auto to = images.data<float>();
+  std::fill(to.begin(), to.end(), 0.0f);
+  for (std::int64_t n = 0; n < count; ++n)
+    for (std::int64_t c = 0; c < channels; ++c)
+      for (std::int64_t i = 0; i < height * width; ++i)
+        to[static_cast<std::size_t>((n * height * width + i) * channels + c)] =
+            from[static_cast<std::size_t>(((first + n) * channels + c) * height * width + i)];
+}
+
+void check_tensor(const Model& model, const Tensor& x) {
+  const Shape& shape = x.shape();
+  require(x.dtype() == DType::f32 && shape.rank() == 4, "predict", "the tensor is ", x.type(), ", needs f32[N,C,H,W]");
+  require(shape[1] == model.network.config.image_channels, "predict", "the tensor has ", shape[1],
+          " channels, the model takes ", model.network.config.image_channels);
+  require(shape.elements() > 0, "predict", "the tensor ", x.type(), " holds no image");
+  const auto values = x.data<float>();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    require(std::isfinite(values[i]), "predict", "element ", i, " of the tensor (image ",
+            i / (values.size() / static_cast<std::size_t>(shape[0])), ") is ", values[i], "; inputs must be finite");
+}
+
+Normalisation normalisation_of(const DataConfig& data) {
+  return {std::vector<float>(data.mean.begin(), data.mean.end()), std::vector<float>(data.std.begin(), data.std.end())};
+}
+
+}  // namespace
+
+std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
+                                      const std::vector<std::filesystem::path>& files, int top_k) {
+  const Model& model = *loaded.model;
+  const DataConfig& data = model.config.data;
+  const int batch = static_cast<int>(std::min<std::size_t>(files.size(), kLargestBatch));
+  require(batch > 0, "predict", "no image was given");
+  const Shape shape = model.image_shape(batch);
+  const std::size_t image_elements = static_cast<std::size_t>(shape.elements() / batch);
+  const Normalisation normalisation = normalisation_of(data);
+  InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps_of(loaded.checkpoint));
+  std::vector<Prediction> out;
+  for (std::size_t first = 0; first < files.size(); first += static_cast<std::size_t>(batch)) {
+    const std::size_t count = std::min(files.size() - first, static_cast<std::size_t>(batch));
+    Tensor images(DType::f32, shape);
+    for (std::size_t i = 0; i < count; ++i) {
+      Prediction prediction{.file = files[first + i].string()};
+      try {
+        const Image image = fitted(read_image(files[first + i]), data.image[0], data.image[1]);
+        normalise_image(image.pixels, {data.image[0], data.image[1], 3}, normalisation, {},
+                        images.data<float>().subspan(i * image_elements, image_elements));
+      } catch (const RequestError& error) {
+        prediction.error = error.what();
+      }
+      out.push_back(std::move(prediction));
+    }
+    const Tensor& logits = step.run(images);
+    const auto classes = static_cast<std::size_t>(logits.shape()[1]);
+    const SolveReport* report = step.program().forward_report();
+    for (std::size_t i = 0; i < count; ++i) {
+      Prediction& prediction = out[first + i];
+      if (!prediction.error.empty()) continue;
+      prediction.top =
+          top_classes(logits.data<float>().subspan(i * classes, classes), loaded.checkpoint.class_names, top_k);
+      if (!report) continue;
+      prediction.steps = report->steps[i];
+      prediction.residual = report->residual[i];
+      prediction.status = report->status[i];
+    }
+  }
+  return out;
+}
+
+Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x) {
+  const Model& model = *loaded.model;
+  check_tensor(model, x);
+  const std::int64_t total = x.shape()[0], batch = std::min<std::int64_t>(total, kLargestBatch);
+  const Shape shape{batch, x.shape()[2], x.shape()[3], x.shape()[1]};
+  InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps_of(loaded.checkpoint));
+  Tensor images(DType::f32, shape);
+  Tensor out;
+  for (std::int64_t first = 0; first < total; first += batch) {
+    const std::int64_t count = std::min(batch, total - first);
+    copy_to_nhwc(x, first, count, images);
+    const Tensor& logits = step.run(images);
+    const std::int64_t row = logits.shape().elements() / batch;
+    if (out.is_empty()) out = Tensor(DType::f32, logits.shape().with(0, total));
+    const auto from = logits.data<float>().first(static_cast<std::size_t>(count * row));
+    std::copy(from.begin(), from.end(), out.data<float>().begin() + first * row);
+  }
+  return out;
+}
+
+}  // namespace deq

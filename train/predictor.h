@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/image.h"
+#include "train/step.h"
+
+namespace deq {
+
+struct ClassProbability {
+  int index = 0;
+  std::string name;
+  double probability = 0;
+};
+
+/// Answer for one image. `error` is empty unless the file could not be read.
+struct Prediction {
+  std::string file;
+  std::vector<ClassProbability> top;  ///< most probable first
+  int steps = 0;
+  double residual = 0;
+  SolveStatus status = SolveStatus::converged;
+  std::string error;
+};
+
+/// Classifies image files: each is scaled and cut to the model's size and normalised as in training.
+/// A file that cannot be read gets an `error`; the others are answered.
+std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
+                                      const std::vector<std::filesystem::path>& files, int top_k);
+
+/// Logits [N, classes] of x [N,C,H,W], already normalised.
+/// Errors (RequestError): not a batch of images for this model, no image, a value that is not finite.
+Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x);
+
+}  // namespace deq
