@@ -1,0 +1,106 @@
+#include "core/graph.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "core/builder.h"
+
+using namespace deq;
+
+namespace {
+
+std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("equal operations on equal operands are one node") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3}}, Rate::batch);
+  CHECK(relu(x) == relu(x));
+  CHECK(relu(x) != tanh(x));
+  CHECK(x + 1.0 != x + 2.0);
+  const NodeId size = graph.size();
+  (void)relu(x);
+  CHECK(graph.size() == size);
+}
+
+TEST_CASE("a node takes the fastest rate of its operands") {
+  Graph graph;
+  const Value w = graph.parameter("w", std::make_shared<Tensor>(DType::f32, Shape{4}));
+  const Value x = graph.input("x", {DType::f32, {4}}, Rate::batch);
+  const Value z = graph.input("z", {DType::f32, {4}}, Rate::iterate);
+  const Value v = graph.input("v", {DType::f32, {4}}, Rate::cotangent);
+  CHECK(graph.rate(constant(graph, 1.0).ref) == Rate::constant);
+  CHECK(graph.rate((w * w).ref) == Rate::step);
+  CHECK(graph.rate((w * x).ref) == Rate::batch);
+  CHECK(graph.rate((w * x + z).ref) == Rate::iterate);
+  CHECK(graph.rate((v * relu(z)).ref) == Rate::cotangent);
+}
+
+TEST_CASE("a shape error names the operation, the operands and the layer") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {8, 32, 32, 3}}, Rate::batch);
+  const Value w = graph.input("w", {DType::f32, {32, 16, 3, 3}}, Rate::step);
+  const std::string message = message_of([&] {
+    const Scope outer(graph, "stem");
+    const Scope inner(graph, "conv1");
+    (void)conv2d(x, w, {.pad = 1});
+  });
+  CHECK(message ==
+        "conv2d: input has 3 channels but weight expects 16 (operands f32[8,32,32,3] f32[32,16,3,3], layer "
+        "'stem.conv1')");
+}
+
+TEST_CASE("a scope ends with its block") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2}}, Rate::batch);
+  {
+    const Scope scope(graph, "inside");
+    CHECK(graph.node(relu(x).ref).label == "inside");
+  }
+  CHECK(graph.node(tanh(x).ref).label.empty());
+}
+
+TEST_CASE("the same storage is the same parameter") {
+  Graph graph;
+  const auto storage = std::make_shared<Tensor>(DType::f32, Shape{3});
+  CHECK(graph.parameter("a", storage) == graph.parameter("a", storage));
+  CHECK(graph.storage(graph.parameter("a", storage).ref.node) == storage);
+}
+
+TEST_CASE("misuse is refused with a reason") {
+  Graph graph, other;
+  const Value x = graph.input("x", {DType::f32, {2}}, Rate::batch);
+  const Value y = other.input("y", {DType::f32, {2}}, Rate::batch);
+  CHECK(message_of([&] { (void)graph.input("x", {DType::f32, {2}}, Rate::batch); }) == "input: the name 'x' is taken");
+  CHECK(message_of([&] { (void)(x + y); }).find("belongs to another graph") != std::string::npos);
+  CHECK(message_of([&] { (void)(x + Value{}); }).find("empty value") != std::string::npos);
+  CHECK(message_of([&] { (void)graph.find("nothing"); }).find("'nothing'") != std::string::npos);
+  CHECK(message_of([&] { graph.assign(x, x); }).find("not a parameter") != std::string::npos);
+}
+
+TEST_CASE("shape rules refuse operands that do not fit") {
+  Graph graph;
+  const Value image = graph.input("image", {DType::f32, {2, 5, 7, 6}}, Rate::batch);
+  const Value row = graph.input("row", {DType::f32, {2, 6}}, Rate::batch);
+  const Value label = graph.input("label", {DType::i32, {3}}, Rate::batch);
+  CHECK_THROWS_AS((void)(image + label), Error);
+  CHECK_THROWS_AS((void)(image + graph.input("odd", {DType::f32, {4}}, Rate::batch)), Error);
+  CHECK_THROWS_AS((void)matmul(row, row), Error);
+  CHECK_THROWS_AS((void)group_norm(image, 4, 1e-5), Error);
+  CHECK_THROWS_AS((void)reshape(row, {5}), Error);
+  CHECK_THROWS_AS((void)slice(row, 1, 4, 9), Error);
+  CHECK_THROWS_AS((void)transpose(row, {0, 0}), Error);
+  CHECK_THROWS_AS((void)softmax_cross_entropy(row, label), Error);
+  CHECK_THROWS_AS((void)max_pool(image, {.kernel = 9, .stride = 1, .pad = 0}), Error);
+  CHECK_THROWS_AS((void)broadcast_to(row, {3, 6}), Error);
+  CHECK_THROWS_AS((void)concat({row, image}, 0), Error);
+}
