@@ -66,17 +66,10 @@ Body lower(const AdjointSolve&, const KernelRequest& request) {
 
 }  // namespace reference
 
-ReferenceBackend::ReferenceBackend() = default;
-ReferenceBackend::~ReferenceBackend() = default;
-
 std::unique_ptr<Kernel> ReferenceBackend::lower(const KernelRequest& request) {
   reference::check_real(request);
   reference::Body body = std::visit([&](const auto& op) { return reference::lower(op, request); }, request.op);
   return std::make_unique<reference::BodyKernel>(std::move(body), request.outputs);
-}
-
-StateOps& ReferenceBackend::state_ops() {
-  throw Error("reference: the vector operations of the solvers are not available");
 }
 
 }  // namespace deq

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/backend.h"
+#include "core/cpu/host_state_ops.h"
 
 namespace deq {
 
@@ -10,11 +11,9 @@ namespace deq {
 ///
 /// Values of type f32 are kept as f64; integers keep their type. Completeness is enforced by the compiler: an op
 /// without a kernel here does not build. Packed weights do not exist here, and equilibrium nodes are run by programs.
+/// The solvers' vector operations are the host's, which work on f64 states as well as on f32.
 class ReferenceBackend final : public Backend {
  public:
-  ReferenceBackend();
-  ~ReferenceBackend() override;
-
   [[nodiscard]] Device device() const override { return {DeviceKind::reference, 0}; }
   [[nodiscard]] DType storage(DType dtype) const override { return dtype == DType::f32 ? DType::f64 : dtype; }
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
@@ -23,8 +22,10 @@ class ReferenceBackend final : public Backend {
     (void)op, (void)input;
     return false;
   }
-  /// Errors: not available yet.
-  [[nodiscard]] StateOps& state_ops() override;
+  [[nodiscard]] StateOps& state_ops() override { return state_ops_; }
+
+ private:
+  HostStateOps state_ops_;
 };
 
 }  // namespace deq
