@@ -63,9 +63,11 @@ class Check {
  public:
   Check(std::span<const Value> outputs, const Bindings& bindings, const GradcheckOptions& options)
       : outputs_(outputs.begin(), outputs.end()), bindings_(bindings), options_(options), generator_(options.seed) {
+    // The graph grows with each check, so its size never names two.
+    const std::string prefix = concat("gradcheck.", outputs.front().graph->size(), ".c");
     for (std::size_t k = 0; k < outputs_.size(); ++k) {
       const TensorType type = outputs_[k].type();
-      const std::string name = concat("gradcheck.c", k);
+      const std::string name = concat(prefix, k);
       weights_.push_back(normal_values(generator_, static_cast<std::size_t>(type.shape.elements())));
       bindings_[name] = Tensor::of(type.shape, weights_.back());
       cotangents_.push_back(outputs_[k].graph->input(name, type, Rate::batch));

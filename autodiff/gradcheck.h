@@ -28,7 +28,7 @@ struct GradcheckReport {
 ///
 /// Each numeric derivative extrapolates central differences over falling steps and keeps the entry of the table that
 /// its neighbours confirm best, so neither a kink a step away nor rounding spoils it (about 1e-10 on smooth functions).
-/// Adds inputs "gradcheck.c<k>" and the derivative to the graph of `outputs`.
+/// Adds an input for each c_k and the derivative to the graph of `outputs`.
 /// Source of the extrapolation: C. J. F. Ridders, Advances in Engineering Software 4(2), 1982.
 /// @param bindings  values of all inputs; those of `wrt` are floats, best given as f64
 /// @param wrt       names of inputs or parameters to vary
