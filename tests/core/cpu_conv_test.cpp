@@ -190,8 +190,9 @@ TEST_CASE("packed weights give the same bits as plain ones") {
 }
 
 TEST_CASE("running a convolution allocates nothing of its own") {
-  // oneDNN's execute call builds a hash table of the arguments of each primitive: one node an argument, buckets.
-  constexpr std::size_t kVendorAllocations = 16;
+  // oneDNN's execute call keeps the arguments of each primitive in a hash table. Counted for a convolution with one
+  // conversion: 10 to 12 in 2.6, 15 to 23 in 3.2. Anything of ours would come on top with every further run.
+  constexpr std::size_t kVendorAllocations = 32;
   CpuBackend cpu;
   const ConvShape s = square(16, 24, 24, 3, 1);
   const TensorType x{DType::f32, s.image()}, w{DType::f32, s.weight()}, y{DType::f32, s.result()};
