@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include "core/cpu/backend.h"
 #include "core/interpreter.h"
@@ -16,8 +17,12 @@ namespace {
 // 6e-8 each) and its functions are well conditioned on the inputs it draws.
 constexpr double kGridError = 3e-6;
 
-double normalised_error(const Tensor& found, const Tensor& wanted) {
-  double difference = 0, scale = 0;
+// Normalising a group of two elements gives +-1 whatever they are: its gradient is what eps leaves of terms of order
+// one that cancel, so its error counts against 1 an element, not against the result (about 1e-3).
+const std::string_view kCancelling = "group_norm_grad: [2,1,1,8] groups 4";
+
+double normalised_error(const Tensor& found, const Tensor& wanted, double least_size) {
+  double difference = 0, scale = least_size * least_size * static_cast<double>(wanted.shape().elements());
   for (std::size_t i = 0; i < found.data<float>().size(); ++i) {
     const double expected = wanted.data<double>()[i];
     difference += std::pow(found.data<float>()[i] - expected, 2);
@@ -26,10 +31,10 @@ double normalised_error(const Tensor& found, const Tensor& wanted) {
   return std::sqrt(difference) / (std::sqrt(scale) + 1e-30);
 }
 
-void expect_equal(const Tensor& found, const Tensor& wanted) {
+void expect_equal(const Tensor& found, const Tensor& wanted, double least_size) {
   REQUIRE(found.shape() == wanted.shape());
   if (found.dtype() == DType::f32) {
-    CHECK(normalised_error(found, wanted) < kGridError);
+    CHECK(normalised_error(found, wanted, least_size) < kGridError);
   } else {
     REQUIRE(found.dtype() == wanted.dtype());
     CHECK(std::equal(found.raw(), found.raw() + found.bytes(), wanted.raw()));
@@ -56,7 +61,7 @@ TEST_CASE("the cpu backend agrees with the reference on the whole op grid") {
     const std::vector<Tensor> found = interpret(*built.graph, built.outputs, bindings, cpu);
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       CAPTURE(i);
-      expect_equal(found[i], wanted[i]);
+      expect_equal(found[i], wanted[i], op_case.name.starts_with(kCancelling) ? 1.0 : 0.0);
     }
   }
 }
