@@ -47,8 +47,9 @@ class PackKernel final : public Kernel {
   explicit PackKernel(const ConvPlan& plan) : pack_(plan) {}
 
   [[nodiscard]] std::size_t packed_bytes() const { return pack_.packed_bytes(); }
-  void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* /*workspace*/) override {
-    pack_.bind(inputs[0], outputs[0]);
+  [[nodiscard]] std::size_t workspace_bytes() const override { return pack_.workspace_bytes(); }
+  void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override {
+    pack_.bind(inputs[0], outputs[0], workspace);
   }
   void run() override { pack_.run(); }
 

@@ -124,11 +124,34 @@ void execute(const std::vector<Step>& steps, const dnnl::stream& stream) {
 
 dnnl::memory unbound(const Desc& desc) { return dnnl::memory(desc, engine(), DNNL_MEMORY_NONE); }
 
+/// Scratch memory of several primitives that run one after the other: they share the bytes.
+class Scratchpad {
+ public:
+  /// Adds the scratch argument of a primitive to its table.
+  void serve(const Desc& desc, std::vector<dnnl_exec_arg_t>& arguments) {
+    if (desc.get_size() == 0) return;
+    bytes_ = std::max(bytes_, aligned(desc.get_size()));
+    views_.push_back(unbound(desc));
+    arguments.push_back({DNNL_ARG_SCRATCHPAD, views_.back().get()});
+  }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  void bind(void* memory) {
+    for (dnnl::memory& view : views_) view.set_data_handle(memory);
+  }
+
+ private:
+  std::vector<dnnl::memory> views_;
+  std::size_t bytes_ = 0;
+};
+
 /// Non-const view of memory that the primitives only read.
 void* address(const void* memory) { return const_cast<void*>(memory); }
 
-dnnl::reorder::primitive_desc reorder_desc(const Desc& from, const Desc& to) {
-  return {engine(), from, engine(), to, user_scratchpad()};
+Step conversion(const dnnl::memory& from, const dnnl::memory& to, Scratchpad& scratchpad) {
+  const dnnl::reorder::primitive_desc desc(engine(), from.get_desc(), engine(), to.get_desc(), user_scratchpad());
+  Step step{dnnl::reorder(desc), {{DNNL_ARG_FROM, from.get()}, {DNNL_ARG_TO, to.get()}}};
+  scratchpad.serve(desc.scratchpad_desc(), step.arguments);
+  return step;
 }
 
 /// An operand as the caller sees it and as the convolution does; the same memory when the layouts agree.
@@ -147,8 +170,7 @@ struct Operand {
 
 struct OnednnConv::State {
   std::array<Operand, 3> operands;  ///< in the order of ConvOperand
-  dnnl::memory scratchpad;
-  std::size_t scratchpad_bytes = 0;
+  Scratchpad scratchpad;
   std::vector<Step> steps;
   dnnl::stream stream{engine()};
   std::string implementation;
@@ -185,25 +207,18 @@ struct OnednnConv::State {
     operands[0] = Operand(keeps_activations ? image : image_desc(plan.shape, Tag::nhwc), image);
     operands[1] = Operand(plan.weights == ConvLayout::chosen ? weight : weight_desc(plan.shape, true), weight);
     operands[2] = Operand(keeps_activations ? result : result_desc(plan.shape, Tag::nhwc), result);
-    scratchpad = unbound(desc.scratchpad_desc());
-    scratchpad_bytes = desc.scratchpad_desc().get_size();
     implementation = desc.impl_info_str();
     std::vector<dnnl_exec_arg_t> table;
     for (std::size_t i = 0; i < 3; ++i) {
-      if (i != static_cast<std::size_t>(written)) convert(operands[i].outer, operands[i].inner);
+      const bool is_read = i != static_cast<std::size_t>(written);
+      if (is_read && operands[i].is_converted)
+        steps.push_back(conversion(operands[i].outer, operands[i].inner, scratchpad));
       table.push_back({arguments[i], operands[i].inner.get()});
     }
-    table.push_back({DNNL_ARG_SCRATCHPAD, scratchpad.get()});
+    scratchpad.serve(desc.scratchpad_desc(), table);
     steps.push_back({primitive, std::move(table)});
     const Operand& output = operands[static_cast<std::size_t>(written)];
-    convert(output.inner, output.outer);
-  }
-
-  void convert(const dnnl::memory& from, const dnnl::memory& to) {
-    if (from == to) return;
-    const auto desc = reorder_desc(from.get_desc(), to.get_desc());
-    check(desc.scratchpad_desc().get_size() == 0, "onednn", "a layout conversion wants scratch memory");
-    steps.push_back({dnnl::reorder(desc), {{DNNL_ARG_FROM, from.get()}, {DNNL_ARG_TO, to.get()}}});
+    if (output.is_converted) steps.push_back(conversion(output.inner, output.outer, scratchpad));
   }
 };
 
@@ -214,7 +229,7 @@ OnednnConv& OnednnConv::operator=(OnednnConv&&) noexcept = default;
 OnednnConv::~OnednnConv() = default;
 
 std::size_t OnednnConv::workspace_bytes() const {
-  std::size_t bytes = aligned(state_->scratchpad_bytes);
+  std::size_t bytes = state_->scratchpad.bytes();
   for (const Operand& operand : state_->operands)
     if (operand.is_converted) bytes += aligned(operand.inner.get_desc().get_size());
   return bytes;
@@ -234,7 +249,7 @@ void OnednnConv::bind(const void* image, const void* weight, const void* result,
     operand.inner.set_data_handle(free);
     free += aligned(operand.inner.get_desc().get_size());
   }
-  state_->scratchpad.set_data_handle(free);
+  state_->scratchpad.bind(free);
 }
 
 void OnednnConv::run() { execute(state_->steps, state_->stream); }
@@ -256,6 +271,7 @@ const char* OnednnConv::implementation() const { return state_->implementation.c
 
 struct OnednnPack::State {
   dnnl::memory from, to;
+  Scratchpad scratchpad;
   std::vector<Step> steps;
   dnnl::stream stream{engine()};
 
@@ -267,10 +283,7 @@ struct OnednnPack::State {
                             : input_grad_desc(wanted).weights_desc();
     from = unbound(dense);
     to = unbound(packed);
-    if (dense == packed) return;
-    const auto desc = reorder_desc(dense, packed);
-    check(desc.scratchpad_desc().get_size() == 0, "onednn", "packing weights wants scratch memory");
-    steps.push_back({dnnl::reorder(desc), {{DNNL_ARG_FROM, from.get()}, {DNNL_ARG_TO, to.get()}}});
+    if (dense != packed) steps.push_back(conversion(from, to, scratchpad));
   }
 };
 
@@ -282,9 +295,12 @@ OnednnPack::~OnednnPack() = default;
 
 std::size_t OnednnPack::packed_bytes() const { return state_->steps.empty() ? 0 : state_->to.get_desc().get_size(); }
 
-void OnednnPack::bind(const void* weight, void* packed) {
+std::size_t OnednnPack::workspace_bytes() const { return state_->scratchpad.bytes(); }
+
+void OnednnPack::bind(const void* weight, void* packed, void* workspace) {
   state_->from.set_data_handle(address(weight));
   state_->to.set_data_handle(packed);
+  state_->scratchpad.bind(workspace);
 }
 
 void OnednnPack::run() { execute(state_->steps, state_->stream); }

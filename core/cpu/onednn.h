@@ -71,7 +71,8 @@ class OnednnPack {
 
   /// Bytes of the packed weights, or 0 when the convolution takes them as they are.
   [[nodiscard]] std::size_t packed_bytes() const;
-  void bind(const void* weight, void* packed);
+  [[nodiscard]] std::size_t workspace_bytes() const;
+  void bind(const void* weight, void* packed, void* workspace);
   void run();
 
  private:
