@@ -56,7 +56,8 @@ Ground random_ground(KeyedRandom& random) {
   Ground ground{};
   ground.is_light = random.below(2) == 1;
   ground.colour = mixed(random_colour(random), grey(ground.is_light), kTint);
-  ground.far_colour = mixed(ground.colour, random_colour(random), 0.25);
+  const Colour other = mixed(random_colour(random), grey(ground.is_light), kTint);
+  ground.far_colour = mixed(ground.colour, other, 0.5);
   ground.direction = random.uniform(0, 2 * std::numbers::pi);
   ground.wave = {random.uniform(-1.2, 1.2), random.uniform(-1.2, 1.2)};
   ground.wave_height = random.uniform(0, 0.04);
