@@ -20,13 +20,13 @@ constexpr double kMaxRadius = 13.5;
 constexpr double kMaxShift = 4;       // pixels from the centre, each way
 constexpr double kMaxTurn = 0.12;     // radians to either side
 constexpr double kMaxStretch = 0.08;  // of one axis against the other
-constexpr double kMinContrast = 0.5;  // of mean brightness between outline and ground, out of 1
+constexpr double kTint = 0.6;         // share of black or white in colours: outline and ground differ by 0.2 or more
 constexpr double kNoise = 0.03;       // largest change of a channel by noise
 constexpr int kMaxDots = 2;
 
 Colour random_colour(KeyedRandom& random) { return {random.uniform(), random.uniform(), random.uniform()}; }
 
-double brightness(const Colour& colour) { return (colour[0] + colour[1] + colour[2]) / 3; }
+Colour grey(bool is_light) { return is_light ? Colour{1, 1, 1} : Colour{0, 0, 0}; }
 
 Colour mixed(const Colour& from, const Colour& to, double share) {
   Colour out{};
@@ -36,6 +36,7 @@ Colour mixed(const Colour& from, const Colour& to, double share) {
 
 /// A ground that shades from one colour to a nearby one and carries faint waves.
 struct Ground {
+  bool is_light;
   Colour colour;
   Colour far_colour;
   double direction;
@@ -53,8 +54,10 @@ struct Ground {
 
 Ground random_ground(KeyedRandom& random) {
   Ground ground{};
-  ground.colour = random_colour(random);
-  ground.far_colour = mixed(ground.colour, random_colour(random), 0.25);
+  ground.is_light = random.below(2) == 1;
+  ground.colour = mixed(random_colour(random), grey(ground.is_light), kTint);
+  const Colour other = mixed(random_colour(random), grey(ground.is_light), kTint);
+  ground.far_colour = mixed(ground.colour, other, 0.5);
   ground.direction = random.uniform(0, 2 * std::numbers::pi);
   ground.wave = {random.uniform(-1.2, 1.2), random.uniform(-1.2, 1.2)};
   ground.wave_height = random.uniform(0, 0.04);
@@ -86,10 +89,7 @@ Figure random_figure(KeyedRandom& random, int outline, const Ground& ground) {
   figure.centre = {random.uniform(-room, room), random.uniform(-room, room)};
   figure.turn = random.uniform(-kMaxTurn, kMaxTurn);
   figure.stretch = 1 + random.uniform(-kMaxStretch, kMaxStretch);
-  const double ground_brightness = brightness(mixed(ground.colour, ground.far_colour, 0.5));
-  do {
-    figure.colour = random_colour(random);
-  } while (std::abs(brightness(figure.colour) - ground_brightness) < kMinContrast);
+  figure.colour = mixed(random_colour(random), grey(!ground.is_light), kTint);
   return figure;
 }
 
