@@ -73,11 +73,11 @@ bool exchange_paths(const std::filesystem::path& a, const std::filesystem::path&
   return false;
 }
 
-void replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+void write_durably(const std::filesystem::path& path, std::string_view text) {
   std::filesystem::path beside = path;
   beside += ".new";
   try {
-    write_durable(beside, bytes);
+    write_durable(beside, std::as_bytes(std::span(text)));
     std::filesystem::rename(beside, path);
   } catch (const std::exception& failure) {
     std::error_code ignored;

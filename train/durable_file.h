@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string_view>
 
 namespace deq {
 
@@ -18,9 +19,9 @@ void sync_folder(const std::filesystem::path& folder);
 /// Errors: Error when it can but failed.
 [[nodiscard]] bool exchange_paths(const std::filesystem::path& a, const std::filesystem::path& b);
 
-/// Replaces `path` with `bytes` so that a kill at any instant leaves the old or the new contents, on the disk.
+/// Replaces `path` with `text` so that a kill at any instant leaves the old or the new contents, on the disk.
 /// Uses `path` + ".new". Errors: as write_durable; the old contents then stay.
-void replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_durably(const std::filesystem::path& path, std::string_view text);
 
 /// CRC-32 (the one of zlib and PNG) of `bytes`, continuing from `seed`.
 std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed = 0);

@@ -13,6 +13,7 @@ constexpr std::array<int, 2> kSignals = {SIGINT, SIGTERM};
 // A signal handler can reach nothing but globals; lock-free atomics are the ones it may write.
 std::atomic<bool> interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free);
+int depth = 0;  // guards alive
 std::array<struct sigaction, kSignals.size()> previous{};
 
 extern "C" void note_signal(int) { interrupted.store(true, std::memory_order_relaxed); }
@@ -20,6 +21,7 @@ extern "C" void note_signal(int) { interrupted.store(true, std::memory_order_rel
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
+  if (depth++ > 0) return;
   interrupted.store(false, std::memory_order_relaxed);
   struct sigaction action {};
   action.sa_handler = note_signal;
@@ -30,6 +32,7 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (--depth > 0) return;
   for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &previous[i], nullptr);
 }
 

@@ -3,7 +3,8 @@
 namespace deq {
 
 /// While it lives, the first SIGINT or SIGTERM only sets a flag; the next of the same kind ends the process as usual.
-/// The handlers that were there come back on destruction. One at a time in a process.
+/// The handlers that were there come back on destruction. A guard made while another lives changes nothing.
+/// To be made and destroyed by one thread.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -12,7 +13,7 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
 
-/// True once a signal has arrived since the last InterruptGuard was made. Loops ask it between steps.
+/// True once a signal has arrived since the outermost InterruptGuard was made. Loops ask it between steps.
 bool is_interrupted();
 
 /// Exit status of a command that was interrupted.

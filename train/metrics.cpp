@@ -70,7 +70,7 @@ MetricsWriter::MetricsWriter(const std::filesystem::path& file, std::int64_t res
   if (resumed_step >= 0 && std::filesystem::exists(file)) {
     const std::string kept = lines_up_to(file, resumed_step);
     // A kill while this is written must not lose the curve, hence not in place.
-    replace_file(file, std::as_bytes(std::span(kept)));
+    write_durably(file, kept);
     out_.open(file, std::ios::binary | std::ios::app);
   } else {
     out_.open(file, std::ios::binary | std::ios::trunc);
@@ -132,8 +132,7 @@ std::string summary_json(const RunSummary& summary) {
 }
 
 void write_summary(const std::filesystem::path& file, const RunSummary& summary) {
-  const std::string text = summary_json(summary);
-  replace_file(file, std::as_bytes(std::span(text)));
+  write_durably(file, summary_json(summary));
 }
 
 }  // namespace deq

@@ -18,6 +18,16 @@ TEST_CASE("the first SIGINT or SIGTERM sets a flag") {
   }
 }
 
+TEST_CASE("a guard inside another keeps the flag") {
+  const InterruptGuard outer;
+  ::raise(SIGINT);
+  {
+    const InterruptGuard inner;
+    CHECK(is_interrupted());
+  }
+  CHECK(is_interrupted());
+}
+
 TEST_CASE("the second signal ends the process") {
   const pid_t child = ::fork();
   if (child == 0) {
