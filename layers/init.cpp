@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
 
 #include "core/error.h"
 
@@ -20,10 +21,14 @@ std::uint64_t mix(std::uint64_t x) {
 /// In (0, 1): the top 53 bits, moved by half a step so that the logarithm below is finite.
 double unit(std::uint64_t word) { return (static_cast<double>(word >> 11) + 0.5) * 0x1.0p-53; }
 
-/// Box-Muller.
-double gaussian(std::uint64_t key, std::uint64_t index) {
-  const double radius = std::sqrt(-2.0 * std::log(unit(mix(key + 2 * index))));
-  return radius * std::cos(2.0 * std::numbers::pi * unit(mix(key + 2 * index + 1)));
+/// Box-Muller: two elements from two words.
+void fill_normal(std::span<float> elements, std::uint64_t key, double deviation) {
+  for (std::size_t i = 0; i < elements.size(); i += 2) {
+    const double radius = deviation * std::sqrt(-2.0 * std::log(unit(mix(key + i))));
+    const double angle = 2.0 * std::numbers::pi * unit(mix(key + i + 1));
+    elements[i] = static_cast<float>(radius * std::cos(angle));
+    if (i + 1 < elements.size()) elements[i + 1] = static_cast<float>(radius * std::sin(angle));
+  }
 }
 
 }  // namespace
@@ -49,10 +54,7 @@ Tensor draw(const Initializer& initializer, Shape shape, std::uint64_t seed, std
       for (std::size_t i = 0; i < elements.size(); ++i)
         elements[i] = static_cast<float>(initializer.value * (2.0 * unit(mix(key + i)) - 1.0));
       break;
-    case Kind::normal:
-      for (std::size_t i = 0; i < elements.size(); ++i)
-        elements[i] = static_cast<float>(initializer.value * gaussian(key, i));
-      break;
+    case Kind::normal: fill_normal(elements, key, initializer.value); break;
   }
   return out;
 }

@@ -9,7 +9,11 @@ namespace deq {
 
 std::shared_ptr<Tensor> ParameterStore::add(const std::string& name, Shape shape, const init::Initializer& start,
                                             bool is_trainable) {
-  return add(name, init::draw(start, shape, seed_, name), is_trainable);
+  switch (start_) {
+    case ParameterStart::drawn: return add(name, init::draw(start, shape, seed_, name), is_trainable);
+    case ParameterStart::zeros: return add(name, Tensor(DType::f32, shape), is_trainable);
+  }
+  return nullptr;
 }
 
 std::shared_ptr<Tensor> ParameterStore::add(const std::string& name, Tensor start, bool is_trainable) {

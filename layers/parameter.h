@@ -20,12 +20,16 @@ struct ParameterEntry {
   bool is_trainable = true;
 };
 
+/// What new parameters hold. `zeros` skips the drawing: for counting, and for models whose weights are loaded at once.
+enum class ParameterStart : std::uint8_t { drawn, zeros };
+
 /// Owns a model's parameters in order of creation. Programs use the tensors in place, so training changes them here.
 /// Layouts and names are those of published weights: convolution [out, in/groups, kh, kw], linear [out, in].
 class ParameterStore {
  public:
   /// `seed` decides every parameter's start together with its name.
-  explicit ParameterStore(std::uint64_t seed = 0) : seed_(seed) {}
+  explicit ParameterStore(std::uint64_t seed = 0, ParameterStart start = ParameterStart::drawn)
+      : seed_(seed), start_(start) {}
   ParameterStore(const ParameterStore&) = delete;
   ParameterStore& operator=(const ParameterStore&) = delete;
 
@@ -50,6 +54,7 @@ class ParameterStore {
 
  private:
   std::uint64_t seed_;
+  ParameterStart start_;
   std::vector<ParameterEntry> entries_;
   std::unordered_map<std::string, std::size_t> index_;
   std::map<std::uint32_t, std::string> sites_;

@@ -44,7 +44,7 @@ TEST_CASE("published configurations have the published number of parameters") {
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);
-    ParameterStore store;
+    ParameterStore store(0, ParameterStart::zeros);
     const Mdeq model(ParamScope(store), row.config);
     CHECK(store.trainable_elements() == row.total);
     CHECK(store.trainable_elements("downsample.") == row.stem);
@@ -60,7 +60,7 @@ TEST_CASE("the largest published configurations have the published number of par
       {MdeqConfig::cityscapes_xl(), 79551755},
   };
   for (const auto& [config, total] : rows) {
-    ParameterStore store;
+    ParameterStore store(0, ParameterStart::zeros);
     const Mdeq model(ParamScope(store), config);
     CHECK(store.trainable_elements() == total);
   }
@@ -87,7 +87,7 @@ TEST_CASE("states have the published sizes") {
 }
 
 TEST_CASE("parameters carry the published names and layouts") {
-  ParameterStore store;
+  ParameterStore store(0, ParameterStart::zeros);
   const Mdeq model(ParamScope(store), MdeqConfig::imagenet_small());
   CHECK(shape_of(store, "downsample.0.weight") == Shape{32, 3, 3, 3});
   CHECK(shape_of(store, "downsample.4.running_var") == Shape{32});

@@ -89,3 +89,9 @@ TEST_CASE("random sites belong to names and stay clear of a graph's own") {
   CHECK((scope / "b").random_site() != site);
   CHECK((site >> 31) == 1);
 }
+
+TEST_CASE("a store can leave its parameters at zero") {
+  ParameterStore store(1, ParameterStart::zeros);
+  const Parameter weight(ParamScope(store), "weight", {3}, init::ones());
+  for (const float x : weight.tensor()->data<float>()) CHECK(x == 0.F);
+}
