@@ -1,0 +1,193 @@
+#include "core/program.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "core/builder.h"
+#include "core/cpu/backend.h"
+#include "core/interpreter.h"
+#include "core/reference/backend.h"
+#include "core/rewrite.h"
+#include "core/schedule.h"
+#include "tests/core/allocation_counter.h"
+
+using namespace deq;
+
+namespace {
+
+Tensor filled(Shape shape, float scale) {
+  Tensor out(DType::f32, shape);
+  float x = 0.37f;
+  for (float& value : out.data<float>()) {
+    x = std::fmod(x * 1.7f + 0.31f, 1.0f);
+    value = scale * (2 * x - 1);
+  }
+  return out;
+}
+
+/// conv -> norm -> relu -> conv, with a residual: enough to exercise packing, fusion and reuse.
+struct SmallNet {
+  Graph graph;
+  std::shared_ptr<Tensor> w1 = std::make_shared<Tensor>(filled({16, 8, 3, 3}, 0.2f));
+  std::shared_ptr<Tensor> w2 = std::make_shared<Tensor>(filled({8, 16, 3, 3}, 0.2f));
+  Value x, y;
+
+  SmallNet() {
+    x = graph.input("x", {DType::f32, {2, 9, 7, 8}}, Rate::batch);
+    const Value h = relu(group_norm(conv2d(x, graph.parameter("w1", w1), {.pad = 1}), 4, 1e-5).y);
+    const Value c = conv2d(h, graph.parameter("w2", w2) * 0.5, {.pad = 1});
+    y = tanh(group_norm(c + x, 4, 1e-5).y + x);
+  }
+};
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  double out = 0;
+  for (std::size_t i = 0; i < a.data<float>().size(); ++i)
+    out = std::max(out, std::abs(static_cast<double>(a.data<float>()[i]) - static_cast<double>(b.data<float>()[i])));
+  return out;
+}
+
+/// The CPU backend, counting the memory that programs ask for.
+class CountingBackend final : public Backend {
+ public:
+  [[nodiscard]] Device device() const override { return cpu_.device(); }
+  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) override {
+    asked += bytes;
+    return cpu_.allocate(bytes);
+  }
+  [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override { return cpu_.lower(request); }
+  [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override {
+    return cpu_.may_overwrite(op, input);
+  }
+  [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override {
+    return cpu_.packed_weight_bytes(pack, weight);
+  }
+  [[nodiscard]] StateOps& state_ops() override { return cpu_.state_ops(); }
+
+  std::size_t asked = 0;
+
+ private:
+  CpuBackend cpu_;
+};
+
+}  // namespace
+
+TEST_CASE("a compiled program equals the interpreter on both backends") {
+  SmallNet net;
+  const Tensor x = filled({2, 9, 7, 8}, 1.5f);
+  ReferenceBackend reference;
+  CpuBackend cpu;
+  const Tensor truth = interpret(net.graph, std::vector<Value>{net.y}, {{"x", x}}, reference).front();
+  for (Backend* backend : {static_cast<Backend*>(&reference), static_cast<Backend*>(&cpu)}) {
+    Program program = Program::compile(net.graph, std::vector<Value>{net.y}, *backend);
+    program.bind("x", x);
+    program.run();
+    const Tensor y = program.read(net.y);
+    for (std::size_t i = 0; i < y.data<float>().size(); ++i)
+      CHECK(std::abs(y.data<float>()[i] - truth.data<double>()[i]) < 2e-5);  // two f32 convolutions of 72 and 144 terms
+  }
+}
+
+TEST_CASE("changing an input or a parameter takes effect at the next run") {
+  SmallNet net;
+  CpuBackend cpu;
+  Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
+  const Tensor x = filled({2, 9, 7, 8}, 1.0f);
+  program.bind(net.x, x);
+  program.run();
+  const Tensor first = program.read(net.y);
+  program.run();
+  CHECK(largest_difference(first, program.read(net.y)) == 0);
+  program.bind(net.x, filled({2, 9, 7, 8}, 0.5f));
+  program.run();
+  const Tensor second = program.read(net.y);
+  CHECK(largest_difference(first, second) > 1e-3);
+  net.w2->data<float>()[0] += 1.0f;
+  program.parameters_changed();
+  program.run();
+  CHECK(largest_difference(second, program.read(net.y)) > 1e-3);
+}
+
+TEST_CASE("peak_bytes is what the arena takes, and planning alone takes nothing") {
+  SmallNet net;
+  CountingBackend backend;
+  const Program plan = Program::compile(net.graph, std::vector<Value>{net.y}, backend, {.plans_only = true});
+  CHECK(backend.asked == 0);
+  const Program program = Program::compile(net.graph, std::vector<Value>{net.y}, backend);
+  CHECK(backend.asked == program.peak_bytes());
+  CHECK(plan.peak_bytes() == program.peak_bytes());
+}
+
+TEST_CASE("a replay allocates nothing") {
+  SmallNet net;
+  CpuBackend cpu;
+  Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
+  program.bind(net.x, filled({2, 9, 7, 8}, 1.0f));
+  program.run();
+  const std::size_t before = tests::allocations();
+  for (int i = 0; i < 3; ++i) program.run();
+  CHECK(tests::allocations() == before);
+}
+
+TEST_CASE("the program's rewrite fuses a norm with its neighbours and packs weights out of the batch segment") {
+  SmallNet net;
+  CpuBackend cpu;
+  const Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
+  // Batch segment: conv, norm+relu, conv, (add+norm+add), tanh. Step segment: scaling w2 and packing what is packed.
+  const std::string text = program.describe();
+  CHECK(text.find(" relu ") == std::string::npos);
+  CHECK(text.find(" add ") == std::string::npos);
+  CHECK(text.find("pack_weights") != std::string::npos);
+}
+
+TEST_CASE("wrong bindings are refused by name and type") {
+  SmallNet net;
+  CpuBackend cpu;
+  Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
+  CHECK_THROWS_WITH_AS(program.bind("q", filled({1}, 1)), "program: has no input called 'q'", Error);
+  CHECK_THROWS_WITH_AS(program.bind("x", filled({3}, 1)), "program: input 'x' is f32[2,9,7,8], got f32[3]", Error);
+}
+
+TEST_CASE("a program that checks finiteness stops at the node that made a nan") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {3}}, Rate::batch);
+  Value y;
+  {
+    const Scope scope(graph, "head");
+    y = log(x) * 2.0;
+  }
+  CpuBackend cpu;
+  Program program = Program::compile(graph, std::vector<Value>{y}, cpu, {.checks_finite = true});
+  program.bind("x", Tensor::of<float>({3}, std::vector<float>{1, -1, 2}));
+  try {
+    program.run();
+    FAIL("expected an error");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find("log: output 0 f32[3]") == 0);
+    CHECK(std::string(error.what()).find("'head'") != std::string::npos);
+  }
+}
+
+TEST_CASE("an optimiser update overwrites its parameter in place") {
+  Graph graph(Mode::training);
+  const auto storage = std::make_shared<Tensor>(Tensor::of<float>({2}, std::vector<float>{1, 2}));
+  const auto momentum = std::make_shared<Tensor>(DType::f32, Shape{2});
+  const Value p = graph.parameter("p", storage), m = graph.parameter("m", momentum);
+  const Value g = graph.input("g", {DType::f32, {2}}, Rate::batch),
+              lr = graph.input("lr", {DType::f32, {}}, Rate::batch);
+  const Value doubled = p * 2.0;  // reads p before the update
+  const std::vector<Value> operands{p, g, m, lr};
+  const std::vector<Value> updated = graph.add(SgdUpdate{.momentum = 0.5}, operands);
+  graph.assign(p, updated[0]);
+  graph.assign(m, updated[1]);
+  CpuBackend cpu;
+  Program program = Program::compile(graph, std::vector<Value>{doubled}, cpu);
+  program.bind("g", Tensor::of<float>({2}, std::vector<float>{10, 20}));
+  program.bind("lr", Tensor::scalar(0.1f));
+  program.run();
+  CHECK(storage->data<float>()[0] == doctest::Approx(0.0f));
+  CHECK(program.read(doubled).data<float>()[1] == 4.0f);
+  program.run();  // momentum 0.5 * 10 + 10 = 15
+  CHECK(storage->data<float>()[0] == doctest::Approx(-1.5f));
+}
