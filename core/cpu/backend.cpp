@@ -87,11 +87,15 @@ std::unique_ptr<Kernel> CpuBackend::lower(const KernelRequest& request) {
 }
 
 bool CpuBackend::may_overwrite(const Op& op, std::size_t input) const {
-  // These kernels read element i of an operand of equal size before they write element i, and nothing later.
-  const bool is_elementwise =
-      std::holds_alternative<Unary>(op) || std::holds_alternative<Affine>(op) || std::holds_alternative<Binary>(op);
+  // These kernels read what they need of an operand like the output before they write there: element by element, a
+  // group or a channel at a time. Parameters of normalisations are read throughout, so they are left alone.
+  if (std::holds_alternative<Unary>(op) || std::holds_alternative<Affine>(op) || std::holds_alternative<Binary>(op))
+    return true;
+  if (const auto* norm = std::get_if<GroupNorm>(&op)) return input == 0 || input > (norm->affine ? 2u : 0u);
+  if (std::holds_alternative<GroupNormGrad>(op)) return input == 0 || input == 2;
+  if (std::holds_alternative<BatchNormGrad>(op)) return input == 0 || input == 3;
   const bool is_update = std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<AdamUpdate>(op);
-  return is_elementwise || (is_update && input == 0);
+  return (std::holds_alternative<BatchNorm>(op) || is_update) && input == 0;
 }
 
 std::int64_t CpuBackend::packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const {
