@@ -59,7 +59,7 @@ struct SolveReport {
   int map_calls = 0;                      ///< evaluations of the map
   int steps_run = 0;                      ///< steps of the slowest sample
   int breakdowns = 0;                     ///< updates skipped because a denominator was (almost) zero
-  std::string_view method;                ///< name of the method or estimator that ran
+  std::string_view method;                ///< name of the method or estimator that ran; lives as long as its solver
 
   void resize(int batch);
   [[nodiscard]] double mean_residual() const;

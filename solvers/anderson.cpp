@@ -10,6 +10,8 @@ namespace deq {
 namespace {
 
 constexpr int kMostMemory = 64;
+// Parallel residuals make the Gram matrix singular although the mixture is well defined; this much always goes in.
+constexpr double kLeastRelativeRidge = 1e-12;
 
 }  // namespace
 
@@ -98,7 +100,8 @@ bool AndersonEstimate::solve_weights(int sample, Window used, const Ridge& ridge
     largest = std::max(largest, matrix_[i * n + i]);
     right_[i] = 1.0;
   }
-  for (std::size_t i = 0; i < n; ++i) matrix_[i * n + i] += ridge.is_relative ? ridge.value * largest : ridge.value;
+  const double added = ridge.is_relative ? std::max(ridge.value, kLeastRelativeRidge) * largest : ridge.value;
+  for (std::size_t i = 0; i < n; ++i) matrix_[i * n + i] += added;
   if (!solve_cholesky({matrix_.data(), n * n}, {right_.data(), n})) return false;
   double sum = 0.0;
   for (std::size_t i = 0; i < n; ++i) sum += right_[i];
