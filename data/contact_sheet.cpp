@@ -16,7 +16,7 @@ constexpr Colour kInk = {20, 20, 20};
 constexpr Colour kGood = {30, 160, 60};
 constexpr Colour kBad = {215, 40, 40};
 
-constexpr int kPicture = 128;  // side of a picture in pixels
+constexpr int kPicture = 160;  // side of a picture in pixels
 constexpr int kBorder = 4;
 constexpr int kGap = 10;
 constexpr int kTextScale = 2;
