@@ -54,10 +54,7 @@ RunOptions finish_run(const CLI::App& command, RunOptions run, const Parsed& par
 
 void add_set_option(CLI::App& command, std::vector<std::string>& overrides) {
   // One value each, so that a positional argument may follow.
-  command.add_option("--set", overrides, "section.key=value, may be repeated")
-      ->type_size(1)
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--set", overrides, "section.key=value, may be repeated")->allow_extra_args(false);
 }
 
 void add_train(CLI::App& app, Parsed& parsed) {

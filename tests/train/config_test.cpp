@@ -32,7 +32,7 @@ std::string other_value(const ConfigKey& key) {
   if (std::holds_alternative<std::vector<int>*>(field)) return key.leaf() == "image" ? "[64, 96]" : "[1, 2]";
   if (std::holds_alternative<std::vector<double>*>(field))
     return key.leaf() == "betas" ? "[0.5, 0.25]" : "[0.5, 0.1, 0.25]";
-  return std::holds_alternative<double*>(field) ? "0.015625" : "16";
+  return std::holds_alternative<double*>(field) ? "0.015625" : "4";
 }
 
 }  // namespace
@@ -111,7 +111,7 @@ TEST_CASE("an override reaches every key, and every key survives being written a
     if (key.name == "schedule.min_lr") overrides.emplace_back("optimizer.lr=1");
     const Config config = parse_config("", "run.toml", overrides);
     INFO(key.name);
-    CHECK_FALSE(config == Config{});
+    if (key.choices.size() != 1) CHECK_FALSE(config == Config{});
     CHECK(parse_config(write_config(config), "written.toml") == config);
   }
 }
