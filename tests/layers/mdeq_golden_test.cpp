@@ -5,6 +5,7 @@
 #include <iostream>
 #include <optional>
 
+#include "autodiff/vjp.h"
 #include "core/builder.h"
 #include "data/safetensors.h"
 #include "evaluate.h"
@@ -143,4 +144,25 @@ TEST_CASE("three unrolled steps in training mode agree with the reference implem
   const std::vector<double> logits = evaluate(output.logits, {{"image", golden.nhwc("x")}});
   // Batch statistics over few pixels: rounding of the float32 parameters is not amplified in double.
   CHECK(max_difference(logits, elements_of(golden.cases.at("train_unrolled3_logits"))) < 1e-7);
+}
+
+TEST_CASE("the pullback of f agrees with the reference implementation") {
+  const auto folder = golden_folder();
+  if (!folder) return;
+  const Golden golden(*folder);
+  Graph graph(Mode::inference);
+  Bindings bindings{{"image", golden.nhwc("x")}};
+  const std::vector<Value> z = bound_states(graph, golden, "f_zin_", bindings);
+  const std::vector<Value> y = golden.model.function(golden.model.injection(golden.image_of(graph)))(z);
+  // The golden cotangent is the state moved on by one sample.
+  std::vector<Value> cotangents;
+  for (const Value& state : z) {
+    const std::int64_t batch = state.shape()[0];
+    cotangents.push_back(concat({slice(state, 0, batch - 1, batch), slice(state, 0, 0, batch - 1)}, 0));
+  }
+  const std::vector<std::vector<double>> pullback = evaluate_all(vjp(y, cotangents, z), bindings);
+  for (std::size_t i = 0; i < pullback.size(); ++i) {
+    CAPTURE(i);
+    CHECK(max_difference(pullback[i], elements_of(golden.nhwc("f_vjp_" + std::to_string(i)))) < kStored);
+  }
 }
