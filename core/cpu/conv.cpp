@@ -9,10 +9,11 @@ namespace {
 
 /// Layouts and algorithm of a pass. Deterministic in its arguments, so that PackWeights and the convolution agree.
 ///
-/// Direct convolutions work on NHWC: on AVX-512 that is as fast as blocked activations or faster for every forward
-/// shape of the multiscale networks (24 -> 120 at 32x32, batch 32, 2 threads: 5.8 ms against 8.1 ms with blocked ones;
-/// 32 -> 160: 10.8 against 10.7), and converting costs 1.5 ms more. Winograd exists on blocked activations only, so it
-/// converts inside and still gains 1.2x to 2x from 24 channels on.
+/// Direct convolutions work on NHWC. Measured with oneDNN 2.6.3 on a Xeon with AVX-512, batch 32, 2 threads, input
+/// gradients: 120 -> 24 at 32x32 5.8 ms on NHWC, 7.7 on blocked activations, 9.3 with conversion to them; 32 -> 160
+/// 10.9, 10.8 and 12.4. Forward, oneDNN picks NHWC by itself when the layout is left to it. Winograd exists on blocked
+/// activations only and converts inside; with that its input gradients take 0.5 to 1 times the direct ones, but 1.2
+/// times at 4x4, where its weight transform, repeated in every run, outweighs the few pixels.
 ConvPlan plan_of(ConvRole role, const ConvShape& shape, const CpuOptions& options, ConvLayout weights) {
   const ConvPlan direct{.role = role, .shape = shape, .weights = weights};
   const bool fits = shape.kernel_h == 3 && shape.kernel_w == 3 && shape.conv.stride == 1 && shape.conv.groups == 1;
