@@ -47,7 +47,10 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
       progress_(progress_style(options_.is_quiet)) {
   std::filesystem::create_directories(options_.out / "checkpoints");
   const bool has_last = has_checkpoint(options_.out / "checkpoints" / "last");
-  if (options_.is_resume && has_last) return resume();
+  if (options_.is_resume && has_last) {
+    resume();
+    return;
+  }
   require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
           "' already holds a run; continue it with --resume or choose another --out");
   const std::string text = write_config(config_);
@@ -148,7 +151,8 @@ void Trainer::log_step(const StepResult& result, const Batch& batch, double lr) 
                     .backward = {}};
   if (record.is_pretraining) {
     record.estimator = "unrolled-" + std::to_string(config_.train.unroll_steps);
-    record.forward.steps = record.forward.calls = config_.train.unroll_steps;
+    record.forward.steps = config_.train.unroll_steps;
+    record.forward.calls = config_.train.unroll_steps;
   }
   if (forward) record.forward.add(*forward);
   if (backward) record.backward.add(*backward);
