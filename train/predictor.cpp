@@ -76,7 +76,8 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
     const std::size_t count = std::min(files.size() - first, static_cast<std::size_t>(batch));
     Tensor images(DType::f32, shape);
     for (std::size_t i = 0; i < count; ++i) {
-      Prediction prediction{.file = files[first + i].string()};
+      Prediction prediction;
+      prediction.file = files[first + i].string();
       try {
         const Image image = fitted(read_image(files[first + i]), data.image[0], data.image[1]);
         normalise_image(image.pixels, {data.image[0], data.image[1], 3}, normalisation, {},

@@ -54,7 +54,7 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
   require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
           "' already holds a run; continue it with --resume or choose another --out");
   const std::string text = write_config(config_);
-  replace_file(options_.out / "config.toml", std::as_bytes(std::span(text)));
+  write_durably(options_.out / "config.toml", text);
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl");
 }
 
