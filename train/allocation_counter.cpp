@@ -4,12 +4,15 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/cpu/vendor_call.h"
+
 namespace {
 
-std::atomic<std::uint64_t> allocations{0};
+std::atomic<std::uint64_t> own{0};
+std::atomic<std::uint64_t> vendor{0};
 
 void* counted(std::size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
+  (deq::VendorCall::is_active() ? vendor : own).fetch_add(1, std::memory_order_relaxed);
   if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
   throw std::bad_alloc();
 }
@@ -25,6 +28,6 @@ void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); 
 
 namespace deq {
 
-std::uint64_t allocation_count() { return allocations.load(std::memory_order_relaxed); }
+AllocationCount allocation_count() { return {own.load(), vendor.load()}; }
 
 }  // namespace deq

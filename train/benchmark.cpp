@@ -88,9 +88,12 @@ void measure_estimator(const Model& model, Backend& backend, const BenchmarkOpti
   std::sort(backward.begin(), backward.end());
   out.backward_ms[estimator] = median(backward);
   out.peak_bytes = std::max(out.peak_bytes, step.program().peak_bytes());
-  const std::uint64_t before = allocation_count();
+  const AllocationCount before = allocation_count();
   step.program().run();
-  out.allocations_per_step = std::max(out.allocations_per_step, static_cast<double>(allocation_count() - before));
+  const AllocationCount after = allocation_count();
+  out.allocations_per_step = std::max(out.allocations_per_step, static_cast<double>(after.own - before.own));
+  out.vendor_allocations_per_step =
+      std::max(out.vendor_allocations_per_step, static_cast<double>(after.vendor - before.vendor));
   out.launches = static_cast<int>(step.program().launches());
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu/vendor_call.h"
 #include "core/error.h"
 
 namespace deq::cpu {
@@ -115,6 +116,7 @@ struct Step {
 };
 
 void execute(const std::vector<Step>& steps, const dnnl::stream& stream) {
+  const VendorCall inside;
   for (const Step& step : steps) {
     const dnnl_status_t status = dnnl_primitive_execute(step.primitive.get(), stream.get(),
                                                         static_cast<int>(step.arguments.size()), step.arguments.data());

@@ -8,7 +8,7 @@
 #include "core/cpu/conv_shape.h"
 #include "core/interpreter.h"
 #include "core/reference/backend.h"
-#include "tests/core/allocation_counter.h"
+#include "tests/op_cases/allocation_counter.h"
 
 using namespace deq;
 
@@ -190,9 +190,6 @@ TEST_CASE("packed weights give the same bits as plain ones") {
 }
 
 TEST_CASE("running a convolution allocates nothing of its own") {
-  // oneDNN's execute call keeps the arguments of each primitive in a hash table. Counted for a convolution with one
-  // conversion: 10 to 12 in 2.6, 15 to 23 in 3.2. Anything of ours would come on top with every further run.
-  constexpr std::size_t kVendorAllocations = 32;
   CpuBackend cpu;
   const ConvShape s = square(16, 24, 24, 3, 1);
   const TensorType x{DType::f32, s.image()}, w{DType::f32, s.weight()}, y{DType::f32, s.result()};
@@ -200,9 +197,7 @@ TEST_CASE("running a convolution allocates nothing of its own") {
   const Conv2dWeightGrad weight_grad{.conv = s.conv, .kernel_h = s.kernel_h, .kernel_w = s.kernel_w};
   BoundPass forward(s.conv, {x, w}, y, cpu), backward(input_grad, {y, w}, x, cpu), weights(weight_grad, {x, y}, w, cpu);
   for (BoundPass* pass : {&forward, &backward, &weights}) {
-    const std::size_t count = pass->allocations_per_run();
-    MESSAGE(count, " allocations inside oneDNN");
-    CHECK(count <= kVendorAllocations);
+    CHECK(pass->allocations_per_run() == 0);  // oneDNN's own bookkeeping counts apart: core/cpu/vendor_call.h
   }
 }
 

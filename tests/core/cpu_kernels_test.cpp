@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <set>
 
-#include "tests/core/allocation_counter.h"
 #include "tests/core/cpu_kernel_cases.h"
+#include "tests/op_cases/allocation_counter.h"
 
 using namespace deq;
 using namespace deq::tests;

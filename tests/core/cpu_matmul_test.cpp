@@ -6,7 +6,7 @@
 #include "core/cpu/backend.h"
 #include "core/interpreter.h"
 #include "core/reference/backend.h"
-#include "tests/core/allocation_counter.h"
+#include "tests/op_cases/allocation_counter.h"
 
 using namespace deq;
 

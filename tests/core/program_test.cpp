@@ -10,7 +10,7 @@
 #include "core/reference/backend.h"
 #include "core/rewrite.h"
 #include "core/schedule.h"
-#include "tests/core/allocation_counter.h"
+#include "tests/op_cases/allocation_counter.h"
 
 using namespace deq;
 

@@ -1,29 +1,7 @@
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "tests/op_cases/allocation_counter.h"
 #include "tests/solvers/toy_maps.h"
-
-namespace {
-
-std::atomic<int> allocations{0};
-
-void* counted(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace deq::test {
 namespace {
@@ -64,10 +42,10 @@ TEST_CASE("a solve and its adjoint allocate nothing") {
       SolveReport report;
       report.resize(spec.batch);
       forward.report.resize(spec.batch);
-      const int before = allocations;
+      const std::size_t before = tests::allocations();
       forward.loop.solve(map, z.view(), forward.report);
       adjoint.solve(map, forward.loop.estimate(), forward.report, w.view(), u.view(), report);
-      CHECK(allocations == before);
+      CHECK(tests::allocations() == before);
     }
 }
 

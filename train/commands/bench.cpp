@@ -26,6 +26,7 @@ void print_json(const BenchRequest& request, const BenchmarkResult& result) {
                                        {"forward_steps", result.forward_steps},
                                        {"peak_bytes", result.peak_bytes},
                                        {"allocations_per_step", result.allocations_per_step},
+                                       {"vendor_allocations_per_step", result.vendor_allocations_per_step},
                                        {"launches", result.launches},
                                        {"map_launches", result.map_launches}};
   std::cout << json.dump(2) << "\n";
@@ -46,7 +47,8 @@ void print_text(const BenchmarkResult& result) {
   for (const auto& [name, ms] : result.backward_ms) line("backward, " + name, ms);
   line("inference", result.inference_ms);
   std::cout << "peak " << result.peak_bytes / (1 << 20) << " MiB, " << result.allocations_per_step
-            << " allocations a step, " << result.map_launches << " launches an f\n";
+            << " allocations a step (and " << result.vendor_allocations_per_step << " inside oneDNN), "
+            << result.map_launches << " launches an f\n";
 }
 
 }  // namespace

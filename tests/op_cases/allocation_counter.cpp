@@ -1,20 +1,24 @@
-#include "tests/core/allocation_counter.h"
+#include "tests/op_cases/allocation_counter.h"
 
 #include <atomic>
 #include <cstdlib>
 #include <new>
 
+#include "core/cpu/vendor_call.h"
+
 namespace deq::tests {
 
 namespace {
 std::atomic<std::size_t> count{0};
+std::atomic<std::size_t> vendor_count{0};
 }  // namespace
 
 std::size_t allocations() { return count.load(); }
+std::size_t vendor_allocations() { return vendor_count.load(); }
 
 namespace {
 void* counted(std::size_t bytes) {
-  count.fetch_add(1);
+  (VendorCall::is_active() ? vendor_count : count).fetch_add(1);
   if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
   throw std::bad_alloc();
 }
