@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <sstream>
 
 #include "core/error.h"
 #include "data/stb.h"
@@ -20,9 +21,11 @@ constexpr int kPicture = 160;  // side of a picture in pixels
 constexpr int kBorder = 4;
 constexpr int kGap = 10;
 constexpr int kTextScale = 2;
-constexpr int kCaption = kTextScale * kTextHeight + 8;
-constexpr int kCellWidth = kPicture + 2 * kBorder + kGap;
-constexpr int kCellHeight = kPicture + 2 * kBorder + kCaption + kGap;
+constexpr int kLine = kTextScale * kTextHeight + 4;
+constexpr int kFramed = kPicture + 2 * kBorder;
+constexpr int kCellWidth = kFramed + kGap;
+
+int caption_lines(const std::string& caption) { return 1 + static_cast<int>(std::ranges::count(caption, '\n')); }
 
 void fill(Image& sheet, int top, int left, int height, int width, const Colour& colour) {
   for (int y = std::max(top, 0); y < std::min(top + height, sheet.height); ++y) {
@@ -40,15 +43,20 @@ void paste(Image& sheet, int top, int left, const Image& image) {
   }
 }
 
-void write_caption(Image& sheet, int top, int left, std::string caption) {
+void write_line(Image& sheet, int top, int left, std::string caption) {
   std::ranges::replace_if(
       caption, [](char letter) { return letter < ' ' || letter > '~'; }, '?');
-  while (!caption.empty() && kTextScale * text_width(caption) > kPicture + 2 * kBorder) caption.pop_back();
+  while (!caption.empty() && kTextScale * text_width(caption) > kFramed) caption.pop_back();
   for (const TextBox& box : text_boxes(caption)) {
     const auto pixels = [](float value) { return kTextScale * static_cast<int>(std::lround(value)); };
     fill(sheet, top + pixels(box.top), left + pixels(box.left), pixels(box.bottom) - pixels(box.top),
          pixels(box.right) - pixels(box.left), kInk);
   }
+}
+
+void write_caption(Image& sheet, int top, int left, const std::string& caption) {
+  std::istringstream lines(caption);
+  for (std::string line; std::getline(lines, line); top += kLine) write_line(sheet, top, left, line);
 }
 
 }  // namespace
@@ -58,14 +66,16 @@ Image contact_sheet(std::span<const ContactSheetItem> items, int columns) {
   const int count = static_cast<int>(items.size());
   const int used = std::min(columns, count);
   const int rows = (count + columns - 1) / columns;
-  Image sheet(rows * kCellHeight + kGap, used * kCellWidth + kGap);
+  int lines = 1;
+  for (const ContactSheetItem& item : items) lines = std::max(lines, caption_lines(item.caption));
+  const int cell_height = kFramed + lines * kLine + 4 + kGap;
+  Image sheet(rows * cell_height + kGap, used * kCellWidth + kGap);
   fill(sheet, 0, 0, sheet.height, sheet.width, kPaper);
   for (int i = 0; i < count; ++i) {
     const ContactSheetItem& item = items[static_cast<std::size_t>(i)];
     check(item.image.height > 0 && item.image.width > 0, "contact sheet", "item ", i, " has an empty image");
-    const int top = kGap + i / columns * kCellHeight;
+    const int top = kGap + i / columns * cell_height;
     const int left = kGap + i % columns * kCellWidth;
-    constexpr int kFramed = kPicture + 2 * kBorder;
     fill(sheet, top, left, kFramed, kFramed, item.is_good ? kGood : kBad);
     paste(sheet, top + kBorder, left + kBorder, item.image);
     write_caption(sheet, top + kFramed + 6, left, item.caption);

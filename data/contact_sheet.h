@@ -16,7 +16,7 @@ struct ContactSheetItem {
 };
 
 /// A grid of the items, `columns` a row, each enlarged without smoothing, with its caption below it.
-/// Captions that are too wide are cut. Errors: Error when there is no item.
+/// A caption may have several lines; those that are too wide are cut. Errors: Error when there is no item.
 Image contact_sheet(std::span<const ContactSheetItem> items, int columns = 8);
 
 /// Writes the sheet as PNG. Errors: Error when there is no item or the file cannot be written.

@@ -75,6 +75,14 @@ class ImageSet final : public Dataset {
   std::vector<std::int32_t> labels_;
 };
 
+/// A set that `open_dataset` knows by name.
+struct KnownDataset {
+  std::string_view name;
+  std::string_view description;
+  std::string_view files;  ///< what is read, or how to get it
+};
+std::span<const KnownDataset> known_datasets();
+
 /// Opens the set called `name`: "cifar10", "digits", "folder" (class folders of images) or "shapes" (drawn, reads no
 /// files). `directory` holds the set's own folder or is that folder; "shapes" ignores it.
 /// Errors: RequestError that lists the names, or says which file is missing or wrong and how to get it.

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and testing need; does nothing when all are there.
+# Usage: install.sh [build]     "build": only what building the program needs
 set -euo pipefail
-packages=(build-essential cmake ninja-build pkg-config ccache clang-format
+packages=(build-essential cmake ninja-build pkg-config
   libdnnl-dev libopenblas-openmp-dev zlib1g-dev libstb-dev
-  doctest-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev)
+  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev)
+[ "${1:-all}" = build ] || packages+=(ccache clang-format doctest-dev)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -16,4 +18,4 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing ${missing[*]}"
 "${as_root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null

@@ -25,6 +25,8 @@ struct Parsed {
   PredictRequest predict;
   InfoRequest info;
   BenchRequest bench;
+  DataListRequest data_list;
+  DataExportRequest data_export;
   std::function<Request()> finish;  ///< set by the command that was called
 };
 
@@ -114,6 +116,7 @@ void check_predict(const PredictRequest& request) {
   require(has_tensor || !request.images.empty(), "predict", "nothing to classify: give image files or --tensor x.npy");
   require(!has_tensor || request.images.empty(), "predict", "give image files or --tensor, not both");
   require(has_tensor == !request.save_logits.empty(), "predict", "--tensor and --save-logits go together");
+  require(!has_tensor || request.sheet.empty(), "predict", "--sheet shows image files, not --tensor");
 }
 
 void add_predict(CLI::App& app, Parsed& parsed) {
@@ -123,6 +126,7 @@ void add_predict(CLI::App& app, Parsed& parsed) {
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
   command->add_option("images", request.images, "image files (PNG, JPEG, BMP)");
   command->add_option("--top-k", request.top_k, "classes listed for an image")->check(CLI::Range(1, kLargest));
+  command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer");
   command->add_option("--tensor", request.tensor, "normalised images, float32 .npy of shape [N, C, H, W]");
   command->add_option("--save-logits", request.save_logits, "where the logits of --tensor go, .npy [N, classes]");
   add_solver_limits(*command, request.tolerance, request.max_steps);
@@ -182,6 +186,42 @@ void add_bench(CLI::App& app, Parsed& parsed) {
   });
 }
 
+void add_data_list(CLI::App& data, Parsed& parsed) {
+  CLI::App* command = add_command(data, "list", "List the data sets known by name", "deq data list");
+  add_run_options(*command, parsed.data_list.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      return DataListRequest{finish_run(*command, parsed.data_list.run, parsed)};
+    };
+  });
+}
+
+void add_data_export(CLI::App& data, Parsed& parsed) {
+  CLI::App* command = add_command(data, "export", "Write images of a data set as PNG files called CLASS-INDEX.png",
+                                  "deq data export shapes --split test --count 40 --out images");
+  DataExportRequest& request = parsed.data_export;
+  command->add_option("name", request.name, "data set, see deq data list")->required();
+  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
+  command->add_option("--split", request.split, "test or train")->check(CLI::IsMember({"test", "train"}));
+  command->add_option("--count", request.count, "images")->check(CLI::Range(1, 99999));
+  command->add_option("--out", request.out, "folder of the images")->required();
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      DataExportRequest out = parsed.data_export;
+      out.run = finish_run(*command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
+void add_data(CLI::App& app, Parsed& parsed) {
+  CLI::App* data = add_command(app, "data", "List data sets or write their images as files", "deq data list");
+  data->require_subcommand(1);
+  add_data_list(*data, parsed);
+  add_data_export(*data, parsed);
+}
+
 /// CLI11 would only say that the word was not expected.
 void check_command_name(const CLI::App& app, std::span<const std::string> arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return;
@@ -207,6 +247,7 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
   add_predict(app, parsed);
   add_info(app, parsed);
   add_bench(app, parsed);
+  add_data(app, parsed);
   check_command_name(app, arguments);
   try {
     // CLI11 takes the arguments last first.

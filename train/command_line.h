@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "train/commands/bench.h"
+#include "train/commands/data.h"
 #include "train/commands/eval.h"
 #include "train/commands/info.h"
 #include "train/commands/predict.h"
@@ -14,7 +15,8 @@
 namespace deq {
 
 /// What a command line asks for.
-using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest>;
+using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
+                             DataExportRequest>;
 
 /// Reads the arguments after the program's name. Empty when help or the version was asked for; it is then in `text`.
 /// Errors: RequestError for an unknown command or flag, a missing or malformed argument.

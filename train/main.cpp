@@ -21,6 +21,8 @@ int execute(const deq::Request& request) {
     int operator()(const deq::PredictRequest& predict) const { return deq::run_predict(predict); }
     int operator()(const deq::InfoRequest& info) const { return deq::run_info(info); }
     int operator()(const deq::BenchRequest& bench) const { return deq::run_bench(bench); }
+    int operator()(const deq::DataListRequest& list) const { return deq::run_data_list(list); }
+    int operator()(const deq::DataExportRequest& out) const { return deq::run_data_export(out); }
   };
   const int threads = std::visit([](const auto& any) { return any.run.threads; }, request);
   if (threads > 0) omp_set_num_threads(threads);

@@ -27,13 +27,15 @@ find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)
 find_path(DEQ_STB_INCLUDE stb/stb_image.h REQUIRED)
 target_include_directories(deq_data SYSTEM PRIVATE ${DEQ_STB_INCLUDE})
-target_link_libraries(deq_data PUBLIC Threads::Threads PRIVATE nlohmann_json::nlohmann_json ZLIB::ZLIB)
+target_link_libraries(deq_data PUBLIC Threads::Threads
+                      PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> ZLIB::ZLIB)
 
 # train: TOML for configurations, CLI11 for the command line, JSON for records, zlib for checksums.
 if(TARGET deq_train)
   pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
   find_package(CLI11 REQUIRED)
-  target_link_libraries(deq_train PRIVATE PkgConfig::TOMLPLUSPLUS CLI11::CLI11 nlohmann_json::nlohmann_json ZLIB::ZLIB)
+  target_link_libraries(deq_train PRIVATE PkgConfig::TOMLPLUSPLUS $<BUILD_INTERFACE:CLI11::CLI11>
+                        $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> ZLIB::ZLIB)
   target_compile_definitions(deq_train PRIVATE
     DEQ_VERSION="${PROJECT_VERSION}" DEQ_BUILD_TYPE="${CMAKE_BUILD_TYPE}" DEQ_SANITIZER="${DEQ_SANITIZE}"
     $<$<BOOL:${DEQ_CPU_ONEDNN}>:DEQ_CPU_ONEDNN=1> $<$<BOOL:${DEQ_CUDA}>:DEQ_CUDA=1>)

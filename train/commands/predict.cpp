@@ -7,6 +7,7 @@
 
 #include "data/npy.h"
 #include "train/make_backend.h"
+#include "train/prediction_sheet.h"
 #include "train/predictor.h"
 
 namespace deq {
@@ -45,8 +46,12 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
     if (!request.run.is_json) print_prediction(prediction);
   }
   if (request.run.is_json) std::cout << all.dump(2) << "\n";
-  const bool has_failed =
-      std::any_of(predictions.begin(), predictions.end(), [](const Prediction& p) { return !p.error.empty(); });
+  const auto has_error = [](const Prediction& p) { return !p.error.empty(); };
+  if (!request.sheet.empty() && !std::all_of(predictions.begin(), predictions.end(), has_error)) {
+    const SheetSummary sheet = write_prediction_sheet(request.sheet, predictions, loaded);
+    if (!request.run.is_quiet) std::cerr << describe(sheet, request.sheet) << "\n";
+  }
+  const bool has_failed = std::any_of(predictions.begin(), predictions.end(), has_error);
   if (has_failed && predictions.size() == 1) return 2;
   return has_failed ? 1 : 0;
 }

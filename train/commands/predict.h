@@ -14,6 +14,7 @@ struct PredictRequest {
   std::filesystem::path checkpoint;
   std::vector<std::filesystem::path> images;
   int top_k = 5;
+  std::filesystem::path sheet;   ///< PNG of images and answers; empty: none
   std::filesystem::path tensor;  ///< f32 [N, C, H, W], normalised; empty: images
   std::filesystem::path save_logits;
   std::optional<double> tolerance;

@@ -1,0 +1,68 @@
+#include "train/commands/data.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/image.h"
+
+namespace deq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The sample as RGB; grey images get three equal channels.
+Image image_of(const Sample& sample, const DatasetInfo& info) {
+  const std::int64_t channels = info.image_shape[2];
+  require(channels == 1 || channels == 3, "data", "images of '", info.name, "' are ", info.image_shape,
+          " but PNG export takes 1 or 3 channels");
+  Image image(static_cast<int>(info.image_shape[0]), static_cast<int>(info.image_shape[1]));
+  const std::size_t step = channels == 1 ? 3 : 1;
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = sample.pixels[i / step];
+  return image;
+}
+
+/// "airplane-00012.png": `deq predict --sheet` reads the class back.
+std::string file_name(const std::string& class_name, int index) {
+  const std::string digits = std::to_string(index);
+  return concat(class_name, "-", std::string(5 - std::min<std::size_t>(5, digits.size()), '0'), digits, ".png");
+}
+
+}  // namespace
+
+int run_data_list(const DataListRequest& request) {
+  Json all = Json::array();
+  for (const KnownDataset& set : known_datasets()) {
+    all.push_back({{"name", set.name}, {"description", set.description}, {"files", set.files}});
+    if (!request.run.is_json)
+      std::cout << std::left << std::setw(9) << set.name << set.description << "\n         files: " << set.files
+                << "\n";
+  }
+  if (request.run.is_json) std::cout << all.dump(2) << "\n";
+  return 0;
+}
+
+int run_data_export(const DataExportRequest& request) {
+  const auto set = open_dataset(request.name, data_folder(request.data, ""), split_of(request.split));
+  const DatasetInfo& info = set->info();
+  require(request.count <= set->size(), "--count", request.count, " images asked for but '", request.name, "' has ",
+          set->size(), " in split '", request.split, "'");
+  std::filesystem::create_directories(request.out);
+  Json files = Json::array();
+  for (int i = 0; i < request.count; ++i) {
+    const Sample sample = set->sample(i);
+    const std::string& name = info.class_names.at(static_cast<std::size_t>(sample.label));
+    const std::filesystem::path file = request.out / file_name(name, i);
+    write_png(file, image_of(sample, info));
+    files.push_back({{"file", file.string()}, {"class", sample.label}, {"name", name}});
+  }
+  if (request.run.is_json)
+    std::cout << Json{{"name", request.name}, {"split", request.split}, {"files", files}}.dump(2) << "\n";
+  else
+    std::cout << "wrote " << request.count << " images to " << request.out.string() << "\n";
+  return 0;
+}
+
+}  // namespace deq

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "data/dataset.h"
+#include "train/commands/options.h"
+
+namespace deq {
+
+/// deq data list
+struct DataListRequest {
+  RunOptions run;
+};
+
+/// deq data export NAME
+struct DataExportRequest {
+  RunOptions run;
+  std::string name;
+  std::filesystem::path data;
+  std::string split = "test";
+  int count = 40;
+  std::filesystem::path out;
+};
+
+/// Lists the data sets that are known by name. @returns exit status
+int run_data_list(const DataListRequest& request);
+
+/// Writes the first `count` images of a split as PNG files called CLASS-INDEX.png. @returns exit status
+/// Errors (RequestError): as open_dataset; more images asked for than the split has; images that are not RGB.
+int run_data_export(const DataExportRequest& request);
+
+}  // namespace deq

@@ -1,0 +1,48 @@
+#include "train/prediction_sheet.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "data/contact_sheet.h"
+
+namespace deq {
+
+int class_of_file(const std::filesystem::path& file, std::span<const std::string> class_names) {
+  const std::string name = file.filename().string();
+  for (std::size_t i = 0; i < class_names.size(); ++i)
+    if (name.starts_with(class_names[i] + "-")) return static_cast<int>(i);
+  return -1;
+}
+
+SheetSummary write_prediction_sheet(const std::filesystem::path& path, std::span<const Prediction> predictions,
+                                    const LoadedModel& loaded) {
+  const DataConfig& data = loaded.model->config.data;
+  const std::vector<std::string>& names = loaded.checkpoint.class_names;
+  SheetSummary out;
+  std::vector<ContactSheetItem> items;
+  for (const Prediction& prediction : predictions) {
+    if (!prediction.error.empty()) continue;
+    const ClassProbability& best = prediction.top.front();
+    const int truth = class_of_file(prediction.file, names);
+    const bool is_good = truth < 0 || truth == best.index;
+    std::string caption = concat(best.name, " ", std::lround(100 * best.probability), "%");
+    if (!is_good) caption += "\ntrue: " + names[static_cast<std::size_t>(truth)];
+    items.push_back({.image = fitted(read_image(prediction.file), data.image[0], data.image[1]),
+                     .caption = std::move(caption),
+                     .is_good = is_good});
+    ++out.shown;
+    out.known += truth >= 0 ? 1 : 0;
+    out.right += truth >= 0 && is_good ? 1 : 0;
+  }
+  check(!items.empty(), "--sheet", "no image could be read");
+  write_contact_sheet(path, items);
+  return out;
+}
+
+std::string describe(const SheetSummary& summary, const std::filesystem::path& path) {
+  std::string text = concat(path.string(), ": ", summary.shown, " images");
+  if (summary.known > 0) text += concat(", ", summary.right, " of ", summary.known, " right");
+  return text;
+}
+
+}  // namespace deq
