@@ -26,6 +26,22 @@ double counter(const Checkpoint& checkpoint, const std::string& name) {
   return std::stod(it->second);
 }
 
+/// A run goes on with the model, data and order of batches it began with; rates and limits may be changed.
+void require_same_run(const Config& saved, const Config& wanted, const std::filesystem::path& out) {
+  DataConfig data = wanted.data;  // where the files are and how they are loaded does not change the batches
+  data.path = saved.data.path;
+  data.threads = saved.data.threads;
+  const auto complain = [&](std::string_view what) {
+    require(false, "resume", "the ", what, " of the run in '", out.string(),
+            "' is not the one of the configuration; use the same or choose another --out");
+  };
+  if (saved.model != wanted.model) complain("model");
+  if (saved.data != data) complain("data");
+  if (saved.train.batch_size != wanted.train.batch_size) complain("batch size");
+  if (saved.train.seed != wanted.train.seed) complain("seed");
+  if (saved.optimizer.name != wanted.optimizer.name) complain("optimiser");
+}
+
 }  // namespace
 
 std::int64_t total_steps(const TrainConfig& train, std::int64_t train_images) {
@@ -61,14 +77,14 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
 void Trainer::resume() {
   const std::filesystem::path folder = options_.out / "checkpoints" / "last";
   const Checkpoint checkpoint = load_checkpoint(folder, CheckpointParts::all);
-  require(checkpoint.config.model == config_.model, "resume", "the model in '", options_.out.string(),
-          "' is not the one of the configuration; choose another --out");
+  require_same_run(checkpoint.config, config_, options_.out);
   copy_tensors(checkpoint.model, model_.tensors(), folder.string());
   copy_tensors(checkpoint.state, optimizer_.state(), folder.string());
   step_ = static_cast<std::int64_t>(counter(checkpoint, "step"));
   epoch_ = checkpoint.training.epoch;
   best_accuracy_ = counter(checkpoint, "best_accuracy");
   best_step_ = static_cast<std::int64_t>(counter(checkpoint, "best_step"));
+  evaluated_step_ = static_cast<std::int64_t>(counter(checkpoint, "evaluated_step"));
   earlier_seconds_ = checkpoint.training.seconds;
   last_result_.loss = checkpoint.training.train_loss;
   last_evaluation_.loss = checkpoint.training.test_loss;
@@ -98,7 +114,7 @@ void Trainer::prepare_step() {
 RunSummary Trainer::run() {
   const InterruptGuard guard;
   const std::int64_t last = options_.max_steps > 0 ? std::min(options_.max_steps, total_) : total_;
-  if (step_ < last) train_until(last);
+  train_until(last);
   progress_.finish();
   const RunSummary out = summary();
   write_summary(options_.out / "summary.json", out);
@@ -113,6 +129,10 @@ void Trainer::train_until(std::int64_t last) {
                  .seed = static_cast<std::uint64_t>(config_.train.seed),
                  .threads = config_.data.threads},
                 step_);
+  if (step_ > 0 && is_due(eval_every()) && evaluated_step_ != step_) {  // an interruption came before it
+    evaluate_now();
+    save_last();
+  }
   while (step_ < last && !is_interrupted()) {
     prepare_step();
     const auto begin = Clock::now();
@@ -175,12 +195,13 @@ void Trainer::evaluate_now() {
                                                  is_unrolled ? config_.train.unroll_steps : 0);
     is_inference_unrolled_ = is_unrolled;
   }
-  last_evaluation_ = evaluate(*inference_, test_set_,
-                              {.limit = config_.train.eval_limit,
-                               .threads = config_.data.threads,
-                               .progress = [](std::int64_t, std::int64_t) { return !is_interrupted(); }});
-  if (is_interrupted()) return;
-  const Evaluation& result = last_evaluation_;
+  const Evaluation result = evaluate(*inference_, test_set_,
+                                     {.limit = config_.train.eval_limit,
+                                      .threads = config_.data.threads,
+                                      .progress = [](std::int64_t, std::int64_t) { return !is_interrupted(); }});
+  if (is_interrupted()) return;  // done again on resuming: evaluated_step_ is not this step
+  last_evaluation_ = result;
+  evaluated_step_ = step_;
   metrics_->write(EvaluationRecord{.step = step_,
                                    .epoch = epoch_,
                                    .is_pretraining = is_unrolled,
@@ -209,13 +230,14 @@ Checkpoint Trainer::checkpoint() const {
                  .model = model_.tensors(),
                  .state = optimizer_.state(),
                  .counters = {}};
-  if (last_evaluation_.images > 0 || best_accuracy_ >= 0) {
+  if (best_accuracy_ >= 0) {
     out.training.test_loss = last_evaluation_.loss;
     out.training.test_accuracy = last_evaluation_.accuracy;
   }
   out.counters = {{"step", std::to_string(step_)},
                   {"best_accuracy", exact(best_accuracy_)},
-                  {"best_step", std::to_string(best_step_)}};
+                  {"best_step", std::to_string(best_step_)},
+                  {"evaluated_step", std::to_string(evaluated_step_)}};
   return out;
 }
 

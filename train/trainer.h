@@ -73,6 +73,7 @@ class Trainer {
   std::int64_t epoch_ = 0;
   double best_accuracy_ = -1;
   std::int64_t best_step_ = 0;
+  std::int64_t evaluated_step_ = 0;
   double earlier_seconds_ = 0;
   Clock::time_point start_ = Clock::now();
   double images_per_s_ = 0;
