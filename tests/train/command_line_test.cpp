@@ -1,44 +1,28 @@
 #include "train/command_line.h"
 
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
 #include "train/checkpoint.h"
 
 namespace deq {
 
+using test::config_file;
 using test::contains;
+using test::is_one_line;
+using test::Outcome;
 using test::read_text;
+using test::run_program;
 using test::TemporaryFolder;
 using test::write_text;
 
 namespace {
-
-struct Outcome {
-  int status = -1;
-  std::string out;
-  std::string err;
-};
-
-/// Runs the program itself. @param arguments as a shell takes them
-Outcome run_program(const std::string& arguments) {
-  const TemporaryFolder folder;
-  const std::string out = (folder.path() / "out").string();
-  const std::string err = (folder.path() / "err").string();
-  const std::string command = std::string(DEQ_PROGRAM) + " " + arguments + " >" + out + " 2>" + err + " </dev/null";
-  const int status = std::system(command.c_str());  // NOLINT: a fixed program on arguments of this file
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(out), read_text(err)};
-}
-
-bool is_one_line(const std::string& text) { return !text.empty() && text.find('\n') == text.size() - 1; }
-
-std::string config_file(const std::string& name) { return std::string(DEQ_CONFIGS) + "/" + name + ".toml"; }
 
 template <class T>
 T parsed(const std::vector<std::string>& arguments) {
@@ -84,6 +68,11 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
       {"predict /nowhere --tensor x.npy", "--save-logits"},
       {"info /nowhere", "/nowhere"},
       {"bench " + shapes + " --estimators shine,magic", "magic"},
+      {"data", "subcommand"},
+      {"data export", "name is required"},
+      {"data export shapes", "--out"},
+      {"data export shape --out /nowhere", "shapes"},
+      {"data export shapes --out /nowhere --count 3000", "2000"},
   };
   for (const auto& [arguments, part] : cases) {
     const Outcome outcome = run_program(arguments);
@@ -128,6 +117,22 @@ TEST_CASE("info lists the parameters of a checkpoint by layer and checks the man
   CHECK(json["layers"][0]["name"] == "stem.conv");
   CHECK(json["layers"][0]["tensors"][0]["shape"] == std::vector<int>{4, 3, 3, 3});
   CHECK(contains(run_program("info " + last.string()).out, "112 parameters"));
+}
+
+TEST_CASE("data list names the sets and data export writes images that say their class") {
+  const auto list = nlohmann::json::parse(run_program("data list --json").out);
+  CHECK(list[0]["name"] == "cifar10");
+  CHECK(contains(run_program("data list").out, "shapes"));
+  const TemporaryFolder folder;
+  const Outcome outcome = run_program("data export shapes --count 3 --json --out " + folder.path().string());
+  REQUIRE(outcome.status == 0);
+  const auto files = nlohmann::json::parse(outcome.out)["files"];
+  REQUIRE(files.size() == 3);
+  for (const auto& file : files) {
+    const std::filesystem::path path = file["file"].get<std::string>();
+    CHECK(std::filesystem::exists(path));
+    CHECK(path.filename().string().starts_with(file["name"].get<std::string>() + "-0000"));
+  }
 }
 
 TEST_CASE("a flipped byte of a checkpoint ends every command with status 2") {
