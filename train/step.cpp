@@ -63,7 +63,8 @@ StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
   program_->bind(image_, batch.images);
   program_->bind(label_, batch.labels);
   program_->bind(lr_, lr_tensor_);
-  program_->bind(count_, count_tensor_);
+  // Adam alone counts steps.
+  if (program_->has_input("optimizer_step")) program_->bind(count_, count_tensor_);
   if (program_->has_input("rng_seed")) program_->bind("rng_seed", seed_tensor_);
   program_->run();
   program_->read(loss_, loss_tensor_);
