@@ -47,7 +47,7 @@ struct DataConfig {
 };
 
 struct SolverConfig {
-  std::string name = "broyden";  ///< broyden, broyden-additive, anderson or picard
+  std::string name = "broyden";  ///< broyden, broyden-lowrank, anderson or picard
   std::string mode = "rel";      ///< residual that is held against the tolerance: rel or abs, per sample
   int max_steps = 18;
   double tolerance = 1e-3;

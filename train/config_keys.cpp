@@ -76,7 +76,7 @@ void append_data_keys(std::vector<ConfigKey>& keys) {
 
 void append_solver_keys(std::vector<ConfigKey>& keys) {
   using S = SolverConfig;
-  keys.push_back(text("solver.name", at<kSolver, &S::name>, {"broyden", "broyden-additive", "anderson", "picard"}));
+  keys.push_back(text("solver.name", at<kSolver, &S::name>, {"broyden", "broyden-lowrank", "anderson", "picard"}));
   keys.push_back(text("solver.mode", at<kSolver, &S::mode>, {"rel", "abs"}));
   keys.push_back(number("solver.max_steps", at<kSolver, &S::max_steps>, 1, 100000));
   keys.push_back(number("solver.tolerance", at<kSolver, &S::tolerance>, 0, kNoLimit));

@@ -30,18 +30,17 @@ cmake --preset release "${options[@]}" >/dev/null
 cmake --build --preset release -j "$(nproc)" --target deq
 deq=build/release/deq
 
-# CIFAR-10 in two minutes: few pre-training steps, a short schedule, evaluation on a part of the test images.
+# Both runs are short: a few epochs' worth of steps, some of them pre-training, evaluated on a part of the test images.
 data=shapes
-settings=()
-if [ -n "${DEQ_DATA_DIR:-}" ] && [ -e "$DEQ_DATA_DIR/cifar-10" ]; then
+config=train/configs/shapes-mdeq.toml
+settings=(--set train.total_steps=160 --set train.pretrain_steps=100 --set train.eval_every=40
+  --set train.eval_limit=256)
+if [ -n "${DEQ_DATA_DIR:-}" ] && { [ -e "$DEQ_DATA_DIR/cifar-10" ] || ls "$DEQ_DATA_DIR"/cifar-10-* >/dev/null 2>&1; }; then
   data=cifar10
-  settings=(--set train.pretrain_steps=150 --set train.total_steps=250 --set train.unroll_steps=5
-    --set train.eval_every=125 --set train.eval_limit=512 --set model.dropout=0.0 --set train.log_every=5)
+  config=train/configs/cifar10-mdeq-tiny.toml
+  settings=(--set train.total_steps=160 --set train.pretrain_steps=100 --set train.eval_every=80
+    --set train.eval_limit=256 --set train.unroll_steps=5 --set solver.max_steps=12 --set model.dropout=0.0)
 fi
-case $data in
-  shapes) config=train/configs/shapes-mdeq.toml ;;
-  cifar10) config=train/configs/cifar10-mdeq-tiny.toml ;;
-esac
 
 rm -rf "$out/run" "$out/images" "$out/predictions.png"
 mkdir -p "$out"
@@ -51,7 +50,7 @@ section "train on $data"
 
 checkpoint=$out/run/checkpoints/best
 section "evaluate $checkpoint"
-"$deq" eval "$checkpoint" --limit 2000
+"$deq" eval "$checkpoint" --limit 1000
 
 section "classify images from files"
 "$deq" data export "$data" --split test --count 40 --out "$out/images"

@@ -1,10 +1,13 @@
 #include "train/commands/train.h"
 
+#include <cmath>
 #include <iostream>
 
+#include "core/error.h"
 #include "train/datasets.h"
 #include "train/interrupt.h"
 #include "train/make_backend.h"
+#include "train/model.h"
 #include "train/plan_report.h"
 #include "train/trainer.h"
 
@@ -17,6 +20,19 @@ Config config_of(const TrainRequest& request) {
   return load_config(request.config, overrides);
 }
 
+namespace {
+
+/// What would otherwise only be found out when the equilibrium phase begins.
+void check_trainable(const Config& config) {
+  make_policy(config.solver, config.train.estimator);
+  require(config.model.task == "classification", "train", "key 'model.task' is '", config.model.task,
+          "' but only classification can be trained yet");
+}
+
+std::string percent(double share) { return std::isnan(share) ? "not measured" : concat(share * 100, " %"); }
+
+}  // namespace
+
 int run_train(const TrainRequest& request) {
   const Config config = config_of(request);
   const std::filesystem::path folder = data_folder(request.data, config.data.path);
@@ -27,6 +43,7 @@ int run_train(const TrainRequest& request) {
     std::cout << (request.run.is_json ? plan_json(plan) : plan_text(config, plan));
     return 0;
   }
+  check_trainable(config);
   Trainer trainer(config, open_split(config, Split::train, folder), open_split(config, Split::test, folder), *backend,
                   {.out = request.out,
                    .is_resume = request.is_resume,
@@ -38,7 +55,7 @@ int run_train(const TrainRequest& request) {
     std::cout << summary_json(summary);
   else
     std::cout << "step " << summary.steps << " of " << summary.total_steps << ", test accuracy "
-              << summary.test_accuracy * 100 << " %, best " << summary.best_accuracy * 100 << " %; saved in "
+              << percent(summary.test_accuracy) << ", best " << percent(summary.best_accuracy) << "; saved in "
               << (request.out / "checkpoints").string() << "\n";
   return summary.is_interrupted ? kInterruptedStatus : 0;
 }
