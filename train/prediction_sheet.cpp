@@ -9,9 +9,14 @@ namespace deq {
 
 int class_of_file(const std::filesystem::path& file, std::span<const std::string> class_names) {
   const std::string name = file.filename().string();
-  for (std::size_t i = 0; i < class_names.size(); ++i)
-    if (name.starts_with(class_names[i] + "-")) return static_cast<int>(i);
-  return -1;
+  int best = -1;
+  std::size_t longest = 0;  // of "sea-0" and "sea-lion-0", the latter is no sea
+  for (std::size_t i = 0; i < class_names.size(); ++i) {
+    if (class_names[i].size() < longest || !name.starts_with(class_names[i] + "-")) continue;
+    best = static_cast<int>(i);
+    longest = class_names[i].size();
+  }
+  return best;
 }
 
 SheetSummary write_prediction_sheet(const std::filesystem::path& path, std::span<const Prediction> predictions,

@@ -15,8 +15,8 @@ struct SheetSummary {
   int right = 0;  ///< of the known ones
 };
 
-/// The class that the name of a file gives: the class name it starts with, followed by '-', as `deq data export`
-/// writes it. -1: none.
+/// The class that the name of a file gives: the longest class name it starts with, followed by '-', as `deq data
+/// export` writes it. -1: none.
 int class_of_file(const std::filesystem::path& file, std::span<const std::string> class_names);
 
 /// Writes a contact sheet: each image as the model sees it, class and probability below, green, or red with the true

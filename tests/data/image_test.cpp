@@ -102,6 +102,8 @@ TEST_CASE("a contact sheet shows every picture, framed by its answer") {
   const auto second = sheet.at(11, 20 + sheet.width / 3);
   CHECK(first[1] > first[0]);
   CHECK(second[0] > second[1]);
+  items[1].caption += "\nsecond line";
+  CHECK(contact_sheet(items, 3).height > sheet.height);
   CHECK_THROWS_AS(contact_sheet({}, 3), Error);
 }
 
