@@ -11,6 +11,7 @@
 #include "core/rewrite.h"
 #include "core/schedule.h"
 #include "tests/op_cases/allocation_counter.h"
+#include "tests/op_cases/counting_backend.h"
 
 using namespace deq;
 
@@ -47,29 +48,6 @@ double largest_difference(const Tensor& a, const Tensor& b) {
     out = std::max(out, std::abs(static_cast<double>(a.data<float>()[i]) - static_cast<double>(b.data<float>()[i])));
   return out;
 }
-
-/// The CPU backend, counting the memory that programs ask for.
-class CountingBackend final : public Backend {
- public:
-  [[nodiscard]] Device device() const override { return cpu_.device(); }
-  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) override {
-    asked += bytes;
-    return cpu_.allocate(bytes);
-  }
-  [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override { return cpu_.lower(request); }
-  [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override {
-    return cpu_.may_overwrite(op, input);
-  }
-  [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override {
-    return cpu_.packed_weight_bytes(pack, weight);
-  }
-  [[nodiscard]] StateOps& state_ops() override { return cpu_.state_ops(); }
-
-  std::size_t asked = 0;
-
- private:
-  CpuBackend cpu_;
-};
 
 }  // namespace
 
@@ -111,7 +89,7 @@ TEST_CASE("changing an input or a parameter takes effect at the next run") {
 
 TEST_CASE("peak_bytes is what the arena takes, and planning alone takes nothing") {
   SmallNet net;
-  CountingBackend backend;
+  tests::CountingBackend backend;
   const Program plan = Program::compile(net.graph, std::vector<Value>{net.y}, backend, {.plans_only = true});
   CHECK(backend.asked == 0);
   const Program program = Program::compile(net.graph, std::vector<Value>{net.y}, backend);

@@ -2,116 +2,18 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "core/error.h"
 #include "solvers/names.h"
 #include "solvers/policy.h"
-#include "tests/solvers/toy_maps.h"
+#include "tests/solvers/toy_adjoint.h"
 
 namespace deq::test {
-namespace {
-
-constexpr int kSize = 30;
-constexpr int kForwardSteps = 18;
-
-/// The toy of SHINE's maths: f = tanh(W z + b), 18 Broyden steps, a random cotangent w.
-struct Toy {
-  Toy(double scale, unsigned seed)
-      : spec{.batch = 1, .block_elems = {kSize}, .dtype = DType::f64},
-        model(kSize, scale, seed),
-        map(
-            spec, [this](int, const Vector& at) { return model.f(at); }, false),
-        forward(spec, {.max_steps = kForwardSteps, .tolerance = {.value = 0.0}}),
-        z(spec),
-        w(random_state(spec, seed + 1000)) {
-    forward.loop.solve(map, z.view(), forward.report);
-    exact = model.exact_adjoint(z.sample(0), w.sample(0));
-  }
-  [[nodiscard]] Vector adjoint(const AdjointOptions& options) {
-    SampleMap vjp(
-        spec, [this](int, const Vector& v) { return model.vjp(z.sample(0), v); }, false);
-    Adjoint solver(spec, forward.ops, options);
-    const AlignedBytes workspace = allocate_aligned(solver.workspace_bytes() + 64);
-    solver.bind(workspace.get());
-    const State u(spec);
-    solver.solve(vjp, forward.loop.estimate(), forward.report, w.view(), u.view(), report);
-    method = report.method;
-    return u.sample(0);
-  }
-  [[nodiscard]] double error(const AdjointOptions& options) { return distance(adjoint(options), exact) / norm(exact); }
-  [[nodiscard]] double cosine(const Vector& u) const { return dot(u, exact) / (norm(u) * norm(exact)); }
-
-  StateSpec spec;
-  TanhModel model;
-  SampleMap map;
-  BoundLoop forward;
-  State z;
-  State w;
-  Vector exact;
-  SolveReport report;
-  std::string method;  // the report's view ends with the solver
-};
-
-template <class Measure>
-double median_over_seeds(double scale, const Measure& measure) {
-  std::vector<double> values;
-  for (unsigned seed = 0; seed < 41; ++seed) {
-    Toy toy(scale, seed);
-    values.push_back(measure(toy));
-  }
-  std::nth_element(values.begin(), values.begin() + 20, values.end());
-  return values[20];
-}
-
-}  // namespace
-
-TEST_CASE("refinement errors follow the table of SHINE's maths") {
-  // Medians; the recorded errors are of one instance, hence a factor of 3.
-  struct Row {
-    AdjointStart start;
-    int steps;
-    double error;
-  };
-  const std::vector<Row> table{
-      {AdjointStart::zero, 1, 0.51},     {AdjointStart::zero, 2, 0.28},     {AdjointStart::zero, 5, 0.048},
-      {AdjointStart::identity, 1, 0.28}, {AdjointStart::identity, 2, 0.19}, {AdjointStart::identity, 5, 0.015},
-      {AdjointStart::shared, 1, 0.11},   {AdjointStart::shared, 2, 0.033},  {AdjointStart::shared, 5, 3.9e-4}};
-  for (const Row& row : table) {
-    const double found =
-        median_over_seeds(0.9, [&](Toy& toy) { return toy.error(Refined{.start = row.start, .steps = row.steps}); });
-    CAPTURE(static_cast<int>(row.start));
-    CAPTURE(row.steps);
-    CHECK(found < 3.0 * row.error);
-    CHECK(found > row.error / 3.0);
-  }
-}
-
-TEST_CASE("refinement also works where the map is no contraction") {
-  const auto error = [](AdjointStart start) {
-    return median_over_seeds(1.5, [&](Toy& toy) { return toy.error(Refined{.start = start, .steps = 5}); });
-  };
-  const double shared = error(AdjointStart::shared);
-  CHECK(shared < error(AdjointStart::identity));
-  CHECK(shared < error(AdjointStart::zero));
-}
-
-TEST_CASE("sharing needs the left product") {
-  const double left = median_over_seeds(0.9, [](Toy& toy) { return toy.cosine(toy.adjoint(SharedInverse{})); });
-  const double right = median_over_seeds(0.9, [](Toy& toy) {
-    const State u(toy.spec);
-    toy.forward.loop.estimate().apply(toy.w.view(), u.view());
-    return toy.cosine(u.sample(0));
-  });
-  const double jfb = median_over_seeds(0.9, [](Toy& toy) { return toy.cosine(toy.adjoint(JacobianFree{})); });
-  CHECK(left > jfb);
-  CHECK(jfb > right);
-}
 
 TEST_CASE("the full adjoint is exact and counts its products") {
-  Toy toy(0.9, 3);
+  ToyAdjoint toy(0.9, 3);
   const FullAdjoint full{.solver = {.max_steps = 80, .tolerance = {1e-11, NormMode::relative}}};
   CHECK(toy.error(full) < 1e-9);
   CHECK(toy.report.status[0] == SolveStatus::converged);
@@ -120,7 +22,7 @@ TEST_CASE("the full adjoint is exact and counts its products") {
 }
 
 TEST_CASE("a shared estimate makes no product and says so") {
-  Toy toy(0.9, 3);
+  ToyAdjoint toy(0.9, 3);
   (void)toy.adjoint(SharedInverse{});
   CHECK(toy.report.map_calls == 0);
   CHECK(std::isnan(toy.report.residual[0]));

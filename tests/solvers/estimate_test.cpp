@@ -46,7 +46,61 @@ Vector minus(Vector x, const Vector& y) {
   return x;
 }
 
+/// What good Broyden's inverse is after `steps` steps of a run, as a matrix: with s the step, y the change of the
+/// residual, M+ = M - (s + M y) (s^T M) / (s^T M y), M0 = I.
+Matrix dense_broyden(const Solved& run, int sample, int steps) {
+  const int n = static_cast<int>(run.spec.sample_elems());
+  Matrix m(n, n);
+  for (int i = 0; i < n; ++i) m.at(i, i) = 1.0;
+  for (int step = 1; step <= steps; ++step) {
+    const Vector s = minus(run.iterate(step, sample), run.iterate(step - 1, sample));
+    const Vector m_y = m.times(minus(run.residual(step, sample), run.residual(step - 1, sample)));
+    const Vector s_m = m.transposed_times(s);
+    const double along = dot(s, m_y);
+    for (int i = 0; i < n; ++i)
+      for (int j = 0; j < n; ++j) m.at(i, j) -= (s[i] + m_y[i]) * s_m[j] / along;
+  }
+  return m;
+}
+
 }  // namespace
+
+TEST_CASE("both forms of Broyden multiply as the dense inverse does, from either side") {
+  constexpr double kRounding = 1e-12;  // of 7 factors on 27 elements, measured from differences of iterates
+  for (const SolverMethod& method : {kMethods[2], kMethods[3]})
+    for (int steps = 1; steps <= kSteps; ++steps) {
+      CAPTURE(name_of(method));
+      CAPTURE(steps);
+      const Solved run(method, DType::f64, steps);
+      const State x = random_state(run.spec, 21);
+      const State m_x(run.spec);
+      const State mt_x(run.spec);
+      run.solver.loop.estimate().apply(x.view(), m_x.view());
+      run.solver.loop.estimate().apply_transpose(x.view(), mt_x.view());
+      for (int b = 0; b < run.spec.batch; ++b) {
+        const Matrix dense = dense_broyden(run, b, run.solver.report.best_step[b]);
+        CHECK(distance(m_x.sample(b), dense.times(x.sample(b))) < kRounding * norm(m_x.sample(b)));
+        CHECK(distance(mt_x.sample(b), dense.transposed_times(x.sample(b))) < kRounding * norm(mt_x.sample(b)));
+      }
+    }
+}
+
+TEST_CASE("Broyden's secant equation holds to rounding after every step") {
+  constexpr double kRounding = 1e-12;  // relative to the step, whose difference of iterates cancels digits
+  for (const SolverMethod& method : {kMethods[2], kMethods[3]})
+    for (int steps = 1; steps <= kSteps; ++steps) {
+      const Solved run(method, DType::f64, steps);
+      State y(run.spec);
+      const State m_y(run.spec);
+      for (int b = 0; b < run.spec.batch; ++b) y.set(b, minus(run.residual(steps, b), run.residual(steps - 1, b)));
+      run.solver.loop.estimate().apply(y.view(), m_y.view());
+      for (int b = 0; b < run.spec.batch; ++b) {
+        if (run.solver.report.best_step[b] != steps) continue;  // cut back: this step is no longer in the inverse
+        const Vector s = minus(run.iterate(steps, b), run.iterate(steps - 1, b));
+        CHECK(distance(m_y.sample(b), minus(Vector(s.size(), 0.0), s)) < kRounding * norm(s));
+      }
+    }
+}
 
 TEST_CASE("the transpose of every estimate is its adjoint") {
   for (const DType dtype : {DType::f64, DType::f32})

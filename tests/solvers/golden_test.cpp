@@ -143,6 +143,7 @@ TEST_CASE("implicit gradients of a tight solve match the exact ones") {
 
   constexpr double kTolerance = 1e-8;
   Matrix d_w(32, 32);
+  Matrix d_u(32, 24);
   Vector d_b(32, 0.0);
   double worst = 0.0;
   for (int sample = 0; sample < 4; ++sample) {
@@ -155,11 +156,13 @@ TEST_CASE("implicit gradients of a tight solve match the exact ones") {
     for (int i = 0; i < 32; ++i) {
       d_b[i] += d_pre[i];
       for (int j = 0; j < 32; ++j) d_w.at(i, j) += d_pre[i] * z_star[j];
+      for (int j = 0; j < 24; ++j) d_u.at(i, j) += d_pre[i] * contract.x[sample * 24 + j];
     }
   }
   CHECK(worst < kTolerance);
   CHECK(distance(d_b, golden->arrays.at("exact_db")) < kTolerance);
   CHECK(distance(d_w.data, golden->arrays.at("exact_dW")) < kTolerance);
+  CHECK(distance(d_u.data, golden->arrays.at("exact_dU")) < kTolerance);
 }
 
 }  // namespace deq::test

@@ -1,0 +1,297 @@
+#include "train/step.h"
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <random>
+
+#include "core/reference/backend.h"
+#include "tests/op_cases/allocation_counter.h"
+#include "tests/op_cases/counting_backend.h"
+
+namespace deq {
+namespace {
+
+const std::vector<std::string> kEstimators{"shine", "shine-fallback", "jfb", "shine-refine-2", "limited-2", "exact"};
+
+/// Two branches of eight channels on 8x8 images: every part of the model, in milliseconds.
+Config tiny_config() {
+  Config config;
+  config.model.channels = {8, 8};
+  config.model.head_channels = {2, 4};
+  config.model.final_channels = 16;
+  config.model.expansion = 2;
+  config.model.num_groups = 4;
+  config.model.classes = 4;
+  config.data.image = {8, 8};
+  config.solver.max_steps = 8;
+  config.solver.backward_max_steps = 8;
+  config.train.unroll_steps = 4;
+  config.optimizer.lr = 5e-3;
+  return config;
+}
+
+Batch random_batch(const Config& config, int size, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  Batch out{.images = Tensor(DType::f32, {size, config.data.image[0], config.data.image[1], 3}),
+            .labels = Tensor(DType::i32, {size}),
+            .valid = size};
+  for (float& x : out.images.data<float>()) x = normal(generator);
+  std::int32_t next = 0;
+  for (std::int32_t& label : out.labels.data<std::int32_t>()) label = next++ % config.model.classes;
+  return out;
+}
+
+/// A model with its optimiser and one compiled step.
+struct Run {
+  explicit Run(const Config& config, Backend& backend, StepOptions options = {.batch = 4})
+      : model(config), optimizer(config.optimizer, model.store), step(model, optimizer, backend, options) {}
+  StepResult train(const Batch& batch) { return step.run(batch, model.config.optimizer.lr, count++); }
+  /// Every parameter and running statistic, copied.
+  [[nodiscard]] std::map<std::string, std::vector<float>> values() const {
+    std::map<std::string, std::vector<float>> out;
+    for (const auto& [name, tensor] : model.tensors()) {
+      const auto elements = tensor.data<float>();
+      out[name].assign(elements.begin(), elements.end());
+    }
+    return out;
+  }
+
+  Model model;
+  Optimizer optimizer;
+  TrainingStep step;
+  std::int64_t count = 0;
+};
+
+/// The phases of training: pre-training, and one per estimator.
+std::vector<StepOptions> all_phases(int batch) {
+  std::vector<StepOptions> out{{.batch = batch, .is_pretraining = true}};
+  for (const std::string& estimator : kEstimators) out.push_back({.batch = batch, .estimator = estimator});
+  return out;
+}
+
+/// Parameters for which the solve converges: the state enters f weakly, because the injection is large and whatever
+/// passes a state on by itself is scaled down before it is added.
+void make_contractive(Model& model) {
+  const std::map<std::string, float> factors{{"downsample.4.weight", 10.0F},
+                                             {"fullstage.branches.1.blocks.0.gn3.weight", 0.1F},
+                                             {"fullstage.fuse_layers.0.1.net.gnorm.weight", 0.1F},
+                                             {"fullstage.post_fuse_layers.0.gnorm.weight", 0.2F},
+                                             {"fullstage.post_fuse_layers.1.gnorm.weight", 0.2F}};
+  for (const auto& [name, factor] : factors)
+    for (float& value : model.store.find(name).value->data<float>()) value *= factor;
+}
+
+/// The gradient of every trainable parameter, read off a plain step of rate 1.
+std::map<std::string, std::vector<double>> gradients(const Config& config, Backend& backend, const StepOptions& options,
+                                                     const Batch& batch) {
+  Run run(config, backend, options);
+  make_contractive(run.model);
+  const auto before = run.values();
+  (void)run.step.run(batch, /*lr=*/1.0, /*step=*/0);
+  const auto after = run.values();
+  if (const SolveReport* report = run.step.program().forward_report())
+    CHECK(report->count(SolveStatus::converged) == options.batch);
+  if (const SolveReport* report = run.step.program().backward_report())
+    CHECK(report->count(SolveStatus::converged) == options.batch);
+  std::map<std::string, std::vector<double>> out;
+  for (const ParameterEntry& entry : run.model.store.entries()) {
+    if (!entry.is_trainable) continue;
+    for (std::size_t i = 0; i < before.at(entry.name).size(); ++i)
+      out[entry.name].push_back(static_cast<double>(before.at(entry.name)[i]) - after.at(entry.name)[i]);
+  }
+  return out;
+}
+
+double length(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double value : x) sum += value * value;
+  return std::sqrt(sum);
+}
+
+}  // namespace
+
+TEST_CASE("a training step in steady state allocates nothing") {
+  CpuBackend backend;
+  const Config config = tiny_config();
+  const Batch batch = random_batch(config, 4, 1);
+  for (const StepOptions& options : all_phases(4)) {
+    CAPTURE(options.estimator);
+    CAPTURE(options.is_pretraining);
+    Run run(config, backend, options);
+    for (int i = 0; i < 2; ++i) (void)run.train(batch);
+    const std::size_t before = tests::allocations();
+    for (int i = 0; i < 3; ++i) run.step.program().run();
+    const std::size_t replayed = tests::allocations();
+    CHECK(replayed - before == 0);
+    for (int i = 0; i < 3; ++i) (void)run.train(batch);  // binding and reading included
+    CHECK(tests::allocations() - replayed == 0);
+  }
+}
+
+TEST_CASE("inference in steady state allocates nothing") {
+  CpuBackend backend;
+  const Config config = tiny_config();
+  const Model model(config);
+  InferenceStep step(model, backend, model.image_shape(3), config.solver);
+  const Batch batch = random_batch(config, 3, 1);
+  for (int i = 0; i < 2; ++i) (void)step.run(batch.images);
+  const std::size_t before = tests::allocations();
+  for (int i = 0; i < 3; ++i) (void)step.run(batch.images);
+  CHECK(tests::allocations() - before == 0);
+}
+
+TEST_CASE("the planned peak of a training step is the arena it takes, to the byte") {
+  const Config config = tiny_config();
+  for (StepOptions options : all_phases(3)) {
+    CAPTURE(options.estimator);
+    CAPTURE(options.is_pretraining);
+    tests::CountingBackend backend;
+    options.plans_only = true;
+    const Run planned(config, backend, options);
+    CHECK(backend.asked == 0);
+    options.plans_only = false;
+    const Run run(config, backend, options);
+    CHECK(backend.asked == run.step.program().peak_bytes());
+    CHECK(planned.step.program().peak_bytes() == run.step.program().peak_bytes());
+  }
+}
+
+TEST_CASE("the loss on one batch falls within twenty steps in every phase") {
+  CpuBackend backend;
+  const Config config = tiny_config();
+  const Batch batch = random_batch(config, 4, 2);
+  for (const StepOptions& options : all_phases(4)) {
+    CAPTURE(options.estimator);
+    CAPTURE(options.is_pretraining);
+    Run run(config, backend, options);
+    const double first = run.train(batch).loss;
+    double last = first;
+    for (int i = 1; i < 20; ++i) last = run.train(batch).loss;
+    CHECK(std::isfinite(last));
+    CHECK(last < 0.7 * first);  // four images, four classes: from log 4 towards 0
+  }
+}
+
+TEST_CASE("the same steps from the same state end on the same bits, whatever the number of threads") {
+  const Config config = tiny_config();
+  const Batch batch = random_batch(config, 4, 3);
+  const int threads = omp_get_max_threads();
+  for (const StepOptions& options : all_phases(4)) {
+    CAPTURE(options.estimator);
+    CAPTURE(options.is_pretraining);
+    std::vector<std::map<std::string, std::vector<float>>> ends;
+    for (const int used : {1, 1, 2}) {
+      omp_set_num_threads(used);
+      CpuBackend backend;
+      Run run(config, backend, options);
+      for (int i = 0; i < 3; ++i) (void)run.train(batch);
+      ends.push_back(run.values());
+    }
+    CHECK(ends[0] == ends[1]);
+    CHECK(ends[0] == ends[2]);
+  }
+  omp_set_num_threads(threads);
+}
+
+TEST_CASE("a tightly solved exact step has the gradient of a long unrolled one") {
+  Config config = tiny_config();
+  config.model.post_gn_affine = true;
+  config.model.dropout = 0.0;
+  config.solver.max_steps = 60;
+  config.solver.tolerance = 1e-8;
+  config.solver.backward_max_steps = 60;
+  config.solver.backward_tolerance = 1e-8;
+  config.train.unroll_steps = 40;
+  config.optimizer = {.name = "sgd", .momentum = 0.0};
+  ReferenceBackend backend;  // in double, so that nothing but the method differs
+  const Batch batch = random_batch(config, 2, 4);
+  const auto implicit = gradients(config, backend, {.batch = 2, .estimator = "exact"}, batch);
+  const auto unrolled = gradients(config, backend, {.batch = 2, .is_pretraining = true}, batch);
+  REQUIRE(implicit.size() == unrolled.size());
+  double largest = 0;
+  for (const auto& [name, gradient] : unrolled) largest = std::max(largest, length(gradient));
+  for (const auto& [name, gradient] : unrolled) {
+    CAPTURE(name);
+    std::vector<double> difference = implicit.at(name);
+    for (std::size_t i = 0; i < difference.size(); ++i) difference[i] -= gradient[i];
+    // A step of rate 1 in f32 parameters keeps about 1e-7 of each value.
+    CHECK(length(difference) < 1e-3 * length(gradient) + 1e-5 * largest);
+  }
+}
+
+TEST_CASE("the logits of an image are the same bits whatever its batch mates") {
+  CpuBackend backend;
+  Config config = tiny_config();
+  const Model model(config);
+  for (const char* solver : {"broyden", "anderson", "picard"}) {
+    CAPTURE(solver);
+    config.solver.name = solver;
+    InferenceStep step(model, backend, model.image_shape(3), config.solver);
+    const Batch first = random_batch(config, 3, 5);
+    Batch second = random_batch(config, 3, 6);
+    const auto image = static_cast<std::ptrdiff_t>(first.images.shape().elements() / 3);
+    const auto from = first.images.data<float>();
+    std::copy(from.begin() + image, from.begin() + 2 * image, second.images.data<float>().begin() + image);
+    const auto row_of = [&](const Batch& batch, std::size_t row) {
+      const Tensor& logits = step.run(batch.images);
+      const auto all = logits.data<float>().subspan(row * 4, 4);
+      return std::vector<float>(all.begin(), all.end());
+    };
+    CHECK(row_of(first, 1) == row_of(second, 1));
+    CHECK(row_of(first, 0) != row_of(second, 0));
+  }
+}
+
+TEST_CASE("a solver that does not converge keeps training and is reported") {
+  CpuBackend backend;
+  Config config = tiny_config();
+  config.solver.max_steps = 2;
+  config.solver.tolerance = 1e-7;
+  Run run(config, backend, {.batch = 4, .estimator = "shine"});
+  const Batch batch = random_batch(config, 4, 7);
+  const auto before = run.values();
+  for (int i = 0; i < 3; ++i) CHECK(std::isfinite(run.train(batch).loss));
+  const SolveReport& report = *run.step.program().forward_report();
+  CHECK(report.count(SolveStatus::max_steps) == 4);
+  CHECK(report.mean_residual() > 1e-7);
+  CHECK(report.steps_run == 2);
+  CHECK(run.values() != before);
+}
+
+TEST_CASE("a nan in one image of an inference batch is reported for that image and touches no other") {
+  CpuBackend backend;
+  const Config config = tiny_config();
+  const Model model(config);
+  InferenceStep step(model, backend, model.image_shape(3), config.solver);
+  Batch batch = random_batch(config, 3, 8);
+  const Tensor clean = step.run(batch.images);
+  batch.images.data<float>()[70] = std::numeric_limits<float>::quiet_NaN();
+  const Tensor& logits = step.run(batch.images);
+  const SolveReport& report = *step.program().forward_report();
+  CHECK(report.status[0] == SolveStatus::nonfinite);
+  CHECK(report.count(SolveStatus::nonfinite) == 1);
+  for (std::size_t i = 4; i < 12; ++i) CHECK(logits.data<float>()[i] == clean.data<float>()[i]);
+}
+
+TEST_CASE("a nan in a training batch is reported by every estimator and crashes none") {
+  CpuBackend backend;
+  const Config config = tiny_config();
+  Batch batch = random_batch(config, 4, 9);
+  batch.images.data<float>()[70] = std::numeric_limits<float>::quiet_NaN();
+  for (const std::string& estimator : kEstimators) {
+    CAPTURE(estimator);
+    Run run(config, backend, {.batch = 4, .estimator = estimator});
+    const StepResult result = run.train(batch);
+    CHECK_FALSE(std::isfinite(result.loss));
+    // Batch statistics carry the nan to every image.
+    CHECK(run.step.program().forward_report()->count(SolveStatus::nonfinite) == 4);
+  }
+}
+
+}  // namespace deq
