@@ -36,6 +36,13 @@ void ParameterStore::set(const std::string& name, const Tensor& value) {
   std::memcpy(own.raw(), value.raw(), own.bytes());
 }
 
+std::vector<Value> ParameterStore::trainable(Graph& graph) const {
+  std::vector<Value> out;
+  for (const ParameterEntry& entry : entries_)
+    if (entry.is_trainable) out.push_back(graph.parameter(entry.name, entry.value));
+  return out;
+}
+
 std::int64_t ParameterStore::trainable_elements(std::string_view prefix) const {
   std::int64_t elements = 0;
   for (const ParameterEntry& entry : entries_)

@@ -44,6 +44,8 @@ class ParameterStore {
   /// Copies `value` over the parameter, keeping its memory. Errors: unknown name, other type or shape.
   void set(const std::string& name, const Tensor& value);
 
+  /// The trainable entries as inputs of `graph`, in order of creation: what gradients are taken in.
+  [[nodiscard]] std::vector<Value> trainable(Graph& graph) const;
   /// Elements of all trainable entries, optionally of those whose name starts with `prefix`.
   [[nodiscard]] std::int64_t trainable_elements(std::string_view prefix = {}) const;
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
