@@ -7,8 +7,10 @@
 #include "train/trainer.h"
 
 namespace deq {
+
 namespace {
 
+/// What makes no sense in a plan, one sentence each.
 std::vector<std::string> plan_warnings(const Config& config, const RunPlan& plan) {
   std::vector<std::string> out;
   if (plan.pretrain_steps >= plan.total_steps)
@@ -17,6 +19,8 @@ std::vector<std::string> plan_warnings(const Config& config, const RunPlan& plan
   if (config.solver.mode == "abs" && config.solver.tolerance > 0 && plan.state_elements > 100000)
     out.push_back(concat("an absolute tolerance of ", config.solver.tolerance, " on ", plan.state_elements,
                          " elements is hardly ever met: every solve will run its ", config.solver.max_steps, " steps"));
+  if (config.train.jacobian_weight > 0 || config.train.jacobian_pretrain_weight > 0)
+    out.push_back("the Jacobian penalty (train.jacobian_*) is not part of training in this version: it has no effect");
   if (plan.train_images < config.train.batch_size)
     out.push_back(concat("the training set has ", plan.train_images, " images, less than one batch of ",
                          config.train.batch_size));
@@ -25,17 +29,23 @@ std::vector<std::string> plan_warnings(const Config& config, const RunPlan& plan
 
 }  // namespace
 
-RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_images, std::int64_t test_images) {
-  const Model model(config);
-  const Optimizer optimizer(config.optimizer, model.store);
+RunPlan outline(const Config& config, std::int64_t train_images, std::int64_t test_images) {
   RunPlan out;
-  out.parameters = model.store.trainable_elements();
-  out.state_elements = model.network.config.state_elements(config.data.image[0], config.data.image[1]);
+  out.state_elements = network_config(config.model).state_elements(config.data.image[0], config.data.image[1]);
   out.total_steps = total_steps(config.train, train_images);
   out.pretrain_steps = std::min<std::int64_t>(config.train.pretrain_steps, out.total_steps);
   out.train_images = train_images;
   out.test_images = test_images;
   out.solver = make_policy(config.solver, config.train.estimator)->describe();
+  out.warnings = plan_warnings(config, out);
+  return out;
+}
+
+RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_images, std::int64_t test_images) {
+  const Model model(config);
+  const Optimizer optimizer(config.optimizer, model.store);
+  RunPlan out = outline(config, train_images, test_images);
+  out.parameters = model.store.trainable_elements();
   for (const bool is_pretraining : {true, false}) {
     const std::int64_t steps = is_pretraining ? out.pretrain_steps : out.total_steps - out.pretrain_steps;
     if (steps == 0) continue;
@@ -46,7 +56,6 @@ RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_imag
                              .plans_only = true});
     out.peak_bytes = std::max(out.peak_bytes, step.program().peak_bytes());
   }
-  out.warnings = plan_warnings(config, out);
   return out;
 }
 

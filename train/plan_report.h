@@ -22,6 +22,9 @@ struct RunPlan {
   std::vector<std::string> warnings;  ///< where the plan makes no sense
 };
 
+/// The part of the plan that needs no compilation: all but parameters and peak_bytes.
+RunPlan outline(const Config& config, std::int64_t train_images, std::int64_t test_images);
+
 /// Plans `config` on `backend`; compiles the programs but allocates none of their memory.
 RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_images, std::int64_t test_images);
 

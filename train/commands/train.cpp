@@ -44,7 +44,11 @@ int run_train(const TrainRequest& request) {
     return 0;
   }
   check_trainable(config);
-  Trainer trainer(config, open_split(config, Split::train, folder), open_split(config, Split::test, folder), *backend,
+  const auto train_set = open_split(config, Split::train, folder), test_set = open_split(config, Split::test, folder);
+  if (!request.run.is_quiet)
+    for (const std::string& warning : outline(config, train_set->size(), test_set->size()).warnings)
+      std::cerr << "warning: " << warning << "\n";
+  Trainer trainer(config, train_set, test_set, *backend,
                   {.out = request.out,
                    .is_resume = request.is_resume,
                    .max_steps = request.max_steps,

@@ -1,0 +1,149 @@
+#include <algorithm>
+
+#include "core/program_state.h"
+
+namespace deq {
+
+std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const Node& node) {
+  StateSpec spec{
+      .batch = static_cast<int>(node.outputs[0].shape[0]), .block_elems = {}, .dtype = backend->storage(DType::f32)};
+  for (const TensorType& type : node.outputs)
+    spec.block_elems.push_back(type.shape.elements() / std::max<std::int64_t>(1, type.shape[0]));
+  auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec);
+  equilibria.push_back(kernel.get());
+  adjoints.push_back(nullptr);
+  return kernel;
+}
+
+std::unique_ptr<Kernel> Program::State::lower_adjoint(const AdjointSolve& op) {
+  std::size_t index = 0;
+  for (const Launch& launch : launches) {
+    if (launch.node == op.equilibrium) break;
+    if (std::holds_alternative<Equilibrium>(graph().node(launch.node).op)) ++index;
+  }
+  check(index < equilibria.size(), "adjoint_solve", "its equilibrium is not part of the program");
+  const auto& policy = std::get<Equilibrium>(graph().node(op.equilibrium).op).policy;
+  auto kernel = std::make_unique<AdjointKernel>(
+      policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()), *equilibria[index]);
+  adjoints[index] = kernel.get();
+  return kernel;
+}
+
+std::unique_ptr<Kernel> Program::State::lower_node(NodeId id) {
+  const Node& node = graph().node(id);
+  if (const auto* op = std::get_if<Equilibrium>(&node.op)) return lower_solve(*op, node);
+  if (const auto* op = std::get_if<AdjointSolve>(&node.op)) return lower_adjoint(*op);
+  if (std::holds_alternative<Reshape>(node.op) || std::holds_alternative<ImplicitGradient>(node.op)) return nullptr;
+  std::vector<TensorType> inputs;
+  for (const Ref& ref : node.inputs) inputs.push_back(graph().type(ref));
+  return backend->lower({node.op, inputs, node.outputs, output_used[id], node.label});
+}
+
+void Program::State::find_used_outputs() {
+  for (NodeId id = 0; id < graph().size(); ++id) output_used.emplace_back(graph().node(id).outputs.size(), 0);
+  const auto use = [&](Ref ref) { output_used[ref.node][ref.output] = 1; };
+  for (const NodeId id : schedule.order)
+    for (const Ref& ref : graph().node(id).inputs) use(ref);
+  for (const SolveSpan& solve : schedule.solves)
+    for (const Ref& ref : graph().region(solve.region).results) use(ref);
+  for (const Ref& ref : rewritten.outputs) use(ref);
+  for (const Assignment& assignment : graph().assignments()) use(assignment.updated);
+}
+
+void Program::State::lower() {
+  find_used_outputs();
+  for (const NodeId id : schedule.order) launches.push_back({lower_node(id), id});
+}
+
+Scratch Program::State::scratch() const {
+  Scratch out;
+  for (const Launch& launch : launches)
+    out.kernel_bytes.push_back(launch.kernel ? launch.kernel->workspace_bytes() : 0);
+  for (const SolveSpan& solve : schedule.solves) {
+    Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
+    if (auto* forward = dynamic_cast<EquilibriumKernel*>(kernel)) {
+      out.solver_bytes.push_back(forward->solver().workspace_bytes());
+      out.estimate_bytes.push_back(forward->solver().estimate_bytes());
+    } else {
+      out.solver_bytes.push_back(dynamic_cast<AdjointKernel&>(*kernel).solver().workspace_bytes());
+      out.estimate_bytes.push_back(0);
+    }
+  }
+  return out;
+}
+
+void Program::State::bind_solve(std::size_t index) {
+  const SolveSpan& solve = schedule.solves[index];
+  Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
+  auto* forward = dynamic_cast<EquilibriumKernel*>(kernel);
+  auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
+  RegionMap& map = forward ? forward->map() : adjoint->map();
+  map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
+  for (int position = solve.first; position < solve.last; ++position)
+    if (Kernel* launch = launches[static_cast<std::size_t>(position)].kernel.get()) map.add(launch);
+  std::byte* to = base(plan.result_buffer[index]);
+  for (const Ref& result : graph().region(solve.region).results) {
+    const std::size_t bytes =
+        static_cast<std::size_t>(graph().type(result).shape.elements()) * size_of(map.spec().dtype);
+    if (address(result) != to) map.add(RegionMap::Preset{static_cast<const std::byte*>(address(result)), to, bytes});
+    to += bytes;
+  }
+  void* workspace = base(plan.solver_buffer[index]);
+  if (forward)
+    forward->solver().bind(workspace, base(plan.estimate_buffer[index]));
+  else
+    adjoint->solver().bind(workspace);
+}
+
+void Program::State::bind_all() {
+  for (std::size_t position = 0; position < launches.size(); ++position) {
+    const Launch& launch = launches[position];
+    if (!launch.kernel) continue;
+    const Node& node = graph().node(launch.node);
+    std::vector<const void*> inputs;
+    std::vector<void*> outputs;
+    for (const Ref& ref : node.inputs) inputs.push_back(address(ref));
+    for (std::uint32_t i = 0; i < node.outputs.size(); ++i) outputs.push_back(address(Ref{launch.node, i}));
+    int scratch_buffer = plan.kernel_buffer[position];
+    for (std::size_t i = 0; i < schedule.solves.size(); ++i)
+      if (schedule.solves[i].node == launch.node) scratch_buffer = plan.cotangent_buffer[i];
+    launch.kernel->bind(inputs, outputs, scratch_buffer == Place::kNone ? nullptr : base(scratch_buffer));
+  }
+  for (std::size_t i = 0; i < schedule.solves.size(); ++i) bind_solve(i);
+}
+
+void Program::State::sort_by_rate() {
+  for (std::size_t position = 0; position < launches.size(); ++position) {
+    const Launch& launch = launches[position];
+    if (!launch.kernel || schedule.solve_of[launch.node] >= 0) continue;
+    const Rate rate = graph().node(launch.node).rate;
+    const bool is_kept = !is_training && rate <= Rate::step;
+    (!is_kept ? batch_runs : rate == Rate::constant ? constant_runs : step_runs).push_back(position);
+  }
+}
+
+Program Program::compile(const Graph& graph, std::span<const Value> outputs, Backend& backend, ProgramOptions options) {
+  auto state = std::make_unique<State>();
+  state->backend = &backend;
+  state->options = options;
+  state->rewritten = rewrite(graph, outputs, backend);
+  state->schedule = make_schedule(state->graph(), state->rewritten.outputs);
+  state->is_training = !graph.assignments().empty();
+  state->lower();
+  const Scratch scratch = state->scratch();
+  state->plan = plan_memory({.graph = state->graph(),
+                             .schedule = state->schedule,
+                             .outputs = state->rewritten.outputs,
+                             .backend = backend,
+                             .scratch = scratch,
+                             .shares_parameters = state->shares_parameters(),
+                             .keeps_slow_rates = !state->is_training});
+  if (options.plans_only) return Program(std::move(state));
+  state->arena = backend.allocate(state->plan.peak_bytes);
+  state->bind_all();
+  state->sort_by_rate();
+  for (const std::size_t position : state->constant_runs) state->execute(position);
+  return Program(std::move(state));
+}
+
+}  // namespace deq
