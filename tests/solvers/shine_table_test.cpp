@@ -70,20 +70,25 @@ TEST_CASE("a shared estimate stays inexact however tight the forward solve") {
 }
 
 TEST_CASE("refinement errors follow the table") {
+  // Ten steps from w: between the 10 % and the 90 % quantile of instances lies a factor of 50, and the table's is the
+  // 25 % quantile.
+  constexpr double kWideFactor = 5.0;
   struct Row {
     AdjointStart start;
     int steps;
     double error;
+    double factor = kFactor;
   };
-  const std::vector<Row> table{
-      {AdjointStart::zero, 1, 0.51},      {AdjointStart::zero, 2, 0.28},        {AdjointStart::zero, 5, 0.048},
-      {AdjointStart::zero, 10, 3.7e-4},   {AdjointStart::identity, 1, 0.28},    {AdjointStart::identity, 2, 0.19},
-      {AdjointStart::identity, 5, 0.015}, {AdjointStart::identity, 10, 1.1e-4}, {AdjointStart::shared, 1, 0.11},
-      {AdjointStart::shared, 2, 0.033},   {AdjointStart::shared, 5, 3.9e-4},    {AdjointStart::shared, 10, 2.2e-7}};
+  const std::vector<Row> table{{AdjointStart::zero, 1, 0.51},      {AdjointStart::zero, 2, 0.28},
+                               {AdjointStart::zero, 5, 0.048},     {AdjointStart::zero, 10, 3.7e-4},
+                               {AdjointStart::identity, 1, 0.28},  {AdjointStart::identity, 2, 0.19},
+                               {AdjointStart::identity, 5, 0.015}, {AdjointStart::identity, 10, 1.1e-4, kWideFactor},
+                               {AdjointStart::shared, 1, 0.11},    {AdjointStart::shared, 2, 0.033},
+                               {AdjointStart::shared, 5, 3.9e-4},  {AdjointStart::shared, 10, 2.2e-7}};
   for (const Row& row : table) {
     CAPTURE(static_cast<int>(row.start));
     CAPTURE(row.steps);
-    check_near(refined_error(0.9, row.start, row.steps), row.error);
+    check_near(refined_error(0.9, row.start, row.steps), row.error, row.factor);
   }
 }
 

@@ -47,6 +47,18 @@ Batch random_batch(const Config& config, int size, unsigned seed) {
   return out;
 }
 
+/// A number of OpenMP threads for a while.
+class Threads {
+ public:
+  explicit Threads(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
+  ~Threads() { omp_set_num_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
 /// A model with its optimiser and one compiled step.
 struct Run {
   explicit Run(const Config& config, Backend& backend, StepOptions options = {.batch = 4})
@@ -78,7 +90,9 @@ std::vector<StepOptions> all_phases(int batch) {
 /// Parameters for which the solve converges: the state enters f weakly, because the injection is large and whatever
 /// passes a state on by itself is scaled down before it is added.
 void make_contractive(Model& model) {
-  const std::map<std::string, float> factors{{"downsample.4.weight", 10.0F},
+  const std::map<std::string, float> factors{{"downsample.0.weight", 20.0F},  // as batch statistics would scale it
+                                             {"downsample.3.weight", 12.0F},
+                                             {"downsample.4.weight", 10.0F},
                                              {"fullstage.branches.1.blocks.0.gn3.weight", 0.1F},
                                              {"fullstage.fuse_layers.0.1.net.gnorm.weight", 0.1F},
                                              {"fullstage.post_fuse_layers.0.gnorm.weight", 0.2F},
@@ -97,7 +111,7 @@ std::map<std::string, std::vector<double>> gradients(const Config& config, Backe
   const auto after = run.values();
   if (const SolveReport* report = run.step.program().forward_report())
     CHECK(report->count(SolveStatus::converged) == options.batch);
-  if (const SolveReport* report = run.step.program().backward_report())
+  if (const SolveReport* report = run.step.program().backward_report(); report && options.estimator == "exact")
     CHECK(report->count(SolveStatus::converged) == options.batch);
   std::map<std::string, std::vector<double>> out;
   for (const ParameterEntry& entry : run.model.store.entries()) {
@@ -112,6 +126,11 @@ double length(const std::vector<double>& x) {
   double sum = 0;
   for (const double value : x) sum += value * value;
   return std::sqrt(sum);
+}
+
+std::vector<double> minus(std::vector<double> x, const std::vector<double>& y) {
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] -= y[i];
+  return x;
 }
 
 }  // namespace
@@ -163,6 +182,7 @@ TEST_CASE("the planned peak of a training step is the arena it takes, to the byt
 }
 
 TEST_CASE("the loss on one batch falls within twenty steps in every phase") {
+  const Threads one(1);  // images this small gain nothing from more
   CpuBackend backend;
   const Config config = tiny_config();
   const Batch batch = random_batch(config, 4, 2);
@@ -178,25 +198,43 @@ TEST_CASE("the loss on one batch falls within twenty steps in every phase") {
   }
 }
 
-TEST_CASE("the same steps from the same state end on the same bits, whatever the number of threads") {
+TEST_CASE("the same steps from the same state end on the same bits") {
+  // For one number of threads: weight gradients are summed over the batch in as many parts as there are threads.
   const Config config = tiny_config();
   const Batch batch = random_batch(config, 4, 3);
-  const int threads = omp_get_max_threads();
+  for (const int used : {1, 2})
+    for (const StepOptions& options : all_phases(4)) {
+      CAPTURE(options.estimator);
+      CAPTURE(options.is_pretraining);
+      const Threads fixed(used);
+      std::vector<std::map<std::string, std::vector<float>>> ends;
+      for (int repeat = 0; repeat < 2; ++repeat) {
+        CpuBackend backend;
+        Run run(config, backend, options);
+        for (int i = 0; i < 3; ++i) (void)run.train(batch);
+        ends.push_back(run.values());
+      }
+      CHECK(ends[0] == ends[1]);
+    }
+}
+
+TEST_CASE("one step differs between numbers of threads by rounding alone") {
+  const Config config = tiny_config();
+  const Batch batch = random_batch(config, 4, 3);
   for (const StepOptions& options : all_phases(4)) {
     CAPTURE(options.estimator);
     CAPTURE(options.is_pretraining);
-    std::vector<std::map<std::string, std::vector<float>>> ends;
-    for (const int used : {1, 1, 2}) {
-      omp_set_num_threads(used);
+    std::vector<StepResult> results;
+    for (const int used : {1, 2}) {
+      const Threads fixed(used);
       CpuBackend backend;
       Run run(config, backend, options);
-      for (int i = 0; i < 3; ++i) (void)run.train(batch);
-      ends.push_back(run.values());
+      results.push_back(run.train(batch));
     }
-    CHECK(ends[0] == ends[1]);
-    CHECK(ends[0] == ends[2]);
+    constexpr double kRounding = 1e-4;  // f32 sums in another order, amplified by a solve that has not converged
+    CHECK(results[0].loss == doctest::Approx(results[1].loss).epsilon(kRounding));
+    CHECK(results[0].gradient_norm == doctest::Approx(results[1].gradient_norm).epsilon(kRounding));
   }
-  omp_set_num_threads(threads);
 }
 
 TEST_CASE("a tightly solved exact step has the gradient of a long unrolled one") {
@@ -213,23 +251,29 @@ TEST_CASE("a tightly solved exact step has the gradient of a long unrolled one")
   const Batch batch = random_batch(config, 2, 4);
   const auto implicit = gradients(config, backend, {.batch = 2, .estimator = "exact"}, batch);
   const auto unrolled = gradients(config, backend, {.batch = 2, .is_pretraining = true}, batch);
+  const auto jacobian_free = gradients(config, backend, {.batch = 2, .estimator = "jfb"}, batch);
   REQUIRE(implicit.size() == unrolled.size());
   double largest = 0;
   for (const auto& [name, gradient] : unrolled) largest = std::max(largest, length(gradient));
+  double jacobian_free_error = 0;
   for (const auto& [name, gradient] : unrolled) {
     CAPTURE(name);
-    std::vector<double> difference = implicit.at(name);
-    for (std::size_t i = 0; i < difference.size(); ++i) difference[i] -= gradient[i];
     // A step of rate 1 in f32 parameters keeps about 1e-7 of each value.
-    CHECK(length(difference) < 1e-3 * length(gradient) + 1e-5 * largest);
+    CHECK(length(minus(implicit.at(name), gradient)) < 1e-3 * length(gradient) + 1e-5 * largest);
+    jacobian_free_error =
+        std::max(jacobian_free_error, length(minus(jacobian_free.at(name), gradient)) / (length(gradient) + largest));
   }
+  CHECK(jacobian_free_error > 1e-2);  // the adjoint solve is what makes the difference
 }
 
 TEST_CASE("the logits of an image are the same bits whatever its batch mates") {
   CpuBackend backend;
   Config config = tiny_config();
-  const Model model(config);
-  for (const char* solver : {"broyden", "anderson", "picard"}) {
+  config.model.post_gn_affine = true;
+  Model model(config);
+  make_contractive(model);
+  config.solver.max_steps = 30;
+  for (const std::string solver : {"broyden", "anderson", "picard"}) {
     CAPTURE(solver);
     config.solver.name = solver;
     InferenceStep step(model, backend, model.image_shape(3), config.solver);
@@ -245,6 +289,7 @@ TEST_CASE("the logits of an image are the same bits whatever its batch mates") {
     };
     CHECK(row_of(first, 1) == row_of(second, 1));
     CHECK(row_of(first, 0) != row_of(second, 0));
+    CHECK(step.program().forward_report()->count(SolveStatus::converged) == 3);
   }
 }
 
