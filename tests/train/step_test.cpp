@@ -293,6 +293,21 @@ TEST_CASE("the logits of an image are the same bits whatever its batch mates") {
   }
 }
 
+TEST_CASE("the number of threads changes no bit of an image's logits") {
+  const Config config = tiny_config();
+  const Model model(config);
+  const Batch batch = random_batch(config, 3, 5);
+  std::vector<std::vector<float>> logits;
+  for (const int used : {1, 2}) {
+    const Threads fixed(used);
+    CpuBackend backend;
+    InferenceStep step(model, backend, model.image_shape(3), config.solver);
+    const auto all = step.run(batch.images).data<float>();
+    logits.emplace_back(all.begin(), all.end());
+  }
+  CHECK(logits[0] == logits[1]);
+}
+
 TEST_CASE("a solver that does not converge keeps training and is reported") {
   CpuBackend backend;
   Config config = tiny_config();
