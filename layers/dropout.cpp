@@ -9,6 +9,7 @@ Value masked(const Dropout& layer, Value x, Shape mask) {
   Graph& graph = *x.graph;
   if (layer.p == 0.0 || graph.mode() == Mode::inference) return x;
   const Scope named(graph, layer.label);
+  if (layer.fixed_mask) return x * graph.parameter(concat(layer.label, ".fixed_mask"), layer.fixed_mask);
   const Random draw{.distribution = Distribution::bernoulli, .p = layer.p, .site = layer.site, .shape = mask};
   return x * graph.add_one(draw, {graph.rng_seed()});
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "core/builder.h"
 #include "layers/parameter.h"
 
@@ -18,6 +20,8 @@ struct Dropout {
   double p;
   std::uint32_t site;
   std::string label;
+  /// Multiplies by this instead of drawing, when set: to compare with a computation that drew otherwise.
+  std::shared_ptr<Tensor> fixed_mask{};
 };
 
 /// As Dropout, with one draw per sample and channel: x [B,..,C], mask [B,1..,C].
