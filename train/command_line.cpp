@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "solvers/names.h"
 #include "train/build_info.h"
 #include "train/config_keys.h"
 #include "train/nearest.h"
@@ -20,6 +21,7 @@ struct Parsed {
   std::string device;
   std::int64_t seed = 0;
   std::string estimators;
+  std::string audit_estimators = "exact,shine,shine-fallback,shine-refine-5,jfb,jfb-refine-5";
   TrainRequest train;
   EvalRequest eval;
   PredictRequest predict;
@@ -27,6 +29,8 @@ struct Parsed {
   BenchRequest bench;
   DataListRequest data_list;
   DataExportRequest data_export;
+  ImportRequest import_mdeq;
+  AuditRequest audit;
   std::function<Request()> finish;  ///< set by the command that was called
 };
 
@@ -222,6 +226,69 @@ void add_data(CLI::App& app, Parsed& parsed) {
   add_data_export(*data, parsed);
 }
 
+void add_import(CLI::App& app, Parsed& parsed) {
+  CLI::App* family = add_command(app, "import", "Make a checkpoint of weights from elsewhere",
+                                 "deq import mdeq --config model.toml --weights weights.safetensors --out checkpoint");
+  family->require_subcommand(1);
+  CLI::App* command = add_command(*family, "mdeq", "Weights under the names of the reference implementation of MDEQ",
+                                  "deq import mdeq --config model.toml --weights weights.safetensors --out checkpoint");
+  ImportRequest& request = parsed.import_mdeq;
+  command->add_option("--config", request.config, "configuration of the model (TOML)")->required();
+  command->add_option("--weights", request.weights, "the weights (safetensors)")->required();
+  command->add_option("--out", request.out, "folder of the checkpoint")->required();
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      ImportRequest out = parsed.import_mdeq;
+      out.run = finish_run(*command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
+void check_audit(const AuditRequest& request) {
+  require(request.tensor.empty() == request.labels.empty(), "audit", "--tensor and --labels go together");
+  require(request.tensor.empty() || request.data.empty(), "audit", "give --data or --tensor, not both");
+}
+
+/// Names that the solvers know; the error for others lists them.
+std::vector<std::string> audited_estimators(const std::string& list) {
+  std::vector<std::string> names;
+  std::istringstream in(list);
+  for (std::string name; std::getline(in, name, ',');) {
+    (void)adjoint_from_name(name);
+    names.push_back(name);
+  }
+  return names;
+}
+
+void add_audit(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, "audit", "Compare gradient estimators with the exact gradient",
+                                  "deq audit runs/shapes/checkpoints/best --estimators exact,shine,jfb --batch 32");
+  AuditRequest& request = parsed.audit;
+  command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
+  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
+  command->add_option("--tensor", request.tensor, "normalised images instead, float32 .npy of shape [N, C, H, W]");
+  command->add_option("--labels", request.labels, "their classes, int64 .npy of shape [N]");
+  command->add_option("--estimators", parsed.audit_estimators, "gradient estimators, separated by commas");
+  command->add_option("--batch", request.batch, "images at once; default: the whole tensor, or as configured")
+      ->check(CLI::Range(1, 1 << 20));
+  command->add_option("--batches", request.batches, "batches to average over; default: the whole tensor, or 1")
+      ->check(CLI::Range(1, kLargest));
+  add_solver_limits(*command, request.tolerance, request.max_steps);
+  command->add_option("--save-gradients", request.save_gradients, "folder for one safetensors file an estimator");
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      AuditRequest out = parsed.audit;
+      check_audit(out);
+      out.estimators = audited_estimators(parsed.audit_estimators);
+      out.run = finish_run(*command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
 /// CLI11 would only say that the word was not expected.
 void check_command_name(const CLI::App& app, std::span<const std::string> arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return;
@@ -248,6 +315,8 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
   add_info(app, parsed);
   add_bench(app, parsed);
   add_data(app, parsed);
+  add_import(app, parsed);
+  add_audit(app, parsed);
   check_command_name(app, arguments);
   try {
     // CLI11 takes the arguments last first.

@@ -5,9 +5,11 @@
 #include <string>
 #include <variant>
 
+#include "train/commands/audit.h"
 #include "train/commands/bench.h"
 #include "train/commands/data.h"
 #include "train/commands/eval.h"
+#include "train/commands/import.h"
 #include "train/commands/info.h"
 #include "train/commands/predict.h"
 #include "train/commands/train.h"
@@ -16,7 +18,7 @@ namespace deq {
 
 /// What a command line asks for.
 using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
-                             DataExportRequest>;
+                             DataExportRequest, ImportRequest, AuditRequest>;
 
 /// Reads the arguments after the program's name. Empty when help or the version was asked for; it is then in `text`.
 /// Errors: RequestError for an unknown command or flag, a missing or malformed argument.

@@ -23,6 +23,8 @@ int execute(const deq::Request& request) {
     int operator()(const deq::BenchRequest& bench) const { return deq::run_bench(bench); }
     int operator()(const deq::DataListRequest& list) const { return deq::run_data_list(list); }
     int operator()(const deq::DataExportRequest& out) const { return deq::run_data_export(out); }
+    int operator()(const deq::ImportRequest& weights) const { return deq::run_import(weights); }
+    int operator()(const deq::AuditRequest& audit) const { return deq::run_audit(audit); }
   };
   const int threads = std::visit([](const auto& any) { return any.run.threads; }, request);
   if (threads > 0) omp_set_num_threads(threads);

@@ -1,0 +1,128 @@
+#include "train/commands/audit.h"
+
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/loader.h"
+#include "data/npy.h"
+#include "data/safetensors.h"
+#include "train/audit.h"
+#include "train/datasets.h"
+#include "train/durable_file.h"
+#include "train/interrupt.h"
+#include "train/make_backend.h"
+#include "train/progress.h"
+
+namespace deq {
+namespace {
+
+// Without --tol and --max-steps: where float32 stops gaining, and enough steps to get there.
+constexpr double kExactTolerance = 1e-6;
+constexpr int kExactSteps = 200;
+
+SolverConfig audit_solver(const AuditRequest& request, SolverConfig solver) {
+  solver.backward_tolerance = request.tolerance.value_or(kExactTolerance);
+  solver.backward_max_steps = request.max_steps.value_or(kExactSteps);
+  if (request.tolerance) solver.tolerance = *request.tolerance;
+  if (request.max_steps) solver.max_steps = *request.max_steps;
+  return solver;
+}
+
+std::vector<AuditBatch> tensor_batches(const AuditRequest& request, const Model& model) {
+  const Tensor x = read_npy(request.tensor);
+  require(x.shape().rank() == 4 && x.shape()[0] > 0, request.tensor.string(), "is ", x.type(), ", needs f32[N,C,H,W]");
+  const int batch = request.batch > 0 ? request.batch : static_cast<int>(x.shape()[0]);
+  std::vector<AuditBatch> out = audit_batches(model, x, read_npy(request.labels), batch);
+  const auto wanted = static_cast<std::size_t>(request.batches);
+  require(wanted <= out.size(), "--batches", request.batches, " batches of ", batch, " images, but the tensor holds ",
+          x.shape()[0], " images");
+  if (wanted > 0) out.resize(wanted);
+  return out;
+}
+
+/// The first training images in order, without augmentation.
+std::vector<AuditBatch> data_batches(const AuditRequest& request, const Config& config) {
+  const auto dataset = open_split(config, Split::train, data_folder(request.data, config.data.path));
+  const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
+  const int batches = request.batches > 0 ? request.batches : 1;
+  require(static_cast<std::int64_t>(batch) * batches <= dataset->size(), "--batches", batches, " batches of ", batch,
+          " images, but the training split holds ", dataset->size());
+  Loader loader(dataset, {.batch_size = batch, .is_training = false, .threads = config.data.threads});
+  std::vector<AuditBatch> out;
+  for (int i = 0; i < batches; ++i) {
+    const Batch& next = loader.next();
+    out.push_back({.images = next.images.clone(), .labels = next.labels.clone()});
+  }
+  return out;
+}
+
+void save_gradients(const std::filesystem::path& folder, const EstimatorAudit& audit) {
+  SafetensorsFile file{.tensors = audit.gradients, .metadata = {{"estimator", audit.name}}};
+  file.tensors.insert_or_assign("loss", Tensor::of<float>(Shape{1}, {static_cast<float>(audit.loss)}));
+  write_durable(folder / (audit.name + ".safetensors"), encode_safetensors(file));
+}
+
+nlohmann::ordered_json audit_json(const AuditResult& result) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const EstimatorAudit& audit : result.estimators)
+    list.push_back({{"name", audit.name},
+                    {"relative_error", audit.relative_error},
+                    {"cosine", audit.cosine},
+                    {"norm_ratio", audit.norm_ratio},
+                    {"adjoint_relative_error", audit.adjoint_relative_error},
+                    {"adjoint_cosine", audit.adjoint_cosine},
+                    {"map_calls", audit.map_calls},
+                    {"vjp_calls", audit.vjp_calls},
+                    {"milliseconds", audit.milliseconds},
+                    {"extra_bytes", audit.extra_bytes},
+                    {"fallback_fraction", audit.fallback_fraction},
+                    {"loss", audit.loss}});
+  return {{"forward", {{"residual", result.forward_residual}}},
+          {"exact", {{"residual", result.exact_residual}, {"calls", result.exact_calls}}},
+          {"estimators", list}};
+}
+
+void print_text(const AuditResult& result) {
+  std::cout << "forward residual " << result.forward_residual << "; exact adjoint: residual " << result.exact_residual
+            << " after " << result.exact_calls << " products\n"
+            << "estimator          rel. error  cosine    norm ratio  adjoint error  vjp  fallback  ms\n";
+  for (const EstimatorAudit& audit : result.estimators)
+    std::cout << std::left << std::setw(19) << audit.name << std::setprecision(4) << std::setw(12)
+              << audit.relative_error << std::setw(10) << audit.cosine << std::setw(12) << audit.norm_ratio
+              << std::setw(15) << audit.adjoint_relative_error << std::setw(5) << audit.vjp_calls << std::setw(10)
+              << audit.fallback_fraction << audit.milliseconds << "\n";
+}
+
+}  // namespace
+
+int run_audit(const AuditRequest& request) {
+  const LoadedModel loaded = load_model(request.checkpoint);
+  const Model& model = *loaded.model;
+  const std::vector<AuditBatch> batches =
+      request.tensor.empty() ? data_batches(request, model.config) : tensor_batches(request, model);
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  const InterruptGuard guard;
+  Progress progress(progress_style(request.run.is_quiet));
+  const AuditResult result = audit_gradients(model, *backend, batches,
+                                             {.estimators = request.estimators,
+                                              .solver = audit_solver(request, model.config.solver),
+                                              .progress = [&](std::int64_t done, std::int64_t total) {
+                                                progress.update({.step = done, .total = total, .phase = "audit"});
+                                                return !is_interrupted();
+                                              }});
+  progress.finish();
+  if (is_interrupted()) return kInterruptedStatus;
+  if (!request.save_gradients.empty()) {
+    std::filesystem::create_directories(request.save_gradients);
+    for (const EstimatorAudit& audit : result.estimators) save_gradients(request.save_gradients, audit);
+  }
+  if (request.run.is_json)
+    std::cout << audit_json(result).dump(2) << "\n";
+  else
+    print_text(result);
+  return 0;
+}
+
+}  // namespace deq

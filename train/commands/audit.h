@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/commands/options.h"
+
+namespace deq {
+
+/// deq audit CKPT
+struct AuditRequest {
+  RunOptions run;
+  std::filesystem::path checkpoint;
+  std::filesystem::path data;           ///< first training images of the configured set, when there is no `tensor`
+  std::filesystem::path tensor;         ///< normalised images, .npy f32[N,C,H,W]
+  std::filesystem::path labels;         ///< .npy i64[N]
+  std::vector<std::string> estimators;  ///< every name has been checked
+  int batch = 0;                        ///< 0: all of `tensor`, or as configured
+  int batches = 0;                      ///< 0: all of `tensor`, or 1
+  std::optional<double> tolerance;      ///< of the forward solve and of the exact adjoint
+  std::optional<int> max_steps;         ///< of both
+  std::filesystem::path save_gradients;
+};
+
+/// Compares gradient estimators with the exact implicit gradient. @returns exit status
+int run_audit(const AuditRequest& request);
+
+}  // namespace deq

@@ -1,0 +1,46 @@
+#include "train/commands/import.h"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/safetensors.h"
+#include "train/import.h"
+
+namespace deq {
+namespace {
+
+/// Replacing a checkpoint is what was asked for; replacing anything else is not.
+void check_out(const std::filesystem::path& out) {
+  require(!std::filesystem::exists(out) || has_checkpoint(out) ||
+              (std::filesystem::is_directory(out) && std::filesystem::is_empty(out)),
+          out.string(), "is there already and is not a checkpoint; choose another --out");
+}
+
+}  // namespace
+
+int run_import(const ImportRequest& request) {
+  const Config config = load_config(request.config);
+  const std::string place = request.weights.string();
+  const ImportedModel imported = import_mdeq(config, read_safetensors(request.weights).tensors, place);
+  check_out(request.out);
+  save_checkpoint(request.out, imported.checkpoint);
+  for (const std::string& note : imported.notes) std::cerr << "deq: " << note << "\n";
+  std::int64_t parameters = 0;
+  for (const auto& [name, tensor] : imported.checkpoint.model)
+    if (!is_running_statistic(name)) parameters += tensor.shape().elements();
+  if (request.run.is_json) {
+    const nlohmann::ordered_json json = {{"checkpoint", request.out.string()},
+                                         {"tensors", imported.checkpoint.model.size()},
+                                         {"parameters", parameters},
+                                         {"ignored", imported.ignored},
+                                         {"notes", imported.notes}};
+    std::cout << json.dump(2) << "\n";
+  } else {
+    std::cout << request.out.string() << ": " << imported.checkpoint.model.size() << " tensors, " << parameters
+              << " parameters; " << imported.ignored.size() << " tensors of the file left out\n";
+  }
+  return 0;
+}
+
+}  // namespace deq
