@@ -1,6 +1,8 @@
 #include "train/allocation_counter.h"
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 
@@ -8,29 +10,79 @@
 
 namespace {
 
+constexpr std::size_t kClassBytes = 64;
+constexpr std::size_t kClasses = 16;  // blocks of up to 1 KiB are recycled; oneDNN's argument tables are smaller
+
+/// Before every block: 0 for one that goes back to the heap, else its size in units of kClassBytes.
+struct alignas(std::max_align_t) Header {
+  std::size_t size_class = 0;
+};
+
+struct FreeBlock {
+  FreeBlock* next = nullptr;
+};
+
 std::atomic<std::uint64_t> own{0};
 std::atomic<std::uint64_t> vendor{0};
+std::atomic_flag is_locked = ATOMIC_FLAG_INIT;
+std::array<FreeBlock*, kClasses + 1> free_blocks{};  // by class; guarded by is_locked
 
-void* counted_or_null(std::size_t bytes) noexcept {
-  (deq::VendorCall::is_active() ? vendor : own).fetch_add(1, std::memory_order_relaxed);
-  return std::malloc(bytes ? bytes : 1);
+class Lock {
+ public:
+  Lock() {
+    while (is_locked.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  ~Lock() { is_locked.clear(std::memory_order_release); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+};
+
+void* take_free(std::size_t size_class) {
+  const Lock lock;
+  FreeBlock* const block = free_blocks[size_class];
+  if (block) free_blocks[size_class] = block->next;
+  return block;
 }
 
-void* counted(std::size_t bytes) {
-  if (void* memory = counted_or_null(bytes)) return memory;
+void* allocate_or_null(std::size_t bytes) noexcept {
+  const bool is_vendor = deq::VendorCall::is_active();
+  const std::size_t units = bytes == 0 ? 1 : (bytes + kClassBytes - 1) / kClassBytes;
+  const std::size_t size_class = is_vendor && units <= kClasses ? units : 0;
+  if (size_class > 0)
+    if (void* block = take_free(size_class)) return block;
+  (is_vendor ? vendor : own).fetch_add(1, std::memory_order_relaxed);
+  void* memory = std::malloc(sizeof(Header) + (size_class > 0 ? units * kClassBytes : bytes));
+  if (!memory) return nullptr;
+  return new (memory) Header{size_class} + 1;
+}
+
+void* allocate(std::size_t bytes) {
+  if (void* memory = allocate_or_null(bytes)) return memory;
   throw std::bad_alloc();
+}
+
+void release(void* memory) noexcept {
+  if (!memory) return;
+  Header* const header = static_cast<Header*>(memory) - 1;
+  const std::size_t size_class = header->size_class;
+  if (size_class == 0) return std::free(header);
+  auto* const block = new (memory) FreeBlock;
+  const Lock lock;
+  block->next = free_blocks[size_class];
+  free_blocks[size_class] = block;
 }
 
 }  // namespace
 
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return counted_or_null(bytes); }
-void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return counted_or_null(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void* operator new(std::size_t bytes) { return allocate(bytes); }
+void* operator new[](std::size_t bytes) { return allocate(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return allocate_or_null(bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return allocate_or_null(bytes); }
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete[](void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
 
 namespace deq {
 

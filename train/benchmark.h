@@ -23,8 +23,8 @@ struct BenchmarkResult {
   double inference_ms = 0;                    ///< one batch, forward only
   int forward_steps = 0;
   std::size_t peak_bytes = 0;              ///< largest training arena
-  double allocations_per_step = 0;         ///< operator new calls in one replayed training step
-  double vendor_allocations_per_step = 0;  ///< those oneDNN makes inside its own execute calls
+  double allocations_per_step = 0;         ///< requests to the heap in one replayed training step
+  double vendor_allocations_per_step = 0;  ///< those from inside oneDNN
   int launches = 0;                        ///< of a training step outside loops
   int map_launches = 0;                    ///< of one f
 };

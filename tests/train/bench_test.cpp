@@ -1,0 +1,31 @@
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/train/program.h"
+
+using namespace deq;
+
+TEST_CASE("a benchmarked training step reaches the heap no more and every figure is there") {
+  const test::Outcome run =
+      test::run_program("bench " + test::config_file("shapes-mdeq") +
+                        " --batch 2 --repeats 1 --estimators shine,jfb,exact --set solver.max_steps=3 --json");
+  REQUIRE(run.status == 0);
+  const auto json = nlohmann::json::parse(run.out);
+  CHECK(json.at("allocations_per_step") == 0);
+  CHECK(json.at("vendor_allocations_per_step") == 0);
+  CHECK(json.at("batch") == 2);
+  CHECK(json.at("parameters") == 158890);
+  CHECK(json.at("forward_steps") == 3);
+  CHECK(json.at("device") == "cpu");
+  for (const char* key : {"conv_unit_ms", "f_ms", "f_ms_min", "f_ms_max", "vjp_ms", "inference_ms", "peak_bytes"}) {
+    CAPTURE(key);
+    CHECK(json.at(key).get<double>() > 0);
+  }
+  CHECK(json.contains("solver_overhead_ms"));  // a difference of times: may be below zero on a busy machine
+  for (const char* estimator : {"shine", "jfb", "exact"}) {
+    CAPTURE(estimator);
+    CHECK(json.at("step_ms").at(estimator).get<double>() > 0);
+    CHECK(json.at("backward_ms").at(estimator).get<double>() > 0);
+  }
+}
