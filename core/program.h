@@ -20,7 +20,7 @@ class Program {
  public:
   /// Plans and lowers what `outputs` (and the graph's assignments) need.
   /// Errors: a node without a kernel on `backend`, an equilibrium inside another's region.
-  /// `graph` must outlive nothing: the program keeps what it needs. `backend` must outlive the program.
+  /// The program keeps what it needs of `graph`; `backend` must outlive the program.
   static Program compile(const Graph& graph, std::span<const Value> outputs, Backend& backend,
                          ProgramOptions options = {});
 
@@ -30,7 +30,7 @@ class Program {
 
   /// Copies `value` into the input. Errors: not an input of this program, wrong type.
   void bind(Value input, const Tensor& value);
-  /// As above by name; ignores nothing: an unknown name is an error.
+  /// As above by name. Errors also: no input of that name.
   void bind(const std::string& input_name, const Tensor& value);
   [[nodiscard]] bool has_input(const std::string& input_name) const;
 

@@ -7,9 +7,9 @@ namespace deq {
 /// x [B,..,C]; per sample and group of C/groups channels over all inner axes: y = (x - mean) / sqrt(var + eps)
 /// [* gamma[C] + beta[C]]. Inputs: x [, gamma, beta] [, addend] with attributes saying which are there.
 /// Outputs: y, stats f32[B,groups,2] (mean, 1/sqrt(var+eps) of the normalised input).
-/// Fused neighbours, set by rewrites only: x' = x + addend when `has_addend` (addend like x), x'' = relu(x') when
-/// `pre_relu`; y = relu(y) when `post_relu`; y += residual (before post_relu) when `has_residual`.
-/// Input order: x, gamma, beta, addend, residual (those present).
+/// Fused neighbours, for graphs that are not differentiated any more (rewrites set all but `pre_relu`): x' = x + addend
+/// when `has_addend` (addend like x), x'' = relu(x') when `pre_relu`; y = relu(y) when `post_relu`; y += residual
+/// (before post_relu) when `has_residual`. Input order: x, gamma, beta, addend, residual (those present).
 struct GroupNorm {
   int groups = 1;
   double eps = 1e-5;
