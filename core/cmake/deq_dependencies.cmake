@@ -22,19 +22,21 @@ if(NOT DEQ_SANITIZE)
 endif()
 set_source_files_properties(${cpu_kernels} PROPERTIES COMPILE_OPTIONS "${cpu_kernel_options}")
 
-# data: gzip for archives, stb for image files, JSON for safetensors headers; the loader has its own threads.
+# data: gzip and bzip2 for archives, stb for image files, JSON for safetensors headers; the loader has its own threads.
 find_package(ZLIB REQUIRED)
+find_package(BZip2 REQUIRED)
 find_package(Threads REQUIRED)
 find_path(DEQ_STB_INCLUDE stb/stb_image.h REQUIRED)
 target_include_directories(deq_data SYSTEM PRIVATE ${DEQ_STB_INCLUDE})
 target_link_libraries(deq_data PUBLIC Threads::Threads
-                      PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> ZLIB::ZLIB)
+                      PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> ZLIB::ZLIB BZip2::BZip2)
 
-# train: TOML for configurations, CLI11 for the command line, JSON for records, zlib for checksums.
+# train: TOML for configurations, CLI11 for the command line, JSON for records, zlib for checksums, cairo for charts.
 if(TARGET deq_train)
   pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
   find_package(CLI11 REQUIRED)
-  target_link_libraries(deq_train PRIVATE PkgConfig::TOMLPLUSPLUS $<BUILD_INTERFACE:CLI11::CLI11>
+  pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
+  target_link_libraries(deq_train PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::CAIRO $<BUILD_INTERFACE:CLI11::CLI11>
                         $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> ZLIB::ZLIB)
   target_compile_definitions(deq_train PRIVATE
     DEQ_VERSION="${PROJECT_VERSION}" DEQ_BUILD_TYPE="${CMAKE_BUILD_TYPE}" DEQ_SANITIZER="${DEQ_SANITIZE}"
