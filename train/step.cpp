@@ -83,7 +83,8 @@ void TrainingStep::add_penalty(const Model& model, const Mdeq::Output& output, s
 
 void TrainingStep::set_penalty(const JacobianDraw& draw) {
   check(!penalty_.is_empty(), "train", "the step was made without the Jacobian penalty");
-  program_->bind(penalty_weight_, Tensor::scalar(static_cast<float>(draw.weight)));
+  weight_tensor_.data<float>()[0] = static_cast<float>(draw.weight);
+  program_->bind(penalty_weight_, weight_tensor_);
   program_->limit_steps(draw.max_steps);
 }
 
@@ -102,10 +103,11 @@ StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
   program_->read(loss_, loss_tensor_);
   program_->read(logits_, logits_tensor_);
   program_->read(norm_, norm_tensor_);
+  if (!penalty_.is_empty()) program_->read(penalty_, penalty_tensor_);
   return {.loss = loss_tensor_.data<float>()[0],
           .accuracy = static_cast<double>(count_correct(logits_tensor_, batch.labels, batch.valid)) / batch.valid,
           .gradient_norm = norm_tensor_.data<float>()[0],
-          .jacobian_penalty = penalty_.is_empty() ? 0 : program_->read(penalty_).data<float>()[0]};
+          .jacobian_penalty = penalty_tensor_.data<float>()[0]};
 }
 
 InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,

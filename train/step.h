@@ -56,6 +56,7 @@ class TrainingStep {
   Value penalty_, penalty_weight_;  // empty without penalty
   std::unique_ptr<Program> program_;
   Tensor lr_tensor_, count_tensor_, seed_tensor_, loss_tensor_, logits_tensor_, norm_tensor_;
+  Tensor penalty_tensor_{DType::f32, {}}, weight_tensor_{DType::f32, {}};
 };
 
 /// Rows of `logits` [B,K] whose largest entry is the label; rows from `valid` on do not count.
