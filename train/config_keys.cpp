@@ -63,7 +63,7 @@ void append_model_keys(std::vector<ConfigKey>& keys) {
 
 void append_data_keys(std::vector<ConfigKey>& keys) {
   using D = DataConfig;
-  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes"}));
+  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes", "imagenet"}));
   keys.push_back(text("data.path", at<kData, &D::path>));
   keys.push_back(number("data.image", at<kData, &D::image>, 1, 65536));
   keys.push_back(flag("data.augment", at<kData, &D::augment>));

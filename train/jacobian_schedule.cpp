@@ -44,9 +44,14 @@ void JacobianSchedule::observe(double radius) {
   scale_ = std::clamp(scale_ * change, 1 / kLargestScale, kLargestScale);
 }
 
+bool has_jacobian_penalty(const TrainConfig& train, bool is_pretraining) {
+  if (!(train.jacobian_frequency > 0)) return false;
+  if (is_pretraining) return train.jacobian_pretrain_weight > 0;
+  return train.jacobian_weight > 0 || train.jacobian_increment_every > 0;
+}
+
 bool has_jacobian_penalty(const TrainConfig& train) {
-  return train.jacobian_frequency > 0 &&
-         (train.jacobian_weight > 0 || train.jacobian_pretrain_weight > 0 || train.jacobian_increment_every > 0);
+  return has_jacobian_penalty(train, true) || has_jacobian_penalty(train, false);
 }
 
 }  // namespace deq

@@ -45,7 +45,9 @@ class JacobianSchedule {
   double scale_ = 1;
 };
 
-/// True when some step of a run may be penalised.
+/// True when some step of the phase may be penalised.
+bool has_jacobian_penalty(const TrainConfig& train, bool is_pretraining);
+/// ... of either phase.
 bool has_jacobian_penalty(const TrainConfig& train);
 
 }  // namespace deq

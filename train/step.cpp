@@ -111,7 +111,7 @@ StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
 }
 
 InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
-                             int unrolled_steps)
+                             int unrolled_steps, bool plans_only)
     : batch_(static_cast<int>(image[0])) {
   image_ = graph_.input("image", {DType::f32, image}, Rate::batch);
   MdeqForward forward;
@@ -121,7 +121,8 @@ InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& 
   if (unrolled_steps == 0) forward.equilibrium.policy = make_policy(solver, "jfb");
   logits_ = model.network(image_, forward).logits;
   logits_tensor_ = Tensor(logits_.type());
-  program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend));
+  program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend,
+                                                        {.checks_finite = false, .plans_only = plans_only}));
 }
 
 const Tensor& InferenceStep::run(const Tensor& images) {

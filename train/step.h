@@ -68,8 +68,9 @@ class InferenceStep {
   /// @param image           [B,H,W,C]; B images run together
   /// @param solver          limits to use instead of the model's configuration
   /// @param unrolled_steps  > 0: apply f that often instead of solving
+  /// @param plans_only      for dry runs: memory is planned, not allocated
   InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
-                int unrolled_steps = 0);
+                int unrolled_steps = 0, bool plans_only = false);
 
   /// images f32 [B,H,W,C] -> logits [B, classes] (valid until the next call).
   const Tensor& run(const Tensor& images);

@@ -4,6 +4,7 @@
 
 #include "train/durable_file.h"
 #include "train/interrupt.h"
+#include "train/run_memory.h"
 #include "train/stability_monitor.h"
 
 namespace deq {
@@ -122,11 +123,16 @@ TrainingStep& Trainer::prepared_step(bool has_penalty) {
                                                  .estimator = config_.train.estimator,
                                                  .jacobian_probes = has_penalty ? config_.train.jacobian_probes : 0,
                                                  .max_steps = has_penalty ? jacobian_.largest_max_steps() : 0});
-  std::size_t bytes = 0;
+  note_memory(0);
+  return *wanted;
+}
+
+void Trainer::note_memory(std::size_t temporary_bytes) {
+  std::size_t bytes = persistent_bytes(model_, optimizer_) + temporary_bytes;
   for (const TrainingStep* step : {training_.get(), penalised_.get()})
     if (step) bytes += step->program().peak_bytes();
+  if (inference_) bytes += inference_->program().peak_bytes();
   peak_bytes_ = std::max(peak_bytes_, bytes);
-  return *wanted;
 }
 
 RunSummary Trainer::run() {
@@ -220,7 +226,7 @@ SpectralMetrics Trainer::measured_stability() {
   if (config_.train.spectral_radius_steps == 0) return {};
   const int batch = monitored_images(config_.train, test_set_->size());
   StabilityMonitor monitor(model_, backend_, batch, config_.train.spectral_radius_steps);
-  peak_bytes_ = std::max(peak_bytes_, monitor.peak_bytes());
+  note_memory(monitor.peak_bytes());
   Loader loader(test_set_, {.batch_size = batch, .is_training = false, .threads = 1});
   const Batch& images = loader.next();
   const SpectralMetrics out = monitor.measure(images.images, images.valid, step_);
@@ -233,9 +239,11 @@ void Trainer::evaluate_now() {
   const bool is_unrolled = step_ <= config_.train.pretrain_steps;
   if (!inference_ || is_inference_unrolled_ != is_unrolled) {
     const int batch = config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size : config_.train.batch_size;
+    inference_.reset();  // its arena goes before the next one comes
     inference_ = std::make_unique<InferenceStep>(model_, backend_, model_.image_shape(batch), config_.solver,
                                                  is_unrolled ? config_.train.unroll_steps : 0);
     is_inference_unrolled_ = is_unrolled;
+    note_memory(0);
   }
   const Evaluation result = evaluate(*inference_, test_set_,
                                      {.limit = config_.train.eval_limit,

@@ -47,6 +47,7 @@ class Trainer {
   TrainingStep& prepared_step(bool has_penalty);
   void check_finite(const StepResult& result) const;
   void log_step(const TrainingStep& taken, const StepResult& result, const Batch& batch, double lr);
+  void note_memory(std::size_t temporary_bytes);
   void evaluate_now();
   [[nodiscard]] SpectralMetrics measured_stability();
   void save(const std::filesystem::path& folder);

@@ -9,6 +9,7 @@
 #include "autodiff/jacobian_penalty.h"
 #include "autodiff/vjp.h"
 #include "core/builder.h"
+#include "core/cpu/backend.h"
 #include "core/interpreter.h"
 #include "core/reference/backend.h"
 #include "tests/train/program.h"

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/cpu/backend.h"
 #include "core/reference/backend.h"
 #include "solvers/loop.h"
 #include "tests/train/small_model.h"
