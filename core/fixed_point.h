@@ -116,6 +116,8 @@ class FixedPointSolver {
   /// Memory that holds the inverse estimate until the backward solve has used it.
   [[nodiscard]] virtual std::size_t estimate_bytes() const = 0;
   virtual void bind(void* workspace, void* estimate) = 0;
+  /// Step limit of the solves to come, at most the one it was made with. Solvers without a limit ignore it.
+  virtual void limit_steps(int max_steps) { (void)max_steps; }
   /// `z` holds the starting point on entry and the best iterate of each sample on return.
   /// Numerical failure is a status in `report`, never an exception.
   virtual void solve(FixedPointMap& map, StateView z, SolveReport& report) = 0;

@@ -98,6 +98,10 @@ std::vector<Program::LaunchTime> Program::profile() {
   return out;
 }
 
+void Program::limit_steps(int max_steps) {
+  for (EquilibriumKernel* equilibrium : state_->equilibria) equilibrium->solver().limit_steps(max_steps);
+}
+
 void Program::parameters_changed() { state_->is_step_stale = true; }
 
 Ref Program::State::mapped_input(Value input) const {

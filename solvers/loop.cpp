@@ -59,7 +59,7 @@ void Loop::solve_from(FixedPointMap& map, StateView z, const InverseEstimate* ba
   ops_->copy(spec_, z, map.input(), {});
   method_->start(base);
   stop_.start();
-  for (int step = 0; step <= options_.max_steps; ++step) {
+  for (int step = 0; step <= stop_.max_steps(); ++step) {
     measure(map, step, z, report);
     report.steps_run = step;
     const bool goes_on = stop_.any_running();

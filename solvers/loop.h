@@ -27,6 +27,8 @@ class Loop final : public FixedPointSolver {
   [[nodiscard]] std::size_t workspace_bytes() const override { return workspace_bytes_; }
   [[nodiscard]] std::size_t estimate_bytes() const override { return estimate_bytes_; }
   void bind(void* workspace, void* estimate) override;
+  /// Errors: not within 1 ... options().max_steps, for which memory is bound.
+  void limit_steps(int max_steps) override { stop_.limit_steps(max_steps); }
   void solve(FixedPointMap& map, StateView z, SolveReport& report) override { solve_from(map, z, nullptr, report); }
   /// As `solve`, with `base` as the first M where the method can start from one (Broyden's product form); null: I.
   void solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report);

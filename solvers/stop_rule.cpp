@@ -14,7 +14,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-StopRule::StopRule(const SolverOptions& options, int batch) : options_(options) {
+StopRule::StopRule(const SolverOptions& options, int batch) : options_(options), max_steps_(options.max_steps) {
   require(options.max_steps >= 1, "solver", "max_steps is ", options.max_steps, " but must be at least 1");
   require(options.tolerance.value >= 0.0, "solver", "tolerance is ", options.tolerance.value,
           " but must not be negative");
@@ -24,6 +24,12 @@ StopRule::StopRule(const SolverOptions& options, int batch) : options_(options) 
   first_norm_.assign(n, 0.0);
   mark_.assign(n, kInfinity);
   since_mark_.assign(n, 0);
+}
+
+void StopRule::limit_steps(int max_steps) {
+  check(max_steps >= 1 && max_steps <= options_.max_steps, "solver", "a limit of ", max_steps,
+        " steps, expected 1 ... ", options_.max_steps);
+  max_steps_ = max_steps;
 }
 
 void StopRule::start() {
@@ -40,7 +46,7 @@ bool StopRule::stops(std::size_t sample, int step, const Measurement& measured, 
     return true;
   }
   status = SolveStatus::max_steps;
-  if (options_.tolerance.value == 0.0) return step == options_.max_steps;
+  if (options_.tolerance.value == 0.0) return step == max_steps_;
   if (objective < options_.tolerance.value) {
     status = SolveStatus::converged;
     return true;
@@ -58,7 +64,7 @@ bool StopRule::stops(std::size_t sample, int step, const Measurement& measured, 
     status = SolveStatus::stalled;
     return true;
   }
-  return step == options_.max_steps;
+  return step == max_steps_;
 }
 
 void StopRule::observe(int step, const Measurement& measured, SolveReport& report) {

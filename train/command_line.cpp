@@ -146,9 +146,9 @@ void add_predict(CLI::App& app, Parsed& parsed) {
 }
 
 void add_info(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = add_command(app, "info", "Describe this build and machine, or a checkpoint",
+  CLI::App* command = add_command(app, "info", "Describe this build and machine, a checkpoint or a configuration",
                                   "deq info runs/shapes/checkpoints/best");
-  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder or model.safetensors");
+  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder, model.safetensors or CONFIG.toml");
   add_run_options(*command, parsed.info.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {

@@ -58,11 +58,12 @@ void append_model_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(flag("model.fuse_gn_affine", at<kModel, &M::fuse_gn_affine>));
   keys.push_back(number("model.classes", at<kModel, &M::classes>, 2, 1000000));
   keys.push_back(above("model.bn_momentum", at<kModel, &M::bn_momentum>, 0, 1));
+  keys.push_back(text("model.inference_output", at<kModel, &M::inference_output>, {"iterate", "applied"}));
 }
 
 void append_data_keys(std::vector<ConfigKey>& keys) {
   using D = DataConfig;
-  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes"}));
+  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes", "imagenet"}));
   keys.push_back(text("data.path", at<kData, &D::path>));
   keys.push_back(number("data.image", at<kData, &D::image>, 1, 65536));
   keys.push_back(flag("data.augment", at<kData, &D::augment>));
@@ -109,6 +110,9 @@ void append_train_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("train.jacobian_increment_every", at<kTrain, &T::jacobian_increment_every>, 0));
   keys.push_back(number("train.jacobian_stop_epoch", at<kTrain, &T::jacobian_stop_epoch>, 0));
   keys.push_back(number("train.random_max_steps_delta", at<kTrain, &T::random_max_steps_delta>, 0, 1000));
+  keys.push_back(number("train.jacobian_probes", at<kTrain, &T::jacobian_probes>, 1, 1000));
+  keys.push_back(number("train.jacobian_target_radius", at<kTrain, &T::jacobian_target_radius>, 0, kNoLimit));
+  keys.push_back(number("train.spectral_radius_steps", at<kTrain, &T::spectral_radius_steps>, 0, 1000));
 }
 
 void append_optimizer_keys(std::vector<ConfigKey>& keys) {

@@ -96,19 +96,28 @@ void MetricsWriter::write(const StepRecord& record) {
                       {"calls", record.backward.calls},
                       {"residual", record.backward.residual},
                       {"fallback_fraction", record.backward.fallback_fraction}};
+  if (record.jacobian_weight > 0) {
+    json["jacobian_penalty"] = record.jacobian_penalty;
+    json["jacobian_weight"] = record.jacobian_weight;
+  }
   append(json.dump());
 }
 
 void MetricsWriter::write(const EvaluationRecord& record) {
-  const Json json = {{"step", record.step},
-                     {"epoch", record.epoch},
-                     {"phase", phase_name(record.is_pretraining)},
-                     {"split", record.split},
-                     {"loss", record.loss},
-                     {"accuracy", record.accuracy},
-                     {"images", record.images},
-                     {"images_per_s", record.images_per_s},
-                     {"forward", forward_json(record.forward)}};
+  Json json = {{"step", record.step},
+               {"epoch", record.epoch},
+               {"phase", phase_name(record.is_pretraining)},
+               {"split", record.split},
+               {"loss", record.loss},
+               {"accuracy", record.accuracy},
+               {"images", record.images},
+               {"images_per_s", record.images_per_s},
+               {"forward", forward_json(record.forward)}};
+  if (record.spectral.samples > 0)
+    json["spectral_radius"] = {{"mean", record.spectral.mean},
+                               {"max", record.spectral.max},
+                               {"change", record.spectral.change},
+                               {"samples", record.spectral.samples}};
   append(json.dump());
 }
 

@@ -25,6 +25,14 @@ struct SolveMetrics {
   void add(const SolveReport& report, int valid = -1);
 };
 
+/// Spectral radius of df/dz at z* over the images of one batch. NaN: not measured.
+struct SpectralMetrics {
+  double mean = std::numeric_limits<double>::quiet_NaN();
+  double max = std::numeric_limits<double>::quiet_NaN();
+  double change = std::numeric_limits<double>::quiet_NaN();  ///< mean movement over the last quarter of its steps
+  int samples = 0;                                           ///< images with a result
+};
+
 /// One training step. Not-a-number is written as null.
 struct StepRecord {
   std::int64_t step = 0;
@@ -37,6 +45,8 @@ struct StepRecord {
   SolveMetrics forward = {};
   std::string estimator = {};  ///< "unrolled-K" in pre-training
   SolveMetrics backward = {};
+  double jacobian_weight = 0;  ///< of the penalty in this step; 0: it had none
+  double jacobian_penalty = 0;
 };
 
 /// One evaluation after `step` steps.
@@ -50,6 +60,7 @@ struct EvaluationRecord {
   std::int64_t images = 0;
   double images_per_s = 0;
   SolveMetrics forward = {};
+  SpectralMetrics spectral = {};
 };
 
 /// "pretrain" or "equilibrium".

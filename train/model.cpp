@@ -52,9 +52,9 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
   return std::make_shared<const ImplicitPolicy>(solver_options(solver), adjoint);
 }
 
-Model::Model(const Config& chosen)
+Model::Model(const Config& chosen, ParameterStart start)
     : config(chosen),
-      store(static_cast<std::uint64_t>(chosen.train.seed)),
+      store(static_cast<std::uint64_t>(chosen.train.seed), start),
       network(ParamScope(store), network_config(chosen.model)) {}
 
 NamedTensors Model::tensors() const {
@@ -69,7 +69,7 @@ Shape Model::image_shape(int batch) const {
 
 LoadedModel load_model(const std::filesystem::path& checkpoint) {
   LoadedModel out{.checkpoint = load_checkpoint(checkpoint), .model = nullptr};
-  out.model = std::make_unique<Model>(out.checkpoint.config);
+  out.model = std::make_unique<Model>(out.checkpoint.config, ParameterStart::zeros);
   copy_tensors(out.checkpoint.model, out.model->tensors(), concat("checkpoint ", checkpoint.string()));
   return out;
 }

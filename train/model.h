@@ -23,8 +23,8 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
 
 /// A configured network with its parameters.
 struct Model {
-  /// Fresh parameters, decided by `config.train.seed`.
-  explicit Model(const Config& config);
+  /// Fresh parameters, decided by `config.train.seed`; or zeros, for plans and for weights to come.
+  explicit Model(const Config& config, ParameterStart start = ParameterStart::drawn);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
