@@ -1,0 +1,115 @@
+#include "solvers/bilevel/vector_ops.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+namespace deq {
+namespace {
+
+constexpr std::int64_t kLeastBlock = 8192;  // below it a thread costs more than it does
+constexpr std::int64_t kMostBlocks = 64;
+
+/// How a vector is cut: by its length alone.
+struct Blocks {
+  explicit Blocks(std::size_t length)
+      : size(static_cast<std::int64_t>(length)),
+        each(std::max(kLeastBlock, (size + kMostBlocks - 1) / kMostBlocks)),
+        count(size == 0 ? 0 : (size + each - 1) / each) {}
+  std::int64_t size, each, count;
+};
+
+/// body(first, last) for each block.
+template <class Body>
+void for_blocks(std::size_t length, Body body) {
+  const Blocks blocks(length);
+#pragma omp parallel for schedule(static) if (blocks.count > 1)
+  for (std::int64_t b = 0; b < blocks.count; ++b) body(b * blocks.each, std::min(blocks.size, (b + 1) * blocks.each));
+}
+
+/// The sum of body(first, last) over the blocks, added in order.
+template <class Body>
+double sum_blocks(std::size_t length, Body body) {
+  const Blocks blocks(length);
+  std::array<double, kMostBlocks> parts;
+#pragma omp parallel for schedule(static) if (blocks.count > 1)
+  for (std::int64_t b = 0; b < blocks.count; ++b)
+    parts[b] = body(b * blocks.each, std::min(blocks.size, (b + 1) * blocks.each));
+  double total = 0.0;
+  for (std::int64_t b = 0; b < blocks.count; ++b) total += parts[b];
+  return total;
+}
+
+}  // namespace
+
+double dot(ConstVector x, ConstVector y) {
+  return sum_blocks(x.size(), [x = x.data(), y = y.data()](std::int64_t first, std::int64_t last) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = first; i < last; ++i) sum += x[i] * y[i];
+    return sum;
+  });
+}
+
+double norm(ConstVector x) { return std::sqrt(dot(x, x)); }
+
+void add_scaled(double a, ConstVector x, Vector y) {
+  for_blocks(x.size(), [a, x = x.data(), y = y.data()](std::int64_t first, std::int64_t last) {
+#pragma omp simd
+    for (std::int64_t i = first; i < last; ++i) y[i] += a * x[i];
+  });
+}
+
+double add_scaled_dot(double a, ConstVector x, Vector y, ConstVector z) {
+  return sum_blocks(x.size(), [a, x = x.data(), y = y.data(), z = z.data()](std::int64_t first, std::int64_t last) {
+    // Two loops a piece that stays in the first cache: z may be y.
+    constexpr std::int64_t kPiece = 1024;
+    double sum = 0.0;
+    for (std::int64_t from = first; from < last; from += kPiece) {
+      const std::int64_t to = std::min(last, from + kPiece);
+#pragma omp simd
+      for (std::int64_t i = from; i < to; ++i) y[i] += a * x[i];
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t i = from; i < to; ++i) sum += z[i] * y[i];
+    }
+    return sum;
+  });
+}
+
+void combine(ConstVector x, double a, ConstVector y, Vector out) {
+  for_blocks(x.size(), [x = x.data(), a, y = y.data(), out = out.data()](std::int64_t first, std::int64_t last) {
+#pragma omp simd
+    for (std::int64_t i = first; i < last; ++i) out[i] = x[i] + a * y[i];
+  });
+}
+
+void scale(double a, Vector x) {
+  for_blocks(x.size(), [a, x = x.data()](std::int64_t first, std::int64_t last) {
+#pragma omp simd
+    for (std::int64_t i = first; i < last; ++i) x[i] *= a;
+  });
+}
+
+void copy(ConstVector from, Vector to) {
+  for_blocks(from.size(), [from = from.data(), to = to.data()](std::int64_t first, std::int64_t last) {
+    std::copy(from + first, from + last, to + first);
+  });
+}
+
+double relative_error(ConstVector x, ConstVector y) {
+  const double difference = std::sqrt(sum_blocks(x.size(), [x, y](std::int64_t first, std::int64_t last) {
+    double sum = 0.0;
+    for (std::int64_t i = first; i < last; ++i) sum += (x[i] - y[i]) * (x[i] - y[i]);
+    return sum;
+  }));
+  const double reference = norm(y);
+  return reference > 0.0 ? difference / reference : difference;
+}
+
+double cosine(ConstVector x, ConstVector y) {
+  const double scale = norm(x) * norm(y);
+  return scale > 0.0 ? dot(x, y) / scale : 0.0;
+}
+
+}  // namespace deq
