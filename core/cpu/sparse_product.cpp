@@ -1,0 +1,121 @@
+#include "core/cpu/sparse_product.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "core/cpu/parallel.h"
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+namespace deq::cpu {
+namespace {
+
+/// What a line costs beside its entries, in entries: loop start, store, the missed prediction of its end.
+constexpr std::int64_t kLineCost = 4;
+
+/// First line of part `part` of `parts`, each of about the same cost.
+std::int64_t first_line(const CompressedLines& lines, std::int64_t part, std::int64_t parts) {
+  const auto cost_before = [&](std::int64_t line) { return lines.start[line] - lines.start[0] + kLineCost * line; };
+  const std::int64_t target = cost_before(lines.count) / parts * part;
+  if (part == parts) return lines.count;
+  std::int64_t low = 0;
+  std::int64_t high = lines.count;
+  while (low < high) {
+    const std::int64_t middle = low + (high - low) / 2;
+    if (cost_before(middle) < target) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+/// body(begin, end) on every thread's share of the lines.
+template <class Body>
+void share_lines(const CompressedLines& lines, std::int64_t width, const Body& body) {
+  const std::int64_t work = (lines.start[lines.count] - lines.start[0] + lines.count) * width;
+  if (work < kSerialElements) {
+    body(0, lines.count);
+    return;
+  }
+#pragma omp parallel
+  {
+    const std::int64_t parts = omp_get_num_threads();
+    const std::int64_t part = omp_get_thread_num();
+    body(first_line(lines, part, parts), first_line(lines, part + 1, parts));
+  }
+}
+
+#ifdef __AVX512F__
+/// Hardware gathers of eight: 1.3 to 1.5 times the speed of what the compiler makes of the loop below.
+double sparse_dot(const double* value, const std::int32_t* index, std::int64_t count, const double* v) {
+  constexpr std::int64_t kLanes = 8;
+  double tail = 0;
+  std::int64_t k = 0;
+  if (count >= kLanes) {
+    const auto gather = [&](std::int64_t at) {
+      const __m256i places = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index + at));
+      return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), 0xFF, places, v, sizeof(double));
+    };
+    __m512d even = _mm512_setzero_pd();
+    __m512d odd = _mm512_setzero_pd();
+    for (; k + 2 * kLanes <= count; k += 2 * kLanes) {
+      even = _mm512_fmadd_pd(_mm512_loadu_pd(value + k), gather(k), even);
+      odd = _mm512_fmadd_pd(_mm512_loadu_pd(value + k + kLanes), gather(k + kLanes), odd);
+    }
+    if (k + kLanes <= count) {
+      even = _mm512_fmadd_pd(_mm512_loadu_pd(value + k), gather(k), even);
+      k += kLanes;
+    }
+    alignas(64) double lanes[kLanes];
+    _mm512_store_pd(lanes, _mm512_add_pd(even, odd));
+    tail = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  }
+  for (; k < count; ++k) tail += value[k] * v[index[k]];
+  return tail;
+}
+#else
+double sparse_dot(const double* value, const std::int32_t* index, std::int64_t count, const double* v) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t k = 0; k < count; ++k) sum += value[k] * v[index[k]];
+  return sum;
+}
+#endif
+
+std::int64_t place_of(const CompressedLines& lines, std::int64_t line) {
+  return lines.place == nullptr ? line : lines.place[line];
+}
+
+}  // namespace
+
+void sparse_product(const CompressedLines& lines, const double* v, double* out) {
+  share_lines(lines, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t line = begin; line < end; ++line) {
+      const std::int64_t first = lines.start[line];
+      out[place_of(lines, line)] =
+          sparse_dot(lines.value + first, lines.index + first, lines.start[line + 1] - first, v);
+    }
+  });
+}
+
+void sparse_block_product(const CompressedLines& lines, std::int64_t width, const double* v, double* out) {
+  share_lines(lines, width, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t line = begin; line < end; ++line) {
+      double* const sums = out + place_of(lines, line) * width;
+      std::fill_n(sums, width, 0.0);
+      for (std::int64_t k = lines.start[line]; k < lines.start[line + 1]; ++k) {
+        const double value = lines.value[k];
+        const double* const from = v + lines.index[k] * width;
+#pragma omp simd
+        for (std::int64_t column = 0; column < width; ++column) sums[column] += value * from[column];
+      }
+    }
+  });
+}
+
+}  // namespace deq::cpu

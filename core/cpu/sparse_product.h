@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+
+namespace deq::cpu {
+
+/// A matrix as compressed lines (rows of a CSR matrix, columns of a CSC one): line i holds `value[k]` at `index[k]` for
+/// start[i] <= k < start[i + 1].
+struct CompressedLines {
+  std::int64_t count = 0;               ///< lines
+  const std::int64_t* start = nullptr;  ///< [count + 1]
+  const std::int32_t* index = nullptr;
+  const double* value = nullptr;
+  const std::int32_t* place = nullptr;  ///< [count], where the result of each line goes; null for line i -> i
+};
+
+/// out[place(i)] = sum_k value[k] v[index[k]] for every line, `out` [count], overlapping nothing. Lines are cut among
+/// the threads by entries; each is summed by one thread in one order, so results do not depend on the number of
+/// threads. Allocates nothing.
+void sparse_product(const CompressedLines& lines, const double* v, double* out);
+
+/// The same for `width` vectors at once: v [indices, width], out [count, width].
+void sparse_block_product(const CompressedLines& lines, std::int64_t width, const double* v, double* out);
+
+}  // namespace deq::cpu

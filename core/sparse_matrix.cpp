@@ -1,0 +1,220 @@
+#include "core/sparse_matrix.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "core/cpu/sparse_product.h"
+#include "core/error.h"
+
+namespace deq {
+
+/// Compressed columns, longest first: neighbours have about the same length, so that the ends of their loops are
+/// predicted, which is worth a factor of two where most columns hold an entry or two (word counts).
+struct SparseMatrix::Transposed {
+  std::vector<std::int64_t> start;
+  std::vector<std::int32_t> row;
+  std::vector<double> value;
+  std::vector<std::int32_t> column;  ///< which column each line is
+};
+
+struct SparseMatrix::Storage {
+  std::int64_t columns = 0;
+  std::vector<std::int64_t> start = {0};
+  std::vector<std::int32_t> column;
+  std::vector<double> value;
+
+  mutable std::once_flag is_transposed;
+  mutable std::optional<Transposed> transposed;
+};
+
+namespace {
+
+constexpr std::int64_t kMaxExtent = std::numeric_limits<std::int32_t>::max();
+
+void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::span<const std::int32_t> column) {
+  for (std::size_t row = 0; row + 1 < start.size(); ++row)
+    check(start[row] <= start[row + 1], "sparse matrix", "row ", row, " starts at ", start[row], " and ends at ",
+          start[row + 1]);
+  for (std::size_t row = 0; row + 1 < start.size(); ++row) {
+    std::int64_t last = -1;
+    for (std::int64_t k = start[row]; k < start[row + 1]; ++k) {
+      check(last < column[k], "sparse matrix", "row ", row, ": column ", column[k], " after ", last,
+            "; columns must ascend");
+      last = column[k];
+    }
+    check(last < columns, "sparse matrix", "row ", row, ": column ", last, " of a matrix with ", columns, " columns");
+  }
+}
+
+void check_sizes(std::size_t in, std::int64_t expected_in, std::size_t out, std::int64_t expected_out) {
+  check(static_cast<std::int64_t>(in) == expected_in && static_cast<std::int64_t>(out) == expected_out,
+        "sparse product", "vectors of ", in, " and ", out, " elements; expected ", expected_in, " and ", expected_out);
+}
+
+}  // namespace
+
+SparseMatrix::SparseMatrix() : storage_(std::make_shared<const Storage>()) {}
+
+SparseMatrix::SparseMatrix(std::int64_t columns, std::vector<std::int64_t> row_start, std::vector<std::int32_t> column,
+                           std::vector<double> value) {
+  check(0 <= columns && columns <= kMaxExtent, "sparse matrix", columns, " columns; at most ", kMaxExtent);
+  check(!row_start.empty() && row_start.size() - 1 <= static_cast<std::size_t>(kMaxExtent), "sparse matrix",
+        row_start.size(), " row starts; expected one more than rows, at most ", kMaxExtent, " rows");
+  check(column.size() == value.size() && row_start.front() == 0 &&
+            row_start.back() == static_cast<std::int64_t>(value.size()),
+        "sparse matrix", column.size(), " columns and ", value.size(), " values for row starts from ",
+        row_start.front(), " to ", row_start.back());
+  check_rows(columns, row_start, column);
+  auto storage = std::make_shared<Storage>();
+  storage->columns = columns;
+  storage->start = std::move(row_start);
+  storage->column = std::move(column);
+  storage->value = std::move(value);
+  storage_ = std::move(storage);
+}
+
+SparseMatrix SparseMatrix::from_dense(std::int64_t rows, std::int64_t columns, std::span<const double> values) {
+  check(rows >= 0 && columns >= 0 && static_cast<std::int64_t>(values.size()) == rows * columns, "sparse matrix",
+        values.size(), " values for ", rows, " x ", columns);
+  std::vector<std::int64_t> start = {0};
+  std::vector<std::int32_t> column;
+  std::vector<double> value;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t j = 0; j < columns; ++j) {
+      const double entry = values[row * columns + j];
+      if (entry == 0) continue;
+      column.push_back(static_cast<std::int32_t>(j));
+      value.push_back(entry);
+    }
+    start.push_back(static_cast<std::int64_t>(value.size()));
+  }
+  return {columns, std::move(start), std::move(column), std::move(value)};
+}
+
+SparseMatrix SparseMatrix::stacked(const SparseMatrix& top, const SparseMatrix& bottom) {
+  const Storage& above = *top.storage_;
+  const Storage& below = *bottom.storage_;
+  std::vector<std::int64_t> start = above.start;
+  std::vector<std::int32_t> column = above.column;
+  std::vector<double> value = above.value;
+  for (std::size_t row = 1; row < below.start.size(); ++row) start.push_back(above.start.back() + below.start[row]);
+  column.insert(column.end(), below.column.begin(), below.column.end());
+  value.insert(value.end(), below.value.begin(), below.value.end());
+  return {std::max(above.columns, below.columns), std::move(start), std::move(column), std::move(value)};
+}
+
+std::int64_t SparseMatrix::rows() const { return static_cast<std::int64_t>(storage_->start.size()) - 1; }
+std::int64_t SparseMatrix::columns() const { return storage_->columns; }
+std::int64_t SparseMatrix::nonzeros() const { return storage_->start.back(); }
+std::span<const std::int64_t> SparseMatrix::row_start() const { return storage_->start; }
+std::span<const std::int32_t> SparseMatrix::column() const { return storage_->column; }
+std::span<const double> SparseMatrix::value() const { return storage_->value; }
+
+bool SparseMatrix::is_finite() const {
+  return std::ranges::all_of(storage_->value, [](double value) { return std::isfinite(value); });
+}
+
+const SparseMatrix::Transposed& SparseMatrix::transposed() const {
+  const Storage& matrix = *storage_;
+  std::call_once(matrix.is_transposed, [&] {
+    std::vector<std::int64_t> length(matrix.columns);
+    for (const std::int32_t column : matrix.column) ++length[column];
+    Transposed out;
+    out.column.resize(matrix.columns);
+    std::iota(out.column.begin(), out.column.end(), 0);
+    std::ranges::stable_sort(out.column, std::greater<>{}, [&](std::int32_t column) { return length[column]; });
+    out.start = {0};
+    out.start.reserve(matrix.columns + 1);
+    std::vector<std::int64_t> next(matrix.columns);
+    for (const std::int32_t column : out.column) {
+      next[column] = out.start.back();
+      out.start.push_back(out.start.back() + length[column]);
+    }
+    out.row.resize(matrix.value.size());
+    out.value.resize(matrix.value.size());
+    for (std::int64_t row = 0; row < rows(); ++row) {
+      for (std::int64_t k = matrix.start[row]; k < matrix.start[row + 1]; ++k) {
+        const std::int64_t at = next[matrix.column[k]]++;
+        out.row[at] = static_cast<std::int32_t>(row);
+        out.value[at] = matrix.value[k];
+      }
+    }
+    matrix.transposed = std::move(out);
+  });
+  return *matrix.transposed;
+}
+
+void SparseMatrix::multiply(std::span<const double> v, std::span<double> out) const {
+  check_sizes(v.size(), columns(), out.size(), rows());
+  cpu::sparse_product({rows(), storage_->start.data(), storage_->column.data(), storage_->value.data()}, v.data(),
+                      out.data());
+}
+
+void SparseMatrix::multiply_transposed(std::span<const double> v, std::span<double> out) const {
+  check_sizes(v.size(), rows(), out.size(), columns());
+  const Transposed& lines = transposed();
+  cpu::sparse_product({columns(), lines.start.data(), lines.row.data(), lines.value.data(), lines.column.data()},
+                      v.data(), out.data());
+}
+
+void SparseMatrix::multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const {
+  check_sizes(v.size(), columns() * width, out.size(), rows() * width);
+  cpu::sparse_block_product({rows(), storage_->start.data(), storage_->column.data(), storage_->value.data()}, width,
+                            v.data(), out.data());
+}
+
+void SparseMatrix::multiply_block_transposed(std::int64_t width, std::span<const double> v,
+                                             std::span<double> out) const {
+  check_sizes(v.size(), rows() * width, out.size(), columns() * width);
+  const Transposed& lines = transposed();
+  cpu::sparse_block_product({columns(), lines.start.data(), lines.row.data(), lines.value.data(), lines.column.data()},
+                            width, v.data(), out.data());
+}
+
+SparseMatrix SparseMatrix::select_rows(std::span<const std::int64_t> rows) const {
+  const Storage& from = *storage_;
+  std::vector<std::int64_t> start = {0};
+  std::vector<std::int32_t> column;
+  std::vector<double> value;
+  for (const std::int64_t row : rows) {
+    check(0 <= row && row < this->rows(), "sparse matrix", "row ", row, " of ", this->rows());
+    column.insert(column.end(), from.column.begin() + from.start[row], from.column.begin() + from.start[row + 1]);
+    value.insert(value.end(), from.value.begin() + from.start[row], from.value.begin() + from.start[row + 1]);
+    start.push_back(static_cast<std::int64_t>(value.size()));
+  }
+  return {columns(), std::move(start), std::move(column), std::move(value)};
+}
+
+SparseMatrix SparseMatrix::with_unit_rows() const {
+  const Storage& from = *storage_;
+  std::vector<double> value = from.value;
+  for (std::int64_t row = 0; row < rows(); ++row) {
+    double sum = 0;
+    for (std::int64_t k = from.start[row]; k < from.start[row + 1]; ++k) sum += value[k] * value[k];
+    const double norm = std::sqrt(sum);
+    if (norm == 0) continue;
+    for (std::int64_t k = from.start[row]; k < from.start[row + 1]; ++k) value[k] /= norm;
+  }
+  return {columns(), from.start, from.column, std::move(value)};
+}
+
+SparseMatrix SparseMatrix::with_columns(std::int64_t columns) const {
+  return {columns, storage_->start, storage_->column, storage_->value};
+}
+
+std::vector<double> SparseMatrix::to_dense() const {
+  std::vector<double> out(rows() * columns());
+  for (std::int64_t row = 0; row < rows(); ++row) {
+    for (std::int64_t k = storage_->start[row]; k < storage_->start[row + 1]; ++k)
+      out[row * columns() + storage_->column[k]] = storage_->value[k];
+  }
+  return out;
+}
+
+}  // namespace deq

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace deq {
+
+/// An immutable sparse matrix X [rows, columns] in double: compressed rows, and compressed columns as well once a
+/// product with the transpose has been asked for (12 bytes an entry each). Copies share the storage.
+///
+/// Products use all threads, allocate nothing (except that first transposed one) and do not depend on the number of
+/// threads. They may be called from several threads at once.
+class SparseMatrix {
+ public:
+  /// 0 x 0.
+  SparseMatrix();
+
+  /// Row i holds value[k] at column[k] for row_start[i] <= k < row_start[i + 1]; columns ascend strictly within a row.
+  /// Values may be anything, also not finite.
+  /// Errors: Error naming the row when the parts do not fit together.
+  SparseMatrix(std::int64_t columns, std::vector<std::int64_t> row_start, std::vector<std::int32_t> column,
+               std::vector<double> value);
+
+  /// The entries of `values` [rows, columns] that are not zero.
+  static SparseMatrix from_dense(std::int64_t rows, std::int64_t columns, std::span<const double> values);
+  /// The rows of `top` over those of `bottom`; the columns are those of the wider one.
+  static SparseMatrix stacked(const SparseMatrix& top, const SparseMatrix& bottom);
+
+  [[nodiscard]] std::int64_t rows() const;
+  [[nodiscard]] std::int64_t columns() const;
+  [[nodiscard]] std::int64_t nonzeros() const;
+  [[nodiscard]] std::span<const std::int64_t> row_start() const;  ///< [rows + 1]
+  [[nodiscard]] std::span<const std::int32_t> column() const;     ///< [nonzeros]
+  [[nodiscard]] std::span<const double> value() const;            ///< [nonzeros]
+  [[nodiscard]] bool is_finite() const;
+
+  /// out [rows] = X v for v [columns]. Errors: Error when a size does not fit.
+  void multiply(std::span<const double> v, std::span<double> out) const;
+  /// out [columns] = X^T v for v [rows]. Errors: Error when a size does not fit.
+  void multiply_transposed(std::span<const double> v, std::span<double> out) const;
+  /// out [rows, width] = X V for V [columns, width], both row by row.
+  void multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const;
+  /// out [columns, width] = X^T V for V [rows, width].
+  void multiply_block_transposed(std::int64_t width, std::span<const double> v, std::span<double> out) const;
+
+  /// The rows of these numbers, in their order; a row may come more than once. Errors: Error naming a number out of
+  /// range.
+  [[nodiscard]] SparseMatrix select_rows(std::span<const std::int64_t> rows) const;
+  /// Every row divided by its Euclidean norm; empty rows stay empty.
+  [[nodiscard]] SparseMatrix with_unit_rows() const;
+  /// The same entries in a matrix of `columns` columns. Errors: Error when an entry would fall outside.
+  [[nodiscard]] SparseMatrix with_columns(std::int64_t columns) const;
+  /// [rows, columns], row by row.
+  [[nodiscard]] std::vector<double> to_dense() const;
+
+ private:
+  struct Storage;
+  struct Transposed;
+  [[nodiscard]] const Transposed& transposed() const;
+
+  std::shared_ptr<const Storage> storage_;
+};
+
+}  // namespace deq

@@ -1,0 +1,156 @@
+#include "core/sparse_matrix.h"
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "core/error.h"
+
+namespace deq {
+namespace {
+
+/// Sums of up to some thousand terms in another order.
+constexpr double kRounding = 1e-12;
+
+/// Rows of very different lengths, some empty; column popularity falls off like that of words.
+SparseMatrix random_matrix(std::int64_t rows, std::int64_t columns, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  std::vector<double> dense(rows * columns);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const double density = i % 7 == 3 ? 0 : uniform(random);
+    for (std::int64_t j = 0; j < columns; ++j) {
+      if (uniform(random) < density / (1 + 0.1 * static_cast<double>(j % 50)))
+        dense[i * columns + j] = uniform(random) - 0.5;
+    }
+  }
+  return SparseMatrix::from_dense(rows, columns, dense);
+}
+
+std::vector<double> random_vector(std::int64_t size, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<double> normal;
+  std::vector<double> out(size);
+  for (double& value : out) value = normal(random);
+  return out;
+}
+
+double distance(std::span<const double> a, std::span<const double> b) {
+  double worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]));
+  return worst;
+}
+
+/// X V by the definition; `is_transposed` for X^T V.
+std::vector<double> dense_product(const SparseMatrix& x, std::int64_t width, std::span<const double> v,
+                                  bool is_transposed) {
+  const std::vector<double> dense = x.to_dense();
+  std::vector<double> out((is_transposed ? x.columns() : x.rows()) * width);
+  for (std::int64_t i = 0; i < x.rows(); ++i) {
+    for (std::int64_t j = 0; j < x.columns(); ++j) {
+      const std::int64_t from = is_transposed ? i : j;
+      const std::int64_t to = is_transposed ? j : i;
+      for (std::int64_t k = 0; k < width; ++k) out[to * width + k] += dense[i * x.columns() + j] * v[from * width + k];
+    }
+  }
+  return out;
+}
+
+struct Threads {
+  explicit Threads(int count) : before(omp_get_max_threads()) { omp_set_num_threads(count); }
+  ~Threads() { omp_set_num_threads(before); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+  int before;
+};
+
+TEST_CASE("sparse products equal those of the dense matrix") {
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {3, 40}, {40, 3}, {150, 301}, {301, 150}}) {
+    INFO(rows << " x " << columns);
+    const SparseMatrix x = random_matrix(rows, columns, 5);
+    for (const std::int64_t width : {1, 3, 10}) {
+      const auto v = random_vector(columns * width, 1);
+      const auto r = random_vector(rows * width, 2);
+      std::vector<double> out(rows * width, 7.0);
+      std::vector<double> back(columns * width, 7.0);
+      x.multiply_block(width, v, out);
+      x.multiply_block_transposed(width, r, back);
+      CHECK(distance(out, dense_product(x, width, v, false)) < kRounding);
+      CHECK(distance(back, dense_product(x, width, r, true)) < kRounding);
+      if (width > 1) continue;
+      x.multiply(v, out);
+      x.multiply_transposed(r, back);
+      CHECK(distance(out, dense_product(x, 1, v, false)) < kRounding);
+      CHECK(distance(back, dense_product(x, 1, r, true)) < kRounding);
+    }
+  }
+}
+
+TEST_CASE("sparse products have the same bits on any number of threads") {
+  const SparseMatrix x = random_matrix(400, 700, 9);
+  const auto v = random_vector(700, 1);
+  const auto r = random_vector(400, 2);
+  const auto run = [&](int threads) {
+    const Threads limit(threads);
+    std::vector<double> out(1100);
+    x.multiply(v, std::span(out).first(400));
+    x.multiply_transposed(r, std::span(out).last(700));
+    return out;
+  };
+  const auto one = run(1);
+  for (const int threads : {2, 3, 7}) CHECK(run(threads) == one);
+}
+
+TEST_CASE("a matrix without entries has zero products") {
+  const SparseMatrix x(4, {0, 0, 0}, {}, {});
+  std::vector<double> out(2, 7.0);
+  std::vector<double> back(4, 7.0);
+  x.multiply(std::vector<double>(4, 1.0), out);
+  x.multiply_transposed(std::vector<double>(2, 1.0), back);
+  CHECK(out == std::vector<double>(2));
+  CHECK(back == std::vector<double>(4));
+  CHECK(SparseMatrix().rows() == 0);
+}
+
+TEST_CASE("rows are selected in any order and more than once") {
+  const SparseMatrix x = random_matrix(20, 9, 3);
+  const std::vector<std::int64_t> rows = {5, 0, 5, 19};
+  const auto dense = x.to_dense();
+  const auto chosen = x.select_rows(rows).to_dense();
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    CHECK(distance(std::span(chosen).subspan(9 * i, 9), std::span(dense).subspan(9 * rows[i], 9)) == 0);
+  CHECK_THROWS_WITH_AS(x.select_rows(std::vector<std::int64_t>{20}), doctest::Contains("row 20 of 20"), Error);
+}
+
+TEST_CASE("rows divided by their norm have norm one and empty rows stay empty") {
+  const SparseMatrix x = SparseMatrix::from_dense(3, 2, std::vector<double>{3, 4, 0, 0, 0, -2});
+  CHECK(x.with_unit_rows().to_dense() == std::vector<double>{3.0 / 5, 4.0 / 5, 0, 0, 0, -1});
+}
+
+TEST_CASE("stacked matrices keep their rows and take the wider width") {
+  const SparseMatrix top = SparseMatrix::from_dense(1, 2, std::vector<double>{1, 2});
+  const SparseMatrix bottom = SparseMatrix::from_dense(2, 3, std::vector<double>{0, 0, 3, 4, 0, 0});
+  CHECK(SparseMatrix::stacked(top, bottom).to_dense() == std::vector<double>{1, 2, 0, 0, 0, 3, 4, 0, 0});
+  CHECK(top.with_columns(3).to_dense() == std::vector<double>{1, 2, 0});
+  CHECK_THROWS_AS(bottom.with_columns(2), Error);
+}
+
+TEST_CASE("parts that do not make a matrix are refused with their row") {
+  CHECK_THROWS_WITH_AS(SparseMatrix(3, {0, 2, 1, 2}, {0, 1}, {1, 1}), doctest::Contains("row 1"), Error);
+  CHECK_THROWS_WITH_AS(SparseMatrix(3, {0, 2}, {1, 1}, {1, 1}), doctest::Contains("column 1 after 1"), Error);
+  CHECK_THROWS_WITH_AS(SparseMatrix(3, {0, 2}, {1, 3}, {1, 1}), doctest::Contains("column 3 of a matrix with 3"),
+                       Error);
+  CHECK_THROWS_WITH_AS(SparseMatrix(3, {0, 2}, {-1, 2}, {1, 1}), doctest::Contains("column -1"), Error);
+  CHECK_THROWS_AS(SparseMatrix(3, {0, 2}, {1}, {1}), Error);
+  CHECK_THROWS_AS(SparseMatrix(3, {}, {}, {}), Error);
+  const SparseMatrix x = SparseMatrix::from_dense(1, 2, std::vector<double>{1, 2});
+  std::vector<double> out(1);
+  CHECK_THROWS_WITH_AS(x.multiply(std::vector<double>(3), out), doctest::Contains("expected 2 and 1"), Error);
+  CHECK_FALSE(SparseMatrix(1, {0, 1}, {0}, {std::numeric_limits<double>::quiet_NaN()}).is_finite());
+}
+
+}  // namespace
+}  // namespace deq
