@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "solvers/bilevel/outer_optimizer.h"
+
+namespace deq {
+
+/// P2Min of ELRA for deterministic F (constants of the authors' code of January 2024). One step length alpha for all
+/// entries, hence rotation invariant. Guards of our own: a value or gradient that is not finite is a rejected step;
+/// where the gradient is zero, or the parabola has no minimum, lambda or alpha stays.
+class Elra final : public OuterOptimizer {
+ public:
+  Elra(const ElraDescent& options, std::int64_t size);
+  void step(double value, ConstVector gradient, Vector lambda) override;
+  [[nodiscard]] double rate() const { return rate_; }
+  [[nodiscard]] int rejected() const { return rejected_; }
+
+ private:
+  [[nodiscard]] bool is_acceptable(double value) const;
+  void accept(double value, ConstVector gradient, Vector lambda);
+  void reject(double value, Vector lambda);
+  void move(Vector lambda);
+
+  double offset_;
+  double rate_;
+  double caution_ = 855000.0;    ///< D: caps the growth of alpha at 10^6 / (1 + D)
+  double tolerance_ = 500000.0;  ///< E: narrows which values are accepted
+  double best_ = 0.0;            ///< lowest value, grown by a tenth at each step that does not lower it
+  double previous_ = 0.0;        ///< value at the last accepted point
+  bool has_point_ = false;
+  int rejected_ = 0;
+  std::vector<double> point_, gradient_;  ///< the last accepted point and its gradient
+};
+
+}  // namespace deq
