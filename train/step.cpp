@@ -81,7 +81,7 @@ InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& 
   image_ = graph_.input("image", {DType::f32, image}, Rate::batch);
   MdeqForward forward;
   forward.unrolled_steps = unrolled_steps;
-  if (unrolled_steps == 0) forward.equilibrium.policy = make_policy(solver, "jfb");
+  if (unrolled_steps == 0) forward.equilibrium.policy = make_inference_policy(solver);
   logits_ = model.network(image_, forward).logits;
   logits_tensor_ = Tensor(logits_.type());
   program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend));
