@@ -18,7 +18,8 @@ enum class EstimateUse : std::uint8_t { kept, dropped };
 /// The one loop around all methods: evaluates, measures, keeps the best iterate of each sample, stops samples one by
 /// one, cuts the estimate back to the returned iterates, writes the report.
 ///
-/// `step` k leads from iterate k - 1 to iterate k; f is evaluated at every iterate, so once more than there are steps.
+/// Samples that stopped are not asked for again: a map that compacts does not compute them. `step` k leads from iterate
+/// k - 1 to iterate k; f is evaluated at every iterate, so once more than there are steps.
 class Loop final : public FixedPointSolver {
  public:
   /// Errors: options that make no sense.

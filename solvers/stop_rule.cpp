@@ -18,6 +18,8 @@ StopRule::StopRule(const SolverOptions& options, int batch) : options_(options),
   require(options.max_steps >= 1, "solver", "max_steps is ", options.max_steps, " but must be at least 1");
   require(options.tolerance.value >= 0.0, "solver", "tolerance is ", options.tolerance.value,
           " but must not be negative");
+  require(options.time_budget_ms >= 0.0, "solver", "time_budget_ms is ", options.time_budget_ms,
+          " but must not be negative");
   const auto n = static_cast<std::size_t>(batch);
   running_.assign(n, 1);
   learning_.assign(n, 0);
@@ -79,6 +81,15 @@ void StopRule::observe(int step, const Measurement& measured, SolveReport& repor
       report.steps[b] = step;
     }
     learning_[b] = status == SolveStatus::nonfinite ? 0 : 1;
+  }
+}
+
+void StopRule::give_up(int step, SolveReport& report) {
+  for (std::size_t b = 0; b < running_.size(); ++b) {
+    if (running_[b] == 0) continue;
+    running_[b] = 0;
+    report.status[b] = SolveStatus::max_steps;
+    report.steps[b] = step;
   }
 }
 

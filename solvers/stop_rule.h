@@ -26,6 +26,8 @@ class StopRule {
   void start();
   /// Judges the samples still running at the iterate after `step` steps and records those that stop in `report`.
   void observe(int step, const Measurement& measured, SolveReport& report);
+  /// Ends the samples still running, as when the steps are used up.
+  void give_up(int step, SolveReport& report);
   /// Samples that were running before the last `observe` and whose residual was finite.
   [[nodiscard]] SampleMask learning() const { return learning_; }
   /// Samples that go on.

@@ -86,6 +86,8 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(above("solver.damping", at<kSolver, &S::damping>, 0, 1));
   keys.push_back(number("solver.backward_max_steps", at<kSolver, &S::backward_max_steps>, 1, 100000));
   keys.push_back(number("solver.backward_tolerance", at<kSolver, &S::backward_tolerance>, 0, kNoLimit));
+  keys.push_back(number("solver.time_budget_ms", at<kSolver, &S::time_budget_ms>, 0, kNoLimit));
+  keys.push_back(flag("solver.compaction", at<kSolver, &S::compaction>));
   keys.push_back(above("solver.guard_gain", at<kSolver, &S::guard_gain>, 0));
 }
 

@@ -25,6 +25,13 @@ Json forward_json(const SolveMetrics& solves) {
   return {{"steps", solves.steps}, {"residual", solves.residual}, {"status", status_json(solves)}};
 }
 
+/// Of an evaluation: training steps do not compact.
+Json evaluation_json(const SolveMetrics& solves) {
+  Json out = forward_json(solves);
+  out["evaluations_saved"] = solves.evaluations_saved();
+  return out;
+}
+
 /// Text of the lines that a run resumed at `step` keeps.
 std::string lines_up_to(const std::filesystem::path& file, std::int64_t step) {
   std::ifstream in(file, std::ios::binary);
@@ -60,10 +67,18 @@ void SolveMetrics::add(const SolveReport& report, int valid) {
   }
   samples += static_cast<std::int64_t>(count);
   calls += report.map_calls;
+  evaluations += report.sample_evaluations;
+  whole_evaluations += static_cast<std::int64_t>(report.steps.size()) * report.map_calls;
+  out_of_time += report.is_out_of_time ? 1 : 0;
   if (samples == 0) return;
   steps = sum_steps / static_cast<double>(samples);
   residual = sum_residual / static_cast<double>(samples);
   fallback_fraction = fallbacks / static_cast<double>(samples);
+}
+
+double SolveMetrics::evaluations_saved() const {
+  if (whole_evaluations == 0) return 0;
+  return 1 - static_cast<double>(evaluations) / static_cast<double>(whole_evaluations);
 }
 
 MetricsWriter::MetricsWriter(const std::filesystem::path& file, std::int64_t resumed_step) : file_(file) {
@@ -112,7 +127,7 @@ void MetricsWriter::write(const EvaluationRecord& record) {
                {"accuracy", record.accuracy},
                {"images", record.images},
                {"images_per_s", record.images_per_s},
-               {"forward", forward_json(record.forward)}};
+               {"forward", evaluation_json(record.forward)}};
   if (record.spectral.samples > 0)
     json["spectral_radius"] = {{"mean", record.spectral.mean},
                                {"max", record.spectral.max},

@@ -18,11 +18,16 @@ struct SolveMetrics {
   double residual = std::numeric_limits<double>::quiet_NaN();
   std::array<std::int64_t, kSolveStatusCount> status{};
   double fallback_fraction = 0;
-  std::int64_t calls = 0;  ///< evaluations of the map
+  std::int64_t calls = 0;              ///< evaluations of the map
+  std::int64_t evaluations = 0;        ///< samples computed by them
+  std::int64_t whole_evaluations = 0;  ///< samples they would have computed without compaction
+  std::int64_t out_of_time = 0;        ///< solves ended by the time budget
   std::int64_t samples = 0;
 
   /// Adds the first `valid` samples of a solve; negative: all of them.
   void add(const SolveReport& report, int valid = -1);
+  /// Share of the evaluations of f that was spared because samples had stopped.
+  [[nodiscard]] double evaluations_saved() const;
 };
 
 /// Spectral radius of df/dz at z* over the images of one batch. NaN: not measured.

@@ -52,6 +52,13 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
   return std::make_shared<const ImplicitPolicy>(solver_options(solver), adjoint);
 }
 
+std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& solver) {
+  SolverOptions options = solver_options(solver);
+  options.time_budget_ms = solver.time_budget_ms;
+  return std::make_shared<const ImplicitPolicy>(options, JacobianFree{},
+                                                solver.compaction ? Compaction::on : Compaction::off);
+}
+
 Model::Model(const Config& chosen, ParameterStart start)
     : config(chosen),
       store(static_cast<std::uint64_t>(chosen.train.seed), start),

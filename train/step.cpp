@@ -118,7 +118,7 @@ InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& 
   forward.unrolled_steps = unrolled_steps;
   const bool is_applied = model.config.model.inference_output == "applied";
   forward.equilibrium.output = is_applied ? EquilibriumOutput::applied : EquilibriumOutput::iterate;
-  if (unrolled_steps == 0) forward.equilibrium.policy = make_policy(solver, "jfb");
+  if (unrolled_steps == 0) forward.equilibrium.policy = make_inference_policy(solver);
   logits_ = model.network(image_, forward).logits;
   logits_tensor_ = Tensor(logits_.type());
   program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend,
