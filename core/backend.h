@@ -51,6 +51,11 @@ class Backend {
     (void)pack, (void)weight;
     return 0;
   }
+  /// True when packing `weight` gives the same bytes under both, as for convolutions that differ in their batch alone.
+  [[nodiscard]] virtual bool packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const {
+    (void)weight;
+    return a == b;
+  }
   /// Vector operations of the solvers.
   [[nodiscard]] virtual StateOps& state_ops() = 0;
 };

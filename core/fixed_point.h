@@ -57,6 +57,8 @@ struct SolveReport {
   std::vector<double> initial_residual;   ///< [batch]
   std::vector<std::uint8_t> is_fallback;  ///< [batch] the guard replaced the estimate (backward only)
   int map_calls = 0;                      ///< evaluations of the map
+  std::int64_t sample_evaluations = 0;    ///< samples computed by them all: batch * map_calls without compaction
+  bool is_out_of_time = false;            ///< the time budget ended the solve
   int steps_run = 0;                      ///< steps of the slowest sample
   int breakdowns = 0;                     ///< updates skipped because a denominator was (almost) zero
   std::string_view method;                ///< name of the method or estimator that ran; lives as long as its solver
@@ -65,6 +67,8 @@ struct SolveReport {
   [[nodiscard]] double mean_residual() const;
   [[nodiscard]] double mean_steps() const;
   [[nodiscard]] double fallback_fraction() const;
+  /// Share of batch * map_calls that was not computed because samples had stopped.
+  [[nodiscard]] double evaluations_saved() const;
   [[nodiscard]] int count(SolveStatus status) const;
 };
 
@@ -79,6 +83,13 @@ class FixedPointMap {
   virtual StateView output() = 0;
   /// output = f(input). No allocation, no host wait.
   virtual void replay() = 0;
+  /// As `replay`, for the samples with a nonzero entry in `running` [batch] (empty: all) alone: the output rows of the
+  /// others are not defined. @returns samples computed, at least those asked for
+  virtual int replay_running(std::span<const std::uint8_t> running) {
+    (void)running;
+    replay();
+    return spec().batch;
+  }
 };
 
 /// M ~ (I - df/dz)^-1 at one iterate, block-diagonal over samples.
@@ -116,6 +127,8 @@ class FixedPointSolver {
   /// Memory that holds the inverse estimate until the backward solve has used it.
   [[nodiscard]] virtual std::size_t estimate_bytes() const = 0;
   virtual void bind(void* workspace, void* estimate) = 0;
+  /// Step limit of the solves to come, at most the one it was made with. Solvers without a limit ignore it.
+  virtual void limit_steps(int max_steps) { (void)max_steps; }
   /// `z` holds the starting point on entry and the best iterate of each sample on return.
   /// Numerical failure is a status in `report`, never an exception.
   virtual void solve(FixedPointMap& map, StateView z, SolveReport& report) = 0;
@@ -144,6 +157,8 @@ class EquilibriumPolicy {
   [[nodiscard]] virtual std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec& spec, StateOps& ops) const = 0;
   /// False when the backward never evaluates J^T (Jacobian-free, shared estimate): the vjp segment is then not built.
   [[nodiscard]] virtual bool needs_vjp() const = 0;
+  /// True when samples that stopped are to leave the batch of the forward solve (core/rebatch.h).
+  [[nodiscard]] virtual bool compacts() const { return false; }
   /// One line for plans and logs, e.g. "broyden(max_steps=18, rel 1e-3), shine".
   [[nodiscard]] virtual std::string describe() const = 0;
 };

@@ -100,6 +100,11 @@ RegionId Graph::add_region(std::vector<Value> states, std::vector<Value> results
   return static_cast<RegionId>(regions_.size() - 1);
 }
 
+void Graph::set_rungs(RegionId region, std::vector<Region::Rung> rungs, std::string refusal) {
+  regions_[region].rungs = std::move(rungs);
+  regions_[region].rung_refusal = std::move(refusal);
+}
+
 void Graph::assign(Value target, Value updated) {
   check(storages_.contains(target.ref.node), "assign", "the target is not a parameter");
   check(target.type() == updated.type(), "assign", "target ", target.type(), ", update ", updated.type(), " ('",

@@ -42,9 +42,23 @@ struct Node {
 
 /// Part of the graph that a solver evaluates repeatedly: results as functions of the states (inputs of rate
 /// iterate or cotangent). Nodes that do not depend on the states belong to the outer graph.
+///
+/// A region may also stand for fewer samples (core/rebatch.h): then `rungs` hold its copies, largest first.
 struct Region {
+  /// The region for `rows` samples. `states` follow those of the region; `gathered` are inputs of rate iterate that
+  /// receive rows of the outer values `captured`.
+  struct Rung {
+    int rows = 0;
+    std::vector<Ref> states;
+    std::vector<Ref> gathered;
+    std::vector<Ref> captured;
+    std::vector<Ref> results;
+  };
+
   std::vector<Ref> states;
   std::vector<Ref> results;
+  std::vector<Rung> rungs = {};
+  std::string rung_refusal = {};  ///< why there are no rungs although they were asked for
 };
 
 /// After a run, the value `updated` replaces the contents of the input `target` (optimiser, running statistics).
@@ -81,6 +95,7 @@ class Graph {
   std::uint32_t next_random_site() { return random_sites_++; }
 
   RegionId add_region(std::vector<Value> states, std::vector<Value> results);
+  void set_rungs(RegionId region, std::vector<Region::Rung> rungs, std::string refusal);
   void assign(Value target, Value updated);
 
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[id]; }

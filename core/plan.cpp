@@ -71,6 +71,9 @@ class Planner {
     }
     for (const SolveSpan& solve : schedule_.solves)
       for (const Ref& ref : graph_.region(solve.region).results) use(ref, solve.last, -1);
+    for (const SolveSpan& solve : schedule_.solves)
+      for (const Region::Rung& rung : graph_.region(solve.region).rungs)
+        for (const Ref& ref : rung.captured) use(ref, solve.last, -1);
     for (const Ref& ref : r_.outputs) use(ref, end(), -1);
     for (const Assignment& assignment : graph_.assignments()) use(assignment.updated, end(), -1);
   }
@@ -122,6 +125,23 @@ class Planner {
       plan_.solution_buffer.push_back(place_group(solution, solve.first, last, &Planner::always));
       plan_.state_buffer.push_back(place_group(region.states, solve.first, solve.last, &Planner::always));
       plan_.result_buffer.push_back(place_group(region.results, solve.first, solve.last, &Planner::is_in_region));
+      place_rungs(solve);
+    }
+  }
+
+  /// What a rung holds lives in its own part of the loop only, so that rungs and the region share memory.
+  void place_rungs(const SolveSpan& solve) {
+    std::vector<int>& states = plan_.rung_state_buffer.emplace_back();
+    std::vector<int>& results = plan_.rung_result_buffer.emplace_back();
+    for (std::size_t i = 0; i < solve.rungs.size(); ++i) {
+      const Region::Rung& rung = graph_.region(solve.region).rungs[i];
+      const int first = solve.rungs[i].first, last = solve.rungs[i].last - 1;
+      states.push_back(place_group(rung.states, first, last, &Planner::always));
+      results.push_back(place_group(rung.results, first, last, &Planner::always));
+      for (const Ref& ref : rung.gathered) {
+        plan_.places[ref.node][0].buffer = add_buffer(bytes_of(ref), first, last);
+        kept_buffers_.push_back(plan_.places[ref.node][0].buffer);
+      }
     }
   }
 
@@ -180,7 +200,11 @@ class Planner {
     const auto is_in = [buffer](const std::vector<int>& group) {
       return std::find(group.begin(), group.end(), buffer) != group.end();
     };
-    return is_in(plan_.state_buffer) || is_in(plan_.result_buffer) || is_in(plan_.solution_buffer);
+    const auto is_in_any = [&](const std::vector<std::vector<int>>& groups) {
+      return std::any_of(groups.begin(), groups.end(), is_in);
+    };
+    return is_in(plan_.state_buffer) || is_in(plan_.result_buffer) || is_in(plan_.solution_buffer) ||
+           is_in_any(plan_.rung_state_buffer) || is_in_any(plan_.rung_result_buffer) || is_in(kept_buffers_);
   }
 
   void place_scratch() {
@@ -210,6 +234,7 @@ class Planner {
   const Schedule& schedule_;
   MemoryPlan plan_;
   std::vector<std::vector<int>> last_use_;
+  std::vector<int> kept_buffers_;  ///< gathered rows: a replay must leave them as they are
 };
 
 }  // namespace

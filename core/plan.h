@@ -44,6 +44,8 @@ struct MemoryPlan {
   std::vector<int> state_buffer;           ///< by solve: input of the map
   std::vector<int> result_buffer;          ///< by solve: output of the map
   std::vector<int> solution_buffer;        ///< by solve: z* or u
+  /// By solve and rung: input and output of the map.
+  std::vector<std::vector<int>> rung_state_buffer, rung_result_buffer;
   std::size_t peak_bytes = 0;
   int in_place_count = 0;
 

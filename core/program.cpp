@@ -98,6 +98,10 @@ std::vector<Program::LaunchTime> Program::profile() {
   return out;
 }
 
+void Program::limit_steps(int max_steps) {
+  for (EquilibriumKernel* equilibrium : state_->equilibria) equilibrium->solver().limit_steps(max_steps);
+}
+
 void Program::parameters_changed() { state_->is_step_stale = true; }
 
 Ref Program::State::mapped_input(Value input) const {
@@ -184,17 +188,28 @@ std::size_t Program::map_launches(std::size_t equilibrium) const {
   return equilibrium < state_->equilibria.size() ? state_->equilibria[equilibrium]->map().launches() : 0;
 }
 
+std::string Program::State::rung_at(std::size_t position, int solve) const {
+  const SolveSpan& span = schedule.solves[static_cast<std::size_t>(solve)];
+  for (std::size_t i = 0; i < span.rungs.size(); ++i)
+    if (static_cast<int>(position) >= span.rungs[i].first && static_cast<int>(position) < span.rungs[i].last)
+      return concat(", ", graph().region(span.region).rungs[i].rows, " samples");
+  return {};
+}
+
 std::string Program::describe() const {
   const State& s = *state_;
   std::ostringstream out;
   out << "arena " << s.plan.peak_bytes << " bytes, " << s.plan.buffers.size() << " buffers, " << s.plan.in_place_count
       << " results in place\n";
+  for (std::size_t i = 0; i < s.schedule.solves.size(); ++i)
+    if (const std::string& reason = s.graph().region(s.schedule.solves[i].region).rung_refusal; !reason.empty())
+      out << "solve " << i << ": stopped samples stay in the batch, for " << reason << '\n';
   for (std::size_t position = 0; position < s.launches.size(); ++position) {
     const NodeId id = s.launches[position].node;
     const Node& node = s.graph().node(id);
     const int solve = s.schedule.solve_of[id];
     out << std::setw(5) << position << ' ' << (solve >= 0 ? "  loop " : "") << name_of(node.op);
-    if (solve >= 0) out << " [solve " << solve << ']';
+    if (solve >= 0) out << " [solve " << solve << s.rung_at(position, solve) << ']';
     for (const TensorType& type : node.outputs) out << ' ' << type;
     out << " @" << name_of(node.rate);
     const Place place = s.plan.place(Ref{id, 0});

@@ -34,6 +34,9 @@ class Program {
   void bind(const std::string& input_name, const Tensor& value);
   [[nodiscard]] bool has_input(const std::string& input_name) const;
 
+  /// Step limit of every equilibrium from the next run on; solvers refuse more than their policy allows.
+  void limit_steps(int max_steps);
+
   /// Executes everything that changed: the step segment when parameters may have changed, then the batch segment.
   void run();
   /// As `run`, measuring every launch outside loops (a solve counts as one), for benchmarks.

@@ -9,7 +9,8 @@ std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const
       .batch = static_cast<int>(node.outputs[0].shape[0]), .block_elems = {}, .dtype = backend->storage(DType::f32)};
   for (const TensorType& type : node.outputs)
     spec.block_elems.push_back(type.shape.elements() / std::max<std::int64_t>(1, type.shape[0]));
-  auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec);
+  auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec,
+                                                    backend->state_ops());
   equilibria.push_back(kernel.get());
   adjoints.push_back(nullptr);
   return kernel;
@@ -23,8 +24,9 @@ std::unique_ptr<Kernel> Program::State::lower_adjoint(const AdjointSolve& op) {
   }
   check(index < equilibria.size(), "adjoint_solve", "its equilibrium is not part of the program");
   const auto& policy = std::get<Equilibrium>(graph().node(op.equilibrium).op).policy;
-  auto kernel = std::make_unique<AdjointKernel>(
-      policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()), *equilibria[index]);
+  auto kernel =
+      std::make_unique<AdjointKernel>(policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()),
+                                      *equilibria[index], backend->state_ops());
   adjoints[index] = kernel.get();
   return kernel;
 }
@@ -44,8 +46,12 @@ void Program::State::find_used_outputs() {
   const auto use = [&](Ref ref) { output_used[ref.node][ref.output] = 1; };
   for (const NodeId id : schedule.order)
     for (const Ref& ref : graph().node(id).inputs) use(ref);
-  for (const SolveSpan& solve : schedule.solves)
-    for (const Ref& ref : graph().region(solve.region).results) use(ref);
+  for (const SolveSpan& solve : schedule.solves) {
+    const Region& region = graph().region(solve.region);
+    for (const Ref& ref : region.results) use(ref);
+    for (const Region::Rung& rung : region.rungs)
+      for (const Ref& ref : rung.results) use(ref);
+  }
   for (const Ref& ref : rewritten.outputs) use(ref);
   for (const Assignment& assignment : graph().assignments()) use(assignment.updated);
 }
@@ -79,8 +85,7 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
   RegionMap& map = forward ? forward->map() : adjoint->map();
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
-  for (int position = solve.first; position < solve.last; ++position)
-    if (Kernel* launch = launches[static_cast<std::size_t>(position)].kernel.get()) map.add(launch);
+  for (Kernel* launch : kernels_in({solve.first, solve.region_last()})) map.add(launch);
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -88,11 +93,40 @@ void Program::State::bind_solve(std::size_t index) {
     if (address(result) != to) map.add(RegionMap::Preset{static_cast<const std::byte*>(address(result)), to, bytes});
     to += bytes;
   }
+  bind_rungs(index, map);
   void* workspace = base(plan.solver_buffer[index]);
   if (forward)
     forward->solver().bind(workspace, base(plan.estimate_buffer[index]));
   else
     adjoint->solver().bind(workspace);
+}
+
+std::vector<Kernel*> Program::State::kernels_in(Span positions) const {
+  std::vector<Kernel*> out;
+  for (int position = positions.first; position < positions.last; ++position)
+    if (Kernel* kernel = launches[static_cast<std::size_t>(position)].kernel.get()) out.push_back(kernel);
+  return out;
+}
+
+void Program::State::bind_rungs(std::size_t index, RegionMap& map) {
+  const SolveSpan& solve = schedule.solves[index];
+  const std::vector<Region::Rung>& rungs = graph().region(solve.region).rungs;
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    Ladder::Rung bound{.rows = rungs[i].rows,
+                       .input = base(plan.rung_state_buffer[index][i]),
+                       .output = base(plan.rung_result_buffer[index][i]),
+                       .launches = kernels_in(solve.rungs[i])};
+    for (std::size_t k = 0; k < rungs[i].captured.size(); ++k) {
+      const Ref from = rungs[i].captured[k], to = rungs[i].gathered[k];
+      const TensorType& type = graph().type(to);
+      const std::size_t bytes = static_cast<std::size_t>(type.shape.elements()) * size_of(backend->storage(type.dtype));
+      bound.captures.push_back({.from = static_cast<const std::byte*>(address(from)),
+                                .to = static_cast<std::byte*>(address(to)),
+                                .row_bytes = bytes / static_cast<std::size_t>(rungs[i].rows)});
+    }
+    map.ladder().add(std::move(bound));
+  }
+  map.ladder().prepare();
 }
 
 void Program::State::bind_all() {

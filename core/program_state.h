@@ -56,7 +56,11 @@ struct Program::State {
   [[nodiscard]] Scratch scratch() const;
   void bind_all();
   void bind_solve(std::size_t solve);
+  void bind_rungs(std::size_t solve, RegionMap& map);
+  [[nodiscard]] std::vector<Kernel*> kernels_in(Span positions) const;
   void sort_by_rate();
+  /// ", N samples" when `position` belongs to a rung of the solve.
+  [[nodiscard]] std::string rung_at(std::size_t position, int solve) const;
   void execute(std::size_t position);
   void check_finite(const Launch& launch) const;
   void upload_parameters();

@@ -1,6 +1,10 @@
 #include "core/rewrite.h"
 
+#include <algorithm>
 #include <optional>
+
+#include "core/pack.h"
+#include "core/rebatch.h"
 
 namespace deq {
 namespace {
@@ -64,7 +68,10 @@ class Rewriter {
 
   /// The op with its references to nodes and regions carried over.
   Op remapped(Op op) {
-    if (auto* solve = std::get_if<Equilibrium>(&op)) solve->region = copy_region(solve->region);
+    if (auto* solve = std::get_if<Equilibrium>(&op)) {
+      solve->region = copy_region(solve->region);
+      if (solve->policy->compacts()) add_rungs(to_, solve->region, backend_);
+    }
     if (auto* solve = std::get_if<AdjointSolve>(&op)) {
       solve->region = copy_region(solve->region);
       solve->equilibrium = refs_[solve->equilibrium].front().node;
@@ -74,7 +81,8 @@ class Rewriter {
     return op;
   }
 
-  /// Results that name a state or share its bytes are copied, so that input and output buffers of a map never coincide.
+  /// Results that name a state or share its bytes are copied, so that input and output buffers of a map never coincide;
+  /// so are results that appear twice, for each has its place in the output.
   RegionId copy_region(RegionId id) {
     const Region& region = from_.region(id);
     std::vector<Value> states, results;
@@ -84,6 +92,7 @@ class Rewriter {
       const Op& op = to_.node(value.ref).op;
       const bool is_alias = std::holds_alternative<Input>(op) || std::holds_alternative<Reshape>(op);
       if (is_alias && to_.rate(value.ref) >= Rate::iterate) value = to_.add_one(Copy{}, {value});
+      while (std::find(results.begin(), results.end(), value) != results.end()) value = to_.add_one(Copy{}, {value});
       results.push_back(value);
     }
     return to_.add_region(states, results);
@@ -156,12 +165,8 @@ class Rewriter {
   std::vector<Value> packed(const Conv2d& conv, const Op& op, ConvPass pass, const Shape& image,
                             const std::vector<Value>& inputs) {
     if (inputs.size() != 2) return {};
-    PackWeights pack{.conv = conv, .pass = pass, .image = image};
-    pack.bytes = backend_.packed_weight_bytes(pack, inputs[1].type());
-    if (pack.bytes == 0) return {};
-    const Value weights = to_.add_one(pack, {inputs[1]});
-    const std::vector<Value> operands{inputs[0], weights, inputs[1]};
-    return to_.add(op, operands);
+    const PackWeights pack{.conv = conv, .pass = pass, .image = image};
+    return to_.add(op, packed_operands(to_, backend_, pack, inputs[0], inputs[1]));
   }
 
   const Graph& from_;
@@ -191,8 +196,17 @@ std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> ou
     pending.pop_back();
     for (const Ref& ref : node.inputs) mark(ref);
     if (const auto region = region_of(node.op)) {
-      for (const Ref& ref : graph.region(*region).states) mark(ref);
-      for (const Ref& ref : graph.region(*region).results) mark(ref);
+      const auto mark_all = [&](const std::vector<Ref>& refs) {
+        for (const Ref& ref : refs) mark(ref);
+      };
+      mark_all(graph.region(*region).states);
+      mark_all(graph.region(*region).results);
+      for (const Region::Rung& rung : graph.region(*region).rungs) {
+        mark_all(rung.states);
+        mark_all(rung.gathered);
+        mark_all(rung.captured);
+        mark_all(rung.results);
+      }
     }
   }
   return live;

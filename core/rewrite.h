@@ -22,7 +22,8 @@ std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> ou
 ///   group_norm(x) + h              -> group_norm{has_residual}
 ///   group_norm(a + b)              -> group_norm{has_addend}
 ///   conv2d(x, w), its input grad   -> with pack_weights(w), which leaves loops by its rate
-/// A fusion happens only where nobody else reads the intermediate value.
+/// A fusion happens only where nobody else reads the intermediate value. Equilibria whose policy compacts get the
+/// smaller copies of their region (core/rebatch.h).
 Rewritten rewrite(const Graph& graph, std::span<const Value> outputs, const Backend& backend);
 
 }  // namespace deq

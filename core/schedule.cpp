@@ -17,27 +17,53 @@ std::vector<SolveSpan> find_solves(const Graph& graph, const std::vector<std::ui
   return solves;
 }
 
-/// A node belongs to the region on whose states it depends.
-std::vector<int> assign_regions(const Graph& graph, const std::vector<std::uint8_t>& live,
-                                const std::vector<SolveSpan>& solves) {
-  std::vector<int> solve_of(graph.size(), -1);
-  for (std::size_t i = 0; i < solves.size(); ++i)
-    for (const Ref& state : graph.region(solves[i].region).states) solve_of[state.node] = static_cast<int>(i);
+/// What is replayed as one: the region of a solve, or one of its rungs.
+struct LoopPart {
+  int solve = 0;
+  int rung = -1;  ///< -1: the region itself
+  std::vector<NodeId> nodes = {};
+};
+
+std::vector<LoopPart> find_parts(const Graph& graph, const std::vector<SolveSpan>& solves) {
+  std::vector<LoopPart> parts;
+  for (std::size_t i = 0; i < solves.size(); ++i) {
+    const std::size_t rungs = graph.region(solves[i].region).rungs.size();
+    for (int rung = -1; rung < static_cast<int>(rungs); ++rung) parts.push_back({static_cast<int>(i), rung});
+  }
+  return parts;
+}
+
+/// A node belongs to the part on whose states it depends: [node] index into `parts`, or -1.
+std::vector<int> assign_parts(const Graph& graph, const std::vector<std::uint8_t>& live,
+                              const std::vector<SolveSpan>& solves, const std::vector<LoopPart>& parts) {
+  std::vector<int> part_of(graph.size(), -1);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Region& region = graph.region(solves[static_cast<std::size_t>(parts[i].solve)].region);
+    const auto own = [&](const std::vector<Ref>& inputs) {
+      for (const Ref& ref : inputs) part_of[ref.node] = static_cast<int>(i);
+    };
+    if (parts[i].rung < 0) {
+      own(region.states);
+    } else {
+      own(region.rungs[static_cast<std::size_t>(parts[i].rung)].states);
+      own(region.rungs[static_cast<std::size_t>(parts[i].rung)].gathered);
+    }
+  }
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     if (!live[id] || node.rate < Rate::iterate) continue;
     for (const Ref& ref : node.inputs) {
-      const int from = solve_of[ref.node];
+      const int from = part_of[ref.node];
       if (from < 0) continue;
-      check(solve_of[id] < 0 || solve_of[id] == from, name_of(node.op),
+      check(part_of[id] < 0 || part_of[id] == from, name_of(node.op),
             "depends on the states of two solves; nested equilibria are not supported (layer '", node.label, "')");
-      solve_of[id] = from;
+      part_of[id] = from;
     }
   }
   for (const SolveSpan& solve : solves)
-    check(solve_of[solve.node] < 0, "equilibrium", "stands inside the map of another equilibrium (layer '",
+    check(part_of[solve.node] < 0, "equilibrium", "stands inside the map of another equilibrium (layer '",
           graph.node(solve.node).label, "'); nested equilibria are not supported");
-  return solve_of;
+  return part_of;
 }
 
 }  // namespace
@@ -47,15 +73,16 @@ Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
   Schedule out;
   out.position.assign(graph.size(), -1);
   out.solves = find_solves(graph, live);
-  out.solve_of = assign_regions(graph, live, out.solves);
+  std::vector<LoopPart> parts = find_parts(graph, out.solves);
+  const std::vector<int> part_of = assign_parts(graph, live, out.solves, parts);
+  for (const int part : part_of) out.solve_of.push_back(part < 0 ? -1 : parts[static_cast<std::size_t>(part)].solve);
 
-  std::vector<std::vector<NodeId>> members(out.solves.size());
   std::vector<NodeId> outer, updates;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Op& op = graph.node(id).op;
     if (!live[id] || std::holds_alternative<Input>(op)) continue;
-    if (out.solve_of[id] >= 0)
-      members[static_cast<std::size_t>(out.solve_of[id])].push_back(id);
+    if (part_of[id] >= 0)
+      parts[static_cast<std::size_t>(part_of[id])].nodes.push_back(id);
     else
       (is_update(op) ? updates : outer).push_back(id);
   }
@@ -65,13 +92,20 @@ Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
     out.position[id] = out.end();
     out.order.push_back(id);
   };
-  for (const NodeId id : outer) {
-    for (std::size_t i = 0; i < out.solves.size(); ++i) {
-      if (out.solves[i].node != id) continue;
-      out.solves[i].first = out.end();
-      for (const NodeId member : members[i]) place(member);
-      out.solves[i].last = out.end();
+  const auto place_loop = [&](int index) {
+    SolveSpan& solve = out.solves[static_cast<std::size_t>(index)];
+    solve.first = out.end();
+    for (const LoopPart& part : parts) {
+      if (part.solve != index) continue;
+      const int first = out.end();
+      for (const NodeId member : part.nodes) place(member);
+      if (part.rung >= 0) solve.rungs.push_back({first, out.end()});
     }
+    solve.last = out.end();
+  };
+  for (const NodeId id : outer) {
+    for (std::size_t i = 0; i < out.solves.size(); ++i)
+      if (out.solves[i].node == id) place_loop(static_cast<int>(i));
     place(id);
   }
   return out;

@@ -6,12 +6,23 @@
 
 namespace deq {
 
-/// A solver loop in the schedule: the nodes of its region run at positions [first, last), the solve itself at `last`.
+/// Positions [first, last).
+struct Span {
+  int first = 0;
+  int last = 0;
+};
+
+/// A solver loop in the schedule: the nodes of its region and then those of its rungs run at positions [first, last),
+/// the solve itself at `last`.
 struct SolveSpan {
   NodeId node = 0;  ///< Equilibrium or AdjointSolve
   RegionId region = 0;
   int first = 0;
   int last = 0;
+  std::vector<Span> rungs = {};  ///< by rung of the region
+
+  /// Where the nodes of the region itself end.
+  [[nodiscard]] int region_last() const { return rungs.empty() ? last : rungs.front().first; }
 };
 
 /// The order in which live nodes run. Region nodes stand directly before their solve; optimiser updates come last,

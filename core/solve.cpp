@@ -1,5 +1,6 @@
 #include "core/solve.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace deq {
@@ -19,6 +20,14 @@ void gather(const StateSpec& spec, std::span<const void* const> blocks, void* st
 
 void RegionMap::begin() {
   for (const Preset& preset : presets_) std::memcpy(preset.to, preset.from, preset.bytes);
+  ladder_.forget();
+}
+
+int RegionMap::replay_running(std::span<const std::uint8_t> running) {
+  const bool are_all = std::find(running.begin(), running.end(), std::uint8_t{0}) == running.end();
+  if (!ladder_.is_empty() && !are_all) return ladder_.replay(input(), output(), running);
+  replay();
+  return spec_.batch;
 }
 
 void EquilibriumKernel::bind(std::span<const void* const> inputs, std::span<void* const> outputs, void*) {

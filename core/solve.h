@@ -5,10 +5,11 @@
 
 #include "core/backend.h"
 #include "core/fixed_point.h"
+#include "core/ladder.h"
 
 namespace deq {
 
-/// The replayed launches of one region, bound to the arena.
+/// The replayed launches of one region, bound to the arena, with its rungs if it has any.
 class RegionMap final : public FixedPointMap {
  public:
   /// A result that does not depend on the states: copied into the output once per solve.
@@ -18,13 +19,15 @@ class RegionMap final : public FixedPointMap {
     std::size_t bytes = 0;
   };
 
-  explicit RegionMap(StateSpec spec) : spec_(std::move(spec)) {}
+  RegionMap(StateSpec spec, StateOps& ops) : spec_(spec), ladder_(std::move(spec), ops) {}
   [[nodiscard]] const StateSpec& spec() const override { return spec_; }
   StateView input() override { return {input_}; }
   StateView output() override { return {output_}; }
   void replay() override {
     for (Kernel* kernel : launches_) kernel->run();
+    ladder_.forget();
   }
+  int replay_running(std::span<const std::uint8_t> running) override;
 
   void bind(void* input, void* output) { input_ = input, output_ = output; }
   void add(Kernel* kernel) { launches_.push_back(kernel); }
@@ -32,6 +35,7 @@ class RegionMap final : public FixedPointMap {
   /// Once per solve, before the first replay.
   void begin();
   [[nodiscard]] std::size_t launches() const { return launches_.size(); }
+  [[nodiscard]] Ladder& ladder() { return ladder_; }
 
  private:
   StateSpec spec_;
@@ -39,13 +43,14 @@ class RegionMap final : public FixedPointMap {
   void* output_ = nullptr;
   std::vector<Kernel*> launches_;
   std::vector<Preset> presets_;
+  Ladder ladder_;
 };
 
 /// Runs a forward solve: copies z0 into the state, lets the solver work, leaves z* in its buffer.
 class EquilibriumKernel final : public Kernel {
  public:
-  EquilibriumKernel(std::unique_ptr<FixedPointSolver> solver, StateSpec spec)
-      : solver_(std::move(solver)), map_(std::move(spec)) {
+  EquilibriumKernel(std::unique_ptr<FixedPointSolver> solver, StateSpec spec, StateOps& ops)
+      : solver_(std::move(solver)), map_(std::move(spec), ops) {
     report_.resize(map_.spec().batch);
   }
   /// Inputs: z0 blocks; outputs: z* blocks, one after the other in memory.
@@ -67,8 +72,8 @@ class EquilibriumKernel final : public Kernel {
 /// Runs an adjoint solve with the estimate of its equilibrium.
 class AdjointKernel final : public Kernel {
  public:
-  AdjointKernel(std::unique_ptr<AdjointSolver> solver, EquilibriumKernel& forward)
-      : solver_(std::move(solver)), forward_(&forward), map_(forward.map().spec()) {
+  AdjointKernel(std::unique_ptr<AdjointSolver> solver, EquilibriumKernel& forward, StateOps& ops)
+      : solver_(std::move(solver)), forward_(&forward), map_(forward.map().spec(), ops) {
     report_.resize(map_.spec().batch);
   }
   /// Inputs: w blocks and one state (unused); outputs: u blocks. `workspace` gathers w.

@@ -92,6 +92,9 @@ class StateOps {
   /// dots[k, b] = x_k . y for k < count; dots is [count, batch].
   virtual void dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
                     SampleMask samples) = 0;
+  /// Row to_rows[i] of `to` = row from_rows[i] of `from`, rows of `row_bytes` bytes. No row of `to` appears twice.
+  virtual void copy_rows(const void* from, std::span<const int> from_rows, void* to, std::span<const int> to_rows,
+                         std::size_t row_bytes) = 0;
   virtual void residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) = 0;
   virtual void product_step(const StateSpec& spec, const ProductStep& step, SampleMask samples) = 0;
   /// out = M x or M^T x; out may be x. Each factor is read once.

@@ -100,6 +100,7 @@ void Adjoint::solve(FixedPointMap& vjp, const InverseEstimate& inverse, const So
   if (loop_ == nullptr) {
     report.resize(spec_.batch);
     report.map_calls = report.steps_run = report.breakdowns = 0;
+    report.sample_evaluations = 0;
     std::fill(report.residual.begin(), report.residual.end(), std::numeric_limits<double>::quiet_NaN());
     std::fill(report.initial_residual.begin(), report.initial_residual.end(), std::numeric_limits<double>::quiet_NaN());
   } else {

@@ -1,11 +1,21 @@
 #include "solvers/loop.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 
 #include "core/error.h"
 
 namespace deq {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+}  // namespace
 
 Loop::Loop(const StateSpec& spec, StateOps& ops, const SolverOptions& options, EstimateUse use)
     : spec_(spec), ops_(&ops), options_(options), use_(use), stop_(options, spec.batch), identity_(spec, ops) {
@@ -33,7 +43,7 @@ void Loop::bind(void* workspace, void* estimate) {
 }
 
 void Loop::measure(FixedPointMap& map, int step, StateView z, SolveReport& report) {
-  map.replay();
+  report.sample_evaluations += map.replay_running(stop_.running());
   ++report.map_calls;
   ops_->residual(spec_,
                  {.z = map.input(),
@@ -53,15 +63,22 @@ void Loop::measure(FixedPointMap& map, int step, StateView z, SolveReport& repor
 
 void Loop::solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report) {
   report.resize(spec_.batch);
+  const auto start = Clock::now();
   report.map_calls = report.steps_run = report.breakdowns = 0;
+  report.sample_evaluations = 0;
+  report.is_out_of_time = false;
   report.method = name_of(options_.method);
   std::fill(best_objective_.begin(), best_objective_.end(), std::numeric_limits<double>::infinity());
   ops_->copy(spec_, z, map.input(), {});
   method_->start(base);
   stop_.start();
-  for (int step = 0; step <= options_.max_steps; ++step) {
+  for (int step = 0; step <= stop_.max_steps(); ++step) {
     measure(map, step, z, report);
     report.steps_run = step;
+    if (options_.time_budget_ms > 0.0 && stop_.any_running() && ms_since(start) >= options_.time_budget_ms) {
+      report.is_out_of_time = true;
+      stop_.give_up(step, report);
+    }
     const bool goes_on = stop_.any_running();
     // The residual at a sample's last iterate still teaches its estimate one update.
     if (goes_on || (use_ == EstimateUse::kept && stop_.any_learning()))

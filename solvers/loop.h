@@ -18,7 +18,8 @@ enum class EstimateUse : std::uint8_t { kept, dropped };
 /// The one loop around all methods: evaluates, measures, keeps the best iterate of each sample, stops samples one by
 /// one, cuts the estimate back to the returned iterates, writes the report.
 ///
-/// `step` k leads from iterate k - 1 to iterate k; f is evaluated at every iterate, so once more than there are steps.
+/// Samples that stopped are not asked for again: a map that compacts does not compute them. `step` k leads from iterate
+/// k - 1 to iterate k; f is evaluated at every iterate, so once more than there are steps.
 class Loop final : public FixedPointSolver {
  public:
   /// Errors: options that make no sense.
@@ -27,6 +28,8 @@ class Loop final : public FixedPointSolver {
   [[nodiscard]] std::size_t workspace_bytes() const override { return workspace_bytes_; }
   [[nodiscard]] std::size_t estimate_bytes() const override { return estimate_bytes_; }
   void bind(void* workspace, void* estimate) override;
+  /// Errors: not within 1 ... options().max_steps, for which memory is bound.
+  void limit_steps(int max_steps) override { stop_.limit_steps(max_steps); }
   void solve(FixedPointMap& map, StateView z, SolveReport& report) override { solve_from(map, z, nullptr, report); }
   /// As `solve`, with `base` as the first M where the method can start from one (Broyden's product form); null: I.
   void solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report);

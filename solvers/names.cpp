@@ -69,7 +69,7 @@ std::string describe(const SolverOptions& options) {
   const std::string_view mode = options.tolerance.mode == NormMode::relative ? "relative" : "absolute";
   return concat(name_of(options.method), "(max_steps=", options.max_steps, ", ",
                 options.tolerance.value == 0.0 ? std::string("fixed") : concat(mode, " ", options.tolerance.value),
-                ")");
+                options.time_budget_ms > 0.0 ? concat(", ", options.time_budget_ms, " ms") : std::string(), ")");
 }
 
 }  // namespace deq

@@ -61,6 +61,9 @@ struct SolverOptions {
   Tolerance tolerance{};
   int patience = 20;               ///< steps without 1 % of progress until a sample counts as stalled; 0: never
   double divergence_factor = 1e3;  ///< a sample diverged when |r| exceeds this times its first |r|; 0: never
+  /// Wall-clock milliseconds a solve may take, checked once a step; 0: no limit. f is evaluated at least once. Samples
+  /// that still run end with max_steps.
+  double time_budget_ms = 0.0;
   bool operator==(const SolverOptions&) const = default;
 };
 

@@ -18,6 +18,10 @@ std::unique_ptr<AdjointSolver> ImplicitPolicy::make_adjoint(const StateSpec& spe
 
 bool ImplicitPolicy::needs_vjp() const { return deq::needs_vjp(adjoint_); }
 
-std::string ImplicitPolicy::describe() const { return concat(deq::describe(solver_), ", ", name_of(adjoint_)); }
+bool ImplicitPolicy::compacts() const { return compaction_ == Compaction::on && solver_.tolerance.value > 0.0; }
+
+std::string ImplicitPolicy::describe() const {
+  return concat(deq::describe(solver_), compacts() ? ", compacting" : "", ", ", name_of(adjoint_));
+}
 
 }  // namespace deq

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -8,15 +9,21 @@
 
 namespace deq {
 
+/// Whether samples whose forward solve has stopped leave the batch (core/rebatch.h).
+enum class Compaction : std::uint8_t { off, on };
+
 /// Solve z = f(z) with one of the solvers, differentiate by the implicit function theorem with one of the adjoints.
 class ImplicitPolicy final : public EquilibriumPolicy {
  public:
-  explicit ImplicitPolicy(SolverOptions solver = {}, AdjointOptions adjoint = SharedInverse{})
-      : solver_(solver), adjoint_(adjoint) {}
+  explicit ImplicitPolicy(SolverOptions solver = {}, AdjointOptions adjoint = SharedInverse{},
+                          Compaction compaction = Compaction::off)
+      : solver_(solver), adjoint_(adjoint), compaction_(compaction) {}
 
   [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] bool needs_vjp() const override;
+  /// Never with a fixed number of steps (tolerance 0), where all samples run to the end.
+  [[nodiscard]] bool compacts() const override;
   [[nodiscard]] std::string describe() const override;
 
   [[nodiscard]] const SolverOptions& solver() const { return solver_; }
@@ -25,6 +32,7 @@ class ImplicitPolicy final : public EquilibriumPolicy {
  private:
   SolverOptions solver_;
   AdjointOptions adjoint_;
+  Compaction compaction_;
 };
 
 }  // namespace deq

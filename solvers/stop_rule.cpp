@@ -14,9 +14,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-StopRule::StopRule(const SolverOptions& options, int batch) : options_(options) {
+StopRule::StopRule(const SolverOptions& options, int batch) : options_(options), max_steps_(options.max_steps) {
   require(options.max_steps >= 1, "solver", "max_steps is ", options.max_steps, " but must be at least 1");
   require(options.tolerance.value >= 0.0, "solver", "tolerance is ", options.tolerance.value,
+          " but must not be negative");
+  require(options.time_budget_ms >= 0.0, "solver", "time_budget_ms is ", options.time_budget_ms,
           " but must not be negative");
   const auto n = static_cast<std::size_t>(batch);
   running_.assign(n, 1);
@@ -24,6 +26,12 @@ StopRule::StopRule(const SolverOptions& options, int batch) : options_(options) 
   first_norm_.assign(n, 0.0);
   mark_.assign(n, kInfinity);
   since_mark_.assign(n, 0);
+}
+
+void StopRule::limit_steps(int max_steps) {
+  check(max_steps >= 1 && max_steps <= options_.max_steps, "solver", "a limit of ", max_steps,
+        " steps, expected 1 ... ", options_.max_steps);
+  max_steps_ = max_steps;
 }
 
 void StopRule::start() {
@@ -40,7 +48,7 @@ bool StopRule::stops(std::size_t sample, int step, const Measurement& measured, 
     return true;
   }
   status = SolveStatus::max_steps;
-  if (options_.tolerance.value == 0.0) return step == options_.max_steps;
+  if (options_.tolerance.value == 0.0) return step == max_steps_;
   if (objective < options_.tolerance.value) {
     status = SolveStatus::converged;
     return true;
@@ -58,7 +66,7 @@ bool StopRule::stops(std::size_t sample, int step, const Measurement& measured, 
     status = SolveStatus::stalled;
     return true;
   }
-  return step == options_.max_steps;
+  return step == max_steps_;
 }
 
 void StopRule::observe(int step, const Measurement& measured, SolveReport& report) {
@@ -73,6 +81,15 @@ void StopRule::observe(int step, const Measurement& measured, SolveReport& repor
       report.steps[b] = step;
     }
     learning_[b] = status == SolveStatus::nonfinite ? 0 : 1;
+  }
+}
+
+void StopRule::give_up(int step, SolveReport& report) {
+  for (std::size_t b = 0; b < running_.size(); ++b) {
+    if (running_[b] == 0) continue;
+    running_[b] = 0;
+    report.status[b] = SolveStatus::max_steps;
+    report.steps[b] = step;
   }
 }
 

@@ -19,9 +19,15 @@ class StopRule {
  public:
   StopRule(const SolverOptions& options, int batch);
 
+  /// Fewer steps than the options allow. Errors: not within 1 ... options.max_steps.
+  void limit_steps(int max_steps);
+  [[nodiscard]] int max_steps() const { return max_steps_; }
+
   void start();
   /// Judges the samples still running at the iterate after `step` steps and records those that stop in `report`.
   void observe(int step, const Measurement& measured, SolveReport& report);
+  /// Ends the samples still running, as when the steps are used up.
+  void give_up(int step, SolveReport& report);
   /// Samples that were running before the last `observe` and whose residual was finite.
   [[nodiscard]] SampleMask learning() const { return learning_; }
   /// Samples that go on.
@@ -34,6 +40,7 @@ class StopRule {
   [[nodiscard]] bool stops(std::size_t sample, int step, const Measurement& measured, SolveStatus& status);
 
   SolverOptions options_;
+  int max_steps_;
   std::vector<std::uint8_t> running_;
   std::vector<std::uint8_t> learning_;
   std::vector<double> first_norm_;  // |r| at the starting point

@@ -108,6 +108,7 @@ void measure_map(const Model& model, Backend& backend, const BenchmarkOptions& o
   out.inference_ms = median(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
   const SolveReport& report = *inference.program().forward_report();
   out.forward_steps = report.steps_run;
+  out.evaluations_saved = report.evaluations_saved();
   std::vector<double> solve;
   for (int i = 0; i < options.repeats; ++i)
     for (const Program::LaunchTime& launch : inference.program().profile())

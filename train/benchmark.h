@@ -22,6 +22,7 @@ struct BenchmarkResult {
   std::map<std::string, double> backward_ms;  ///< launches after the loss, without the optimiser, by estimator
   double inference_ms = 0;                    ///< one batch, forward only
   int forward_steps = 0;
+  double evaluations_saved = 0;            ///< share spared by compaction: 0, for all images take the same steps
   std::size_t peak_bytes = 0;              ///< largest training arena
   double allocations_per_step = 0;         ///< requests to the heap in one replayed training step
   double vendor_allocations_per_step = 0;  ///< those from inside oneDNN

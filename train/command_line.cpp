@@ -94,6 +94,17 @@ void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std:
       ->check(CLI::Range(1, kLargest));
 }
 
+void add_inference_limits(CLI::App& command, SolverLimits& limits) {
+  add_solver_limits(command, limits.tolerance, limits.max_steps);
+  command
+      .add_option(
+          "--time-budget", limits.time_budget_ms,
+          "milliseconds the solve of one batch may take, checked once a step; 0: no limit; default: as configured")
+      ->check(CLI::Range(0.0, kNoLimit));
+  command.add_flag("--no-compaction{false}", limits.has_compaction,
+                   "go on computing images whose solve has stopped, for comparison");
+}
+
 void add_eval(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(app, "eval", "Evaluate a checkpoint on a data set",
                                   "deq eval runs/shapes/checkpoints/best --split test --limit 1000 --json");
@@ -104,7 +115,7 @@ void add_eval(CLI::App& app, Parsed& parsed) {
   command->add_option("--limit", request.limit, "most images; default: all")->check(CLI::Range(1, kLargest));
   command->add_option("--batch", request.batch, "images at once; default: as configured")
       ->check(CLI::Range(1, 1 << 20));
-  add_solver_limits(*command, request.tolerance, request.max_steps);
+  add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {
@@ -133,7 +144,7 @@ void add_predict(CLI::App& app, Parsed& parsed) {
   command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer");
   command->add_option("--tensor", request.tensor, "normalised images, float32 .npy of shape [N, C, H, W]");
   command->add_option("--save-logits", request.save_logits, "where the logits of --tensor go, .npy [N, classes]");
-  add_solver_limits(*command, request.tolerance, request.max_steps);
+  add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {
@@ -146,9 +157,9 @@ void add_predict(CLI::App& app, Parsed& parsed) {
 }
 
 void add_info(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = add_command(app, "info", "Describe this build and machine, or a checkpoint",
+  CLI::App* command = add_command(app, "info", "Describe this build and machine, a checkpoint or a configuration",
                                   "deq info runs/shapes/checkpoints/best");
-  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder or model.safetensors");
+  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder, model.safetensors or CONFIG.toml");
   add_run_options(*command, parsed.info.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {

@@ -29,6 +29,7 @@ struct ModelConfig {
   bool fuse_gn_affine = true;
   int classes = 10;
   double bn_momentum = 0.1;
+  std::string inference_output = "iterate";  ///< what inference hands to the head: the iterate z*, or f(z*) applied
   bool operator==(const ModelConfig&) const = default;
 };
 
@@ -56,7 +57,9 @@ struct SolverConfig {
   double damping = 1.0;  ///< of Picard and Anderson, 1 is the plain step
   int backward_max_steps = 20;
   double backward_tolerance = 1e-3;
-  double guard_gain = 1.8;  ///< fall back when the shared estimate stretches the cotangent by more
+  double time_budget_ms = 0;  ///< in inference, wall-clock limit of the solve of one batch; 0: none
+  bool compaction = true;     ///< in inference, images whose solve has stopped leave the batch
+  double guard_gain = 1.8;    ///< fall back when the shared estimate stretches the cotangent by more
   bool operator==(const SolverConfig&) const = default;
 };
 
@@ -76,10 +79,13 @@ struct TrainConfig {
   std::int64_t seed = 42;
   double jacobian_weight = 0;
   double jacobian_pretrain_weight = 0;
-  double jacobian_frequency = 0;     ///< share of steps that estimate the Jacobian penalty
-  int jacobian_increment_every = 0;  ///< steps after which the weight grows by 0.1; 0: never
-  int jacobian_stop_epoch = 0;       ///< epoch from which the weight is 0; 0: never
-  int random_max_steps_delta = 2;    ///< range of the step limit on steps with a penalty
+  double jacobian_frequency = 0;      ///< share of steps that estimate the Jacobian penalty
+  int jacobian_increment_every = 0;   ///< steps after which the weight grows by 0.1; 0: never
+  int jacobian_stop_epoch = 0;        ///< epoch from which the weight is 0; 0: never
+  int random_max_steps_delta = 2;     ///< range of the step limit on steps with a penalty
+  int jacobian_probes = 2;            ///< random vectors of one estimate of the penalty
+  double jacobian_target_radius = 0;  ///< spectral radius that the weight is steered to; 0: the weight is as scheduled
+  int spectral_radius_steps = 30;     ///< products with the Jacobian at every evaluation to measure it; 0: not measured
   bool operator==(const TrainConfig&) const = default;
 };
 

@@ -58,11 +58,12 @@ void append_model_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(flag("model.fuse_gn_affine", at<kModel, &M::fuse_gn_affine>));
   keys.push_back(number("model.classes", at<kModel, &M::classes>, 2, 1000000));
   keys.push_back(above("model.bn_momentum", at<kModel, &M::bn_momentum>, 0, 1));
+  keys.push_back(text("model.inference_output", at<kModel, &M::inference_output>, {"iterate", "applied"}));
 }
 
 void append_data_keys(std::vector<ConfigKey>& keys) {
   using D = DataConfig;
-  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes"}));
+  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes", "imagenet"}));
   keys.push_back(text("data.path", at<kData, &D::path>));
   keys.push_back(number("data.image", at<kData, &D::image>, 1, 65536));
   keys.push_back(flag("data.augment", at<kData, &D::augment>));
@@ -85,6 +86,8 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(above("solver.damping", at<kSolver, &S::damping>, 0, 1));
   keys.push_back(number("solver.backward_max_steps", at<kSolver, &S::backward_max_steps>, 1, 100000));
   keys.push_back(number("solver.backward_tolerance", at<kSolver, &S::backward_tolerance>, 0, kNoLimit));
+  keys.push_back(number("solver.time_budget_ms", at<kSolver, &S::time_budget_ms>, 0, kNoLimit));
+  keys.push_back(flag("solver.compaction", at<kSolver, &S::compaction>));
   keys.push_back(above("solver.guard_gain", at<kSolver, &S::guard_gain>, 0));
 }
 
@@ -109,6 +112,9 @@ void append_train_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("train.jacobian_increment_every", at<kTrain, &T::jacobian_increment_every>, 0));
   keys.push_back(number("train.jacobian_stop_epoch", at<kTrain, &T::jacobian_stop_epoch>, 0));
   keys.push_back(number("train.random_max_steps_delta", at<kTrain, &T::random_max_steps_delta>, 0, 1000));
+  keys.push_back(number("train.jacobian_probes", at<kTrain, &T::jacobian_probes>, 1, 1000));
+  keys.push_back(number("train.jacobian_target_radius", at<kTrain, &T::jacobian_target_radius>, 0, kNoLimit));
+  keys.push_back(number("train.spectral_radius_steps", at<kTrain, &T::spectral_radius_steps>, 0, 1000));
 }
 
 void append_optimizer_keys(std::vector<ConfigKey>& keys) {

@@ -67,7 +67,9 @@ std::int64_t split_size(const Config& config, Split split, const std::filesystem
     const ShapesOptions options = shapes_options(data);
     return split == Split::train ? options.train_images : options.test_images;
   }
-  if (data.name == "cifar10")
+  if (data.name == "imagenet")
+    size = split == Split::train ? 1281167 : 50000;
+  else if (data.name == "cifar10")
     size = split == Split::train ? 50000 : 10000;
   else
     return open_split(config, split, folder)->size();

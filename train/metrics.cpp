@@ -25,6 +25,13 @@ Json forward_json(const SolveMetrics& solves) {
   return {{"steps", solves.steps}, {"residual", solves.residual}, {"status", status_json(solves)}};
 }
 
+/// Of an evaluation: training steps do not compact.
+Json evaluation_json(const SolveMetrics& solves) {
+  Json out = forward_json(solves);
+  out["evaluations_saved"] = solves.evaluations_saved();
+  return out;
+}
+
 /// Text of the lines that a run resumed at `step` keeps.
 std::string lines_up_to(const std::filesystem::path& file, std::int64_t step) {
   std::ifstream in(file, std::ios::binary);
@@ -60,10 +67,18 @@ void SolveMetrics::add(const SolveReport& report, int valid) {
   }
   samples += static_cast<std::int64_t>(count);
   calls += report.map_calls;
+  evaluations += report.sample_evaluations;
+  whole_evaluations += static_cast<std::int64_t>(report.steps.size()) * report.map_calls;
+  out_of_time += report.is_out_of_time ? 1 : 0;
   if (samples == 0) return;
   steps = sum_steps / static_cast<double>(samples);
   residual = sum_residual / static_cast<double>(samples);
   fallback_fraction = fallbacks / static_cast<double>(samples);
+}
+
+double SolveMetrics::evaluations_saved() const {
+  if (whole_evaluations == 0) return 0;
+  return 1 - static_cast<double>(evaluations) / static_cast<double>(whole_evaluations);
 }
 
 MetricsWriter::MetricsWriter(const std::filesystem::path& file, std::int64_t resumed_step) : file_(file) {
@@ -96,19 +111,28 @@ void MetricsWriter::write(const StepRecord& record) {
                       {"calls", record.backward.calls},
                       {"residual", record.backward.residual},
                       {"fallback_fraction", record.backward.fallback_fraction}};
+  if (record.jacobian_weight > 0) {
+    json["jacobian_penalty"] = record.jacobian_penalty;
+    json["jacobian_weight"] = record.jacobian_weight;
+  }
   append(json.dump());
 }
 
 void MetricsWriter::write(const EvaluationRecord& record) {
-  const Json json = {{"step", record.step},
-                     {"epoch", record.epoch},
-                     {"phase", phase_name(record.is_pretraining)},
-                     {"split", record.split},
-                     {"loss", record.loss},
-                     {"accuracy", record.accuracy},
-                     {"images", record.images},
-                     {"images_per_s", record.images_per_s},
-                     {"forward", forward_json(record.forward)}};
+  Json json = {{"step", record.step},
+               {"epoch", record.epoch},
+               {"phase", phase_name(record.is_pretraining)},
+               {"split", record.split},
+               {"loss", record.loss},
+               {"accuracy", record.accuracy},
+               {"images", record.images},
+               {"images_per_s", record.images_per_s},
+               {"forward", evaluation_json(record.forward)}};
+  if (record.spectral.samples > 0)
+    json["spectral_radius"] = {{"mean", record.spectral.mean},
+                               {"max", record.spectral.max},
+                               {"change", record.spectral.change},
+                               {"samples", record.spectral.samples}};
   append(json.dump());
 }
 

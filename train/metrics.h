@@ -18,11 +18,24 @@ struct SolveMetrics {
   double residual = std::numeric_limits<double>::quiet_NaN();
   std::array<std::int64_t, kSolveStatusCount> status{};
   double fallback_fraction = 0;
-  std::int64_t calls = 0;  ///< evaluations of the map
+  std::int64_t calls = 0;              ///< evaluations of the map
+  std::int64_t evaluations = 0;        ///< samples computed by them
+  std::int64_t whole_evaluations = 0;  ///< samples they would have computed without compaction
+  std::int64_t out_of_time = 0;        ///< solves ended by the time budget
   std::int64_t samples = 0;
 
   /// Adds the first `valid` samples of a solve; negative: all of them.
   void add(const SolveReport& report, int valid = -1);
+  /// Share of the evaluations of f that was spared because samples had stopped.
+  [[nodiscard]] double evaluations_saved() const;
+};
+
+/// Spectral radius of df/dz at z* over the images of one batch. NaN: not measured.
+struct SpectralMetrics {
+  double mean = std::numeric_limits<double>::quiet_NaN();
+  double max = std::numeric_limits<double>::quiet_NaN();
+  double change = std::numeric_limits<double>::quiet_NaN();  ///< mean movement over the last quarter of its steps
+  int samples = 0;                                           ///< images with a result
 };
 
 /// One training step. Not-a-number is written as null.
@@ -37,6 +50,8 @@ struct StepRecord {
   SolveMetrics forward = {};
   std::string estimator = {};  ///< "unrolled-K" in pre-training
   SolveMetrics backward = {};
+  double jacobian_weight = 0;  ///< of the penalty in this step; 0: it had none
+  double jacobian_penalty = 0;
 };
 
 /// One evaluation after `step` steps.
@@ -50,6 +65,7 @@ struct EvaluationRecord {
   std::int64_t images = 0;
   double images_per_s = 0;
   SolveMetrics forward = {};
+  SpectralMetrics spectral = {};
 };
 
 /// "pretrain" or "equilibrium".

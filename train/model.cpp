@@ -52,9 +52,16 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
   return std::make_shared<const ImplicitPolicy>(solver_options(solver), adjoint);
 }
 
-Model::Model(const Config& chosen)
+std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& solver) {
+  SolverOptions options = solver_options(solver);
+  options.time_budget_ms = solver.time_budget_ms;
+  return std::make_shared<const ImplicitPolicy>(options, JacobianFree{},
+                                                solver.compaction ? Compaction::on : Compaction::off);
+}
+
+Model::Model(const Config& chosen, ParameterStart start)
     : config(chosen),
-      store(static_cast<std::uint64_t>(chosen.train.seed)),
+      store(static_cast<std::uint64_t>(chosen.train.seed), start),
       network(ParamScope(store), network_config(chosen.model)) {}
 
 NamedTensors Model::tensors() const {
@@ -69,7 +76,7 @@ Shape Model::image_shape(int batch) const {
 
 LoadedModel load_model(const std::filesystem::path& checkpoint) {
   LoadedModel out{.checkpoint = load_checkpoint(checkpoint), .model = nullptr};
-  out.model = std::make_unique<Model>(out.checkpoint.config);
+  out.model = std::make_unique<Model>(out.checkpoint.config, ParameterStart::zeros);
   copy_tensors(out.checkpoint.model, out.model->tensors(), concat("checkpoint ", checkpoint.string()));
   return out;
 }

@@ -21,10 +21,14 @@ SolverOptions solver_options(const SolverConfig& solver);
 /// Errors (RequestError): unknown names.
 std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, const std::string& estimator);
 
+/// The configuration's solver for inference: within its time budget, and with compaction where it asks for it. Training
+/// has neither, so that a run depends on nothing but its configuration. Errors (RequestError): unknown solver name.
+std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& solver);
+
 /// A configured network with its parameters.
 struct Model {
-  /// Fresh parameters, decided by `config.train.seed`.
-  explicit Model(const Config& config);
+  /// Fresh parameters, decided by `config.train.seed`; or zeros, for plans and for weights to come.
+  explicit Model(const Config& config, ParameterStart start = ParameterStart::drawn);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 

@@ -2,29 +2,31 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
-#include "train/step.h"
+#include "train/jacobian_schedule.h"
+#include "train/plan_warnings.h"
+#include "train/run_memory.h"
 #include "train/trainer.h"
 
 namespace deq {
 
 namespace {
 
-/// What makes no sense in a plan, one sentence each.
-std::vector<std::string> plan_warnings(const Config& config, const RunPlan& plan) {
-  std::vector<std::string> out;
-  if (plan.pretrain_steps >= plan.total_steps)
-    out.push_back(concat("the run never leaves pre-training: train.pretrain_steps is ", plan.pretrain_steps, " of ",
-                         plan.total_steps, " steps"));
-  if (config.solver.mode == "abs" && config.solver.tolerance > 0 && plan.state_elements > 100000)
-    out.push_back(concat("an absolute tolerance of ", config.solver.tolerance, " on ", plan.state_elements,
-                         " elements is hardly ever met: every solve will run its ", config.solver.max_steps, " steps"));
-  if (config.train.jacobian_weight > 0 || config.train.jacobian_pretrain_weight > 0)
-    out.push_back("the Jacobian penalty (train.jacobian_*) is not part of training in this version: it has no effect");
-  if (plan.train_images < config.train.batch_size)
-    out.push_back(concat("the training set has ", plan.train_images, " images, less than one batch of ",
-                         config.train.batch_size));
-  return out;
+std::size_t mebibytes(std::size_t bytes) { return (bytes + (1 << 20) - 1) / (1 << 20); }
+
+std::string penalty_text(const Config& config) {
+  const TrainConfig& train = config.train;
+  if (!has_jacobian_penalty(train)) return {};
+  std::ostringstream out;
+  out << "  Jacobian        " << train.jacobian_frequency * 100 << " % of the steps, weight "
+      << train.jacobian_pretrain_weight << " in pre-training, then " << train.jacobian_weight;
+  if (train.jacobian_increment_every > 0) out << " + 0.1 every " << train.jacobian_increment_every << " steps";
+  if (train.jacobian_stop_epoch > 0) out << ", until epoch " << train.jacobian_stop_epoch;
+  if (train.jacobian_target_radius > 0) out << ", steered to a radius of " << train.jacobian_target_radius;
+  out << "; at most " << std::max(1, config.solver.max_steps - train.random_max_steps_delta) << " ... "
+      << config.solver.max_steps + 1 << " solver steps meanwhile\n";
+  return out.str();
 }
 
 }  // namespace
@@ -42,20 +44,15 @@ RunPlan outline(const Config& config, std::int64_t train_images, std::int64_t te
 }
 
 RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_images, std::int64_t test_images) {
-  const Model model(config);
+  const Model model(config, ParameterStart::zeros);
   const Optimizer optimizer(config.optimizer, model.store);
   RunPlan out = outline(config, train_images, test_images);
   out.parameters = model.store.trainable_elements();
-  for (const bool is_pretraining : {true, false}) {
-    const std::int64_t steps = is_pretraining ? out.pretrain_steps : out.total_steps - out.pretrain_steps;
-    if (steps == 0) continue;
-    const TrainingStep step(model, optimizer, backend,
-                            {.batch = config.train.batch_size,
-                             .is_pretraining = is_pretraining,
-                             .estimator = config.train.estimator,
-                             .plans_only = true});
-    out.peak_bytes = std::max(out.peak_bytes, step.program().peak_bytes());
-  }
+  out.uses_host_memory = backend.device().kind != DeviceKind::cuda;
+  const RunMemory memory = plan_memory(model, optimizer, backend, out.pretrain_steps, out.total_steps, out.test_images);
+  out.peak_bytes = memory.peak_bytes;
+  out.history_bytes = memory.history_bytes;
+  out.warnings = plan_warnings(config, out);
   return out;
 }
 
@@ -63,8 +60,10 @@ std::string plan_json(const RunPlan& plan) {
   const nlohmann::ordered_json json = {{"parameters", plan.parameters},
                                        {"state_elements", plan.state_elements},
                                        {"pretrain_steps", plan.pretrain_steps},
+                                       {"equilibrium_steps", plan.total_steps - plan.pretrain_steps},
                                        {"total_steps", plan.total_steps},
                                        {"peak_bytes", plan.peak_bytes},
+                                       {"history_bytes", plan.history_bytes},
                                        {"dataset", {{"train", plan.train_images}, {"test", plan.test_images}}},
                                        {"solver", plan.solver},
                                        {"warnings", plan.warnings}};
@@ -84,7 +83,8 @@ std::string plan_text(const Config& config, const RunPlan& plan) {
       << "  estimator       " << config.train.estimator << "\n"
       << "  optimiser       " << config.optimizer.name << ", lr " << config.optimizer.lr << ", batch "
       << config.train.batch_size << "\n"
-      << "  peak memory     " << (plan.peak_bytes + (1 << 20) - 1) / (1 << 20) << " MiB\n";
+      << penalty_text(config) << "  peak memory     " << mebibytes(plan.peak_bytes) << " MiB, of it "
+      << mebibytes(plan.history_bytes) << " MiB of solver history\n";
   for (const std::string& warning : plan.warnings) out << "  warning: " << warning << "\n";
   return out.str();
 }

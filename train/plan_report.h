@@ -15,7 +15,10 @@ struct RunPlan {
   std::int64_t state_elements = 0;  ///< of one image
   std::int64_t pretrain_steps = 0;
   std::int64_t total_steps = 0;
-  std::size_t peak_bytes = 0;  ///< largest arena of the run's programs
+  /// Parameters, moments and the programs that are alive together, at the worst moment of the run; see run_memory.h.
+  std::size_t peak_bytes = 0;
+  std::size_t history_bytes = 0;  ///< of it, what the forward solver remembers of its steps
+  bool uses_host_memory = true;   ///< false on an accelerator with memory of its own
   std::int64_t train_images = 0;
   std::int64_t test_images = 0;
   std::string solver;                 ///< limits, tolerance, estimator

@@ -62,7 +62,8 @@ Normalisation normalisation_of(const DataConfig& data) {
 }  // namespace
 
 std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
-                                      const std::vector<std::filesystem::path>& files, int top_k) {
+                                      const std::vector<std::filesystem::path>& files, int top_k,
+                                      SolveMetrics& solves) {
   const Model& model = *loaded.model;
   const DataConfig& data = model.config.data;
   const int batch = static_cast<int>(std::min<std::size_t>(files.size(), kLargestBatch));
@@ -90,6 +91,7 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
     const Tensor& logits = step.run(images);
     const auto classes = static_cast<std::size_t>(logits.shape()[1]);
     const SolveReport* report = step.program().forward_report();
+    if (report) solves.add(*report, static_cast<int>(count));
     for (std::size_t i = 0; i < count; ++i) {
       Prediction& prediction = out[first + i];
       if (!prediction.error.empty()) continue;
@@ -99,12 +101,13 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
       prediction.steps = report->steps[i];
       prediction.residual = report->residual[i];
       prediction.status = report->status[i];
+      prediction.evaluations_saved = report->evaluations_saved();
     }
   }
   return out;
 }
 
-Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x) {
+Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x, SolveMetrics& solves) {
   const Model& model = *loaded.model;
   check_tensor(model, x);
   const std::int64_t total = x.shape()[0], batch = std::min<std::int64_t>(total, kLargestBatch);
@@ -116,6 +119,7 @@ Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor&
     const std::int64_t count = std::min(batch, total - first);
     copy_to_nhwc(x, first, count, images);
     const Tensor& logits = step.run(images);
+    if (const SolveReport* report = step.program().forward_report()) solves.add(*report, static_cast<int>(count));
     const std::int64_t row = logits.shape().elements() / batch;
     if (out.is_empty()) out = Tensor(DType::f32, logits.shape().with(0, total));
     const auto from = logits.data<float>().first(static_cast<std::size_t>(count * row));

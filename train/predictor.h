@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/image.h"
+#include "train/metrics.h"
 #include "train/step.h"
 
 namespace deq {
@@ -22,16 +23,17 @@ struct Prediction {
   int steps = 0;
   double residual = 0;
   SolveStatus status = SolveStatus::converged;
+  double evaluations_saved = 0;  ///< share of the evaluations of f of its batch that compaction spared
   std::string error;
 };
 
 /// Classifies image files: each is scaled and cut to the model's size and normalised as in training.
-/// A file that cannot be read gets an `error`; the others are answered.
+/// A file that cannot be read gets an `error`; the others are answered. The solves are added to `solves`.
 std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
-                                      const std::vector<std::filesystem::path>& files, int top_k);
+                                      const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves);
 
-/// Logits [N, classes] of x [N,C,H,W], already normalised.
+/// Logits [N, classes] of x [N,C,H,W], already normalised. The solves are added to `solves`.
 /// Errors (RequestError): not a batch of images for this model, no image, a value that is not finite.
-Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x);
+Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x, SolveMetrics& solves);
 
 }  // namespace deq

@@ -62,6 +62,7 @@ std::string progress_text(const ProgressState& state, double eta_s) {
   if (state.accuracy >= 0) out += formatted("  acc %.1f%%", 100 * state.accuracy);
   if (state.solver_steps >= 0) out += formatted("  solver %.1f steps", state.solver_steps);
   if (state.residual >= 0) out += formatted(" res %.1e", state.residual);
+  if (state.spectral_radius >= 0) out += formatted("  radius %.2f", state.spectral_radius);
   if (state.images_per_s >= 0) out += formatted("  %.0f img/s", state.images_per_s);
   if (eta_s >= 0) out += "  ETA " + duration_text(eta_s);
   return out;

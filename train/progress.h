@@ -17,6 +17,7 @@ struct ProgressState {
   double solver_steps = -1;  ///< mean over samples
   double residual = -1;
   double images_per_s = -1;
+  double spectral_radius = -1;  ///< mean of the last evaluation
 };
 
 enum class ProgressStyle : std::uint8_t {

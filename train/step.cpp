@@ -2,19 +2,29 @@
 
 #include <algorithm>
 
+#include "autodiff/jacobian_penalty.h"
 #include "autodiff/vjp.h"
 #include "core/builder.h"
 
 namespace deq {
 namespace {
 
-MdeqForward forward_options(const Model& model, bool is_unrolled, const std::string& estimator) {
+MdeqForward forward_options(const Model& model, const StepOptions& options) {
   MdeqForward out;
-  if (is_unrolled)
+  SolverConfig solver = model.config.solver;
+  if (options.max_steps > 0) solver.max_steps = options.max_steps;
+  if (options.is_pretraining)
     out.unrolled_steps = model.config.train.unroll_steps;
   else
-    out.equilibrium.policy = make_policy(model.config.solver, estimator);
+    out.equilibrium.policy = make_policy(solver, options.estimator);
   return out;
+}
+
+/// The Jacobian of f where the head sees its states: at z*, or at the last iterate of the unrolled ones.
+Value penalty_of(const Model& model, const Mdeq::Output& output, int probes) {
+  if (output.equilibrium) return jacobian_penalty(output.equilibrium->applied, output.equilibrium->iterate, probes);
+  const std::vector<Value> applied = model.network.function(output.injected)(output.states);
+  return jacobian_penalty(applied, output.states, probes);
 }
 
 }  // namespace
@@ -44,15 +54,38 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
   label_ = graph_.input("label", {DType::i32, {options.batch}}, Rate::batch);
   lr_ = graph_.input("lr", {DType::f32, {}}, Rate::batch);
   count_ = graph_.input("optimizer_step", {DType::f32, {}}, Rate::batch);
-  const MdeqForward forward = forward_options(model, options.is_pretraining, options.estimator);
-  logits_ = model.network(image_, forward).logits;
+  const Mdeq::Output output = model.network(image_, forward_options(model, options));
+  logits_ = output.logits;
   loss_ = mean(softmax_cross_entropy(logits_, label_).loss);
-  const std::vector<Value> gradient = gradients_or_zeros(loss_, optimizer.parameters(graph_));
+  const std::vector<Value> parameters = optimizer.parameters(graph_);
+  std::vector<Value> gradient = gradients_or_zeros(loss_, parameters);
+  if (options.jacobian_probes > 0) add_penalty(model, output, parameters, gradient);
   norm_ = optimizer.update(graph_, gradient, lr_, count_, model.config.train.clip_norm);
   logits_tensor_ = Tensor(logits_.type());
-  const std::vector<Value> outputs{loss_, logits_, norm_};
+  std::vector<Value> outputs{loss_, logits_, norm_};
+  if (!penalty_.is_empty()) outputs.push_back(penalty_);
   program_ = std::make_unique<Program>(
       Program::compile(graph_, outputs, backend, {.checks_finite = false, .plans_only = options.plans_only}));
+}
+
+void TrainingStep::add_penalty(const Model& model, const Mdeq::Output& output, std::span<const Value> parameters,
+                               std::vector<Value>& gradient) {
+  penalty_ = penalty_of(model, output, options_.jacobian_probes);
+  penalty_weight_ = graph_.input("jacobian_weight", {DType::f32, {}}, Rate::batch);
+  // Naming the states ends the walk there: they are constants of the penalty, however they came about.
+  std::vector<Value> variables(parameters.begin(), parameters.end());
+  const std::vector<Value>& states = output.equilibrium ? output.equilibrium->iterate : output.states;
+  variables.insert(variables.end(), states.begin(), states.end());
+  const std::vector<Value> part = vjp(std::vector<Value>{penalty_}, std::vector<Value>{penalty_weight_}, variables);
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    if (!part[i].is_empty()) gradient[i] = gradient[i] + part[i];
+}
+
+void TrainingStep::set_penalty(const JacobianDraw& draw) {
+  check(!penalty_.is_empty(), "train", "the step was made without the Jacobian penalty");
+  weight_tensor_.data<float>()[0] = static_cast<float>(draw.weight);
+  program_->bind(penalty_weight_, weight_tensor_);
+  program_->limit_steps(draw.max_steps);
 }
 
 StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
@@ -70,21 +103,26 @@ StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
   program_->read(loss_, loss_tensor_);
   program_->read(logits_, logits_tensor_);
   program_->read(norm_, norm_tensor_);
+  if (!penalty_.is_empty()) program_->read(penalty_, penalty_tensor_);
   return {.loss = loss_tensor_.data<float>()[0],
           .accuracy = static_cast<double>(count_correct(logits_tensor_, batch.labels, batch.valid)) / batch.valid,
-          .gradient_norm = norm_tensor_.data<float>()[0]};
+          .gradient_norm = norm_tensor_.data<float>()[0],
+          .jacobian_penalty = penalty_tensor_.data<float>()[0]};
 }
 
 InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
-                             int unrolled_steps)
+                             int unrolled_steps, bool plans_only)
     : batch_(static_cast<int>(image[0])) {
   image_ = graph_.input("image", {DType::f32, image}, Rate::batch);
   MdeqForward forward;
   forward.unrolled_steps = unrolled_steps;
-  if (unrolled_steps == 0) forward.equilibrium.policy = make_policy(solver, "jfb");
+  const bool is_applied = model.config.model.inference_output == "applied";
+  forward.equilibrium.output = is_applied ? EquilibriumOutput::applied : EquilibriumOutput::iterate;
+  if (unrolled_steps == 0) forward.equilibrium.policy = make_inference_policy(solver);
   logits_ = model.network(image_, forward).logits;
   logits_tensor_ = Tensor(logits_.type());
-  program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend));
+  program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend,
+                                                        {.checks_finite = false, .plans_only = plans_only}));
 }
 
 const Tensor& InferenceStep::run(const Tensor& images) {

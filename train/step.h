@@ -6,6 +6,7 @@
 
 #include "core/program.h"
 #include "data/loader.h"
+#include "train/jacobian_schedule.h"
 #include "train/model.h"
 #include "train/optimizer.h"
 
@@ -13,15 +14,18 @@ namespace deq {
 
 /// What one training step computes beside the update.
 struct StepResult {
-  double loss = 0;           ///< mean over the batch
-  double accuracy = 0;       ///< share of right answers
-  double gradient_norm = 0;  ///< joint, before clipping
+  double loss = 0;              ///< mean over the batch
+  double accuracy = 0;          ///< share of right answers
+  double gradient_norm = 0;     ///< joint, before clipping
+  double jacobian_penalty = 0;  ///< mean squared entry of the Jacobian a state element, unweighted; 0 without penalty
 };
 
 struct StepOptions {
   int batch = 64;
   bool is_pretraining = false;      ///< unrolled instead of solved
   std::string estimator = "shine";  ///< of the equilibrium phase
+  int jacobian_probes = 0;          ///< > 0: the Jacobian penalty, estimated with so many, joins the loss
+  int max_steps = 0;                ///< of the forward solve; 0: the configured limit
   bool plans_only = false;          ///< for dry runs: memory is planned, not allocated
 };
 
@@ -31,6 +35,9 @@ class TrainingStep {
   /// `model`, `optimizer` and `backend` must outlive the step.
   TrainingStep(const Model& model, const Optimizer& optimizer, Backend& backend, const StepOptions& options);
 
+  /// Sets weight and limit of the runs to come, of a step that was made with jacobian_probes.
+  void set_penalty(const JacobianDraw& draw);
+
   /// Runs on one batch. `step` counts optimiser steps already taken; it decides learning rate bias and random draws.
   StepResult run(const Batch& batch, double lr, std::int64_t step);
 
@@ -39,12 +46,17 @@ class TrainingStep {
   [[nodiscard]] bool is_pretraining() const { return options_.is_pretraining; }
 
  private:
+  void add_penalty(const Model& model, const Mdeq::Output& output, std::span<const Value> parameters,
+                   std::vector<Value>& gradient);
+
   StepOptions options_;
   std::uint64_t seed_;
   Graph graph_{Mode::training};
   Value image_, label_, lr_, count_, loss_, logits_, norm_;
+  Value penalty_, penalty_weight_;  // empty without penalty
   std::unique_ptr<Program> program_;
   Tensor lr_tensor_, count_tensor_, seed_tensor_, loss_tensor_, logits_tensor_, norm_tensor_;
+  Tensor penalty_tensor_{DType::f32, {}}, weight_tensor_{DType::f32, {}};
 };
 
 /// Rows of `logits` [B,K] whose largest entry is the label; rows from `valid` on do not count.
@@ -56,8 +68,9 @@ class InferenceStep {
   /// @param image           [B,H,W,C]; B images run together
   /// @param solver          limits to use instead of the model's configuration
   /// @param unrolled_steps  > 0: apply f that often instead of solving
+  /// @param plans_only      for dry runs: memory is planned, not allocated
   InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
-                int unrolled_steps = 0);
+                int unrolled_steps = 0, bool plans_only = false);
 
   /// images f32 [B,H,W,C] -> logits [B, classes] (valid until the next call).
   const Tensor& run(const Tensor& images);

@@ -4,6 +4,8 @@
 
 #include "train/durable_file.h"
 #include "train/interrupt.h"
+#include "train/run_memory.h"
+#include "train/stability_monitor.h"
 
 namespace deq {
 namespace {
@@ -24,6 +26,11 @@ double counter(const Checkpoint& checkpoint, const std::string& name) {
   const auto it = checkpoint.counters.find(name);
   require(it != checkpoint.counters.end(), "resume", "the checkpoint's state has no counter '", name, "'");
   return std::stod(it->second);
+}
+
+/// A counter that earlier versions did not save.
+double counter(const Checkpoint& checkpoint, const std::string& name, double otherwise) {
+  return checkpoint.counters.contains(name) ? counter(checkpoint, name) : otherwise;
 }
 
 /// A run goes on with the model, data and order of batches it began with; rates and limits may be changed.
@@ -60,6 +67,7 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
       optimizer_(config.optimizer, model_.store),
       total_(total_steps(config.train, train_set_->size())),
       schedule_(config.schedule, config.optimizer.lr, total_),
+      jacobian_(config.train, config.solver.max_steps),
       progress_(progress_style(options_.is_quiet)) {
   std::filesystem::create_directories(options_.out / "checkpoints");
   const bool has_last = has_checkpoint(options_.out / "checkpoints" / "last");
@@ -85,6 +93,8 @@ void Trainer::resume() {
   best_accuracy_ = counter(checkpoint, "best_accuracy");
   best_step_ = static_cast<std::int64_t>(counter(checkpoint, "best_step"));
   evaluated_step_ = static_cast<std::int64_t>(counter(checkpoint, "evaluated_step"));
+  jacobian_.restore_scale(counter(checkpoint, "jacobian_scale", 1));
+  last_radius_ = counter(checkpoint, "spectral_radius", -1);
   earlier_seconds_ = checkpoint.training.seconds;
   last_result_.loss = checkpoint.training.train_loss;
   last_evaluation_.loss = checkpoint.training.test_loss;
@@ -101,14 +111,28 @@ double Trainer::seconds() const {
   return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
-void Trainer::prepare_step() {
-  if (training_ && training_->is_pretraining() == is_pretraining()) return;
-  training_.reset();  // its arena goes before the next one comes
-  training_ = std::make_unique<TrainingStep>(
-      model_, optimizer_, backend_,
-      StepOptions{
-          .batch = config_.train.batch_size, .is_pretraining = is_pretraining(), .estimator = config_.train.estimator});
-  peak_bytes_ = std::max(peak_bytes_, training_->program().peak_bytes());
+TrainingStep& Trainer::prepared_step(bool has_penalty) {
+  if (training_ && training_->is_pretraining() != is_pretraining()) training_.reset();
+  if (penalised_ && penalised_->is_pretraining() != is_pretraining()) penalised_.reset();
+  std::unique_ptr<TrainingStep>& wanted = has_penalty ? penalised_ : training_;
+  if (wanted) return *wanted;
+  wanted =
+      std::make_unique<TrainingStep>(model_, optimizer_, backend_,
+                                     StepOptions{.batch = config_.train.batch_size,
+                                                 .is_pretraining = is_pretraining(),
+                                                 .estimator = config_.train.estimator,
+                                                 .jacobian_probes = has_penalty ? config_.train.jacobian_probes : 0,
+                                                 .max_steps = has_penalty ? jacobian_.largest_max_steps() : 0});
+  note_memory(0);
+  return *wanted;
+}
+
+void Trainer::note_memory(std::size_t temporary_bytes) {
+  std::size_t bytes = persistent_bytes(model_, optimizer_) + temporary_bytes;
+  for (const TrainingStep* step : {training_.get(), penalised_.get()})
+    if (step) bytes += step->program().peak_bytes();
+  if (inference_) bytes += inference_->program().peak_bytes();
+  peak_bytes_ = std::max(peak_bytes_, bytes);
 }
 
 RunSummary Trainer::run() {
@@ -134,21 +158,21 @@ void Trainer::train_until(std::int64_t last) {
     save_last();
   }
   while (step_ < last && !is_interrupted()) {
-    prepare_step();
     const auto begin = Clock::now();
     const Batch& batch = loader.next();
     const double lr = schedule_.lr(step_);
-    const StepResult result = training_->run(batch, lr, step_);
+    jacobian_draw_ = jacobian_.draw(step_, batch.epoch);
+    TrainingStep& step = prepared_step(jacobian_draw_.weight > 0);
+    if (jacobian_draw_.weight > 0) step.set_penalty(jacobian_draw_);
+    const StepResult result = step.run(batch, lr, step_);
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
     const double rate = config_.train.batch_size / std::max(elapsed, 1e-9);
     images_per_s_ = images_per_s_ == 0 ? rate : 0.9 * images_per_s_ + 0.1 * rate;
-    check(std::isfinite(result.loss), "train", "the loss of step ", step_ + 1,
-          " is not finite; the last checkpoint is in '", (options_.out / "checkpoints" / "last").string(),
-          "'. Lower optimizer.lr, set train.clip_norm or raise train.pretrain_steps, and --resume");
+    check_finite(result);
     ++step_;
     epoch_ = batch.epoch;
     last_result_ = result;
-    log_step(result, batch, lr);
+    log_step(step, result, batch, lr);
     if (is_due(eval_every()) && !is_interrupted()) evaluate_now();
     const std::int64_t every = config_.train.checkpoint_every > 0 ? config_.train.checkpoint_every : eval_every();
     if (is_due(every)) save_last();
@@ -156,19 +180,29 @@ void Trainer::train_until(std::int64_t last) {
   if (is_interrupted() || step_ % eval_every() != 0) save_last();
 }
 
-void Trainer::log_step(const StepResult& result, const Batch& batch, double lr) {
-  const SolveReport* forward = training_->program().forward_report();
-  const SolveReport* backward = training_->program().backward_report();
+void Trainer::check_finite(const StepResult& result) const {
+  const bool is_penalty = std::isfinite(result.loss) && !std::isfinite(result.jacobian_penalty);
+  check(std::isfinite(result.loss) && std::isfinite(result.jacobian_penalty), "train", "the ",
+        is_penalty ? "Jacobian penalty" : "loss", " of step ", step_ + 1, " is not finite; the last checkpoint is in '",
+        (options_.out / "checkpoints" / "last").string(),
+        "'. Lower optimizer.lr, set train.clip_norm or raise train.pretrain_steps, and --resume");
+}
+
+void Trainer::log_step(const TrainingStep& taken, const StepResult& result, const Batch& batch, double lr) {
+  const SolveReport* forward = taken.program().forward_report();
+  const SolveReport* backward = taken.program().backward_report();
   StepRecord record{.step = step_,
                     .epoch = batch.epoch,
-                    .is_pretraining = training_->is_pretraining(),
+                    .is_pretraining = taken.is_pretraining(),
                     .loss = result.loss,
                     .accuracy = result.accuracy,
                     .lr = lr,
                     .images_per_s = images_per_s_,
                     .forward = {},
                     .estimator = config_.train.estimator,
-                    .backward = {}};
+                    .backward = {},
+                    .jacobian_weight = jacobian_draw_.weight,
+                    .jacobian_penalty = result.jacobian_penalty};
   if (record.is_pretraining) {
     record.estimator = "unrolled-" + std::to_string(config_.train.unroll_steps);
     record.forward.steps = config_.train.unroll_steps;
@@ -176,7 +210,7 @@ void Trainer::log_step(const StepResult& result, const Batch& batch, double lr) 
   }
   if (forward) record.forward.add(*forward);
   if (backward) record.backward.add(*backward);
-  if (is_due(config_.train.log_every) || step_ == 1) metrics_->write(record);
+  if (is_due(config_.train.log_every) || step_ == 1 || record.jacobian_weight > 0) metrics_->write(record);
   progress_.update({.step = step_,
                     .total = total_,
                     .phase = phase_name(record.is_pretraining),
@@ -184,22 +218,39 @@ void Trainer::log_step(const StepResult& result, const Batch& batch, double lr) 
                     .accuracy = result.accuracy,
                     .solver_steps = record.forward.steps,
                     .residual = forward ? record.forward.residual : -1,
-                    .images_per_s = images_per_s_});
+                    .images_per_s = images_per_s_,
+                    .spectral_radius = last_radius_});
+}
+
+SpectralMetrics Trainer::measured_stability() {
+  if (config_.train.spectral_radius_steps == 0) return {};
+  const int batch = monitored_images(config_.train, test_set_->size());
+  StabilityMonitor monitor(model_, backend_, batch, config_.train.spectral_radius_steps);
+  note_memory(monitor.peak_bytes());
+  Loader loader(test_set_, {.batch_size = batch, .is_training = false, .threads = 1});
+  const Batch& images = loader.next();
+  const SpectralMetrics out = monitor.measure(images.images, images.valid, step_);
+  if (out.samples > 0) last_radius_ = out.mean;
+  jacobian_.observe(out.mean);
+  return out;
 }
 
 void Trainer::evaluate_now() {
   const bool is_unrolled = step_ <= config_.train.pretrain_steps;
   if (!inference_ || is_inference_unrolled_ != is_unrolled) {
     const int batch = config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size : config_.train.batch_size;
+    inference_.reset();  // its arena goes before the next one comes
     inference_ = std::make_unique<InferenceStep>(model_, backend_, model_.image_shape(batch), config_.solver,
                                                  is_unrolled ? config_.train.unroll_steps : 0);
     is_inference_unrolled_ = is_unrolled;
+    note_memory(0);
   }
   const Evaluation result = evaluate(*inference_, test_set_,
                                      {.limit = config_.train.eval_limit,
                                       .threads = config_.data.threads,
                                       .progress = [](std::int64_t, std::int64_t) { return !is_interrupted(); }});
   if (is_interrupted()) return;  // done again on resuming: evaluated_step_ is not this step
+  const SpectralMetrics spectral = measured_stability();
   last_evaluation_ = result;
   evaluated_step_ = step_;
   metrics_->write(EvaluationRecord{.step = step_,
@@ -210,9 +261,11 @@ void Trainer::evaluate_now() {
                                    .accuracy = result.accuracy,
                                    .images = result.images,
                                    .images_per_s = result.images_per_s,
-                                   .forward = result.forward});
+                                   .forward = result.forward,
+                                   .spectral = spectral});
   progress_.note(concat("step ", step_, ": test accuracy ", number(std::round(result.accuracy * 10000) / 100),
-                        " %, loss ", number(result.loss), ", ", result.images, " images"));
+                        " %, loss ", number(result.loss), ", ", result.images, " images",
+                        spectral.samples > 0 ? concat(", spectral radius ", number(spectral.mean)) : ""));
   if (result.accuracy <= best_accuracy_) return;
   best_accuracy_ = result.accuracy;
   best_step_ = step_;
@@ -237,7 +290,9 @@ Checkpoint Trainer::checkpoint() const {
   out.counters = {{"step", std::to_string(step_)},
                   {"best_accuracy", exact(best_accuracy_)},
                   {"best_step", std::to_string(best_step_)},
-                  {"evaluated_step", std::to_string(evaluated_step_)}};
+                  {"evaluated_step", std::to_string(evaluated_step_)},
+                  {"jacobian_scale", exact(jacobian_.scale())},
+                  {"spectral_radius", exact(last_radius_)}};
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "train/evaluator.h"
+#include "train/jacobian_schedule.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/schedule.h"
@@ -43,9 +44,12 @@ class Trainer {
 
   void resume();
   void train_until(std::int64_t last);
-  void prepare_step();
-  void log_step(const StepResult& result, const Batch& batch, double lr);
+  TrainingStep& prepared_step(bool has_penalty);
+  void check_finite(const StepResult& result) const;
+  void log_step(const TrainingStep& taken, const StepResult& result, const Batch& batch, double lr);
+  void note_memory(std::size_t temporary_bytes);
   void evaluate_now();
+  [[nodiscard]] SpectralMetrics measured_stability();
   void save(const std::filesystem::path& folder);
   void save_last();
   [[nodiscard]] bool is_pretraining() const { return step_ < config_.train.pretrain_steps; }
@@ -63,9 +67,11 @@ class Trainer {
   Optimizer optimizer_;
   std::int64_t total_;
   Schedule schedule_;
+  JacobianSchedule jacobian_;
   Progress progress_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<TrainingStep> training_;
+  std::unique_ptr<TrainingStep> penalised_;  ///< the same with the Jacobian penalty, once it is drawn
   std::unique_ptr<InferenceStep> inference_;
   bool is_inference_unrolled_ = false;
 
@@ -78,6 +84,8 @@ class Trainer {
   Clock::time_point start_ = Clock::now();
   double images_per_s_ = 0;
   std::size_t peak_bytes_ = 0;
+  double last_radius_ = -1;
+  JacobianDraw jacobian_draw_;
   StepResult last_result_;
   Evaluation last_evaluation_;
 };

@@ -102,4 +102,8 @@ std::int64_t CpuBackend::packed_weight_bytes(const PackWeights& pack, const Tens
   return cpu::packed_conv_weight_bytes(pack, weight, options_);
 }
 
+bool CpuBackend::packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const {
+  return cpu::packs_conv_alike(a, b, weight, options_);
+}
+
 }  // namespace deq

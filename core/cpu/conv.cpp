@@ -109,4 +109,8 @@ std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType&
   return static_cast<std::int64_t>(OnednnPack(pack_plan(pack, weight.shape, options)).packed_bytes());
 }
 
+bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight, const CpuOptions& options) {
+  return OnednnPack(pack_plan(a, weight.shape, options)).packs_like(OnednnPack(pack_plan(b, weight.shape, options)));
+}
+
 }  // namespace deq::cpu

@@ -116,6 +116,11 @@ std::int64_t packed_conv_weight_bytes(const PackWeights& /*pack*/, const TensorT
   return 0;
 }
 
+bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& /*weight*/,
+                      const CpuOptions& /*options*/) {
+  return a == b;
+}
+
 }  // namespace deq::cpu
 
 namespace deq {

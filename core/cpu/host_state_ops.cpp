@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/cpu/state_kernels.h"
 
@@ -189,6 +190,16 @@ void HostStateOps::dots(const StateSpec& spec, StateStack x, int count, StateVie
       for (int k = 0; k < count; ++k) dots[k * spec.batch + b] = rows.dot(as<T>(x.at(k)), as<T>(y));
     });
   });
+}
+
+void HostStateOps::copy_rows(const void* from, std::span<const int> from_rows, void* to, std::span<const int> to_rows,
+                             std::size_t row_bytes) {
+  const auto* source = static_cast<const std::byte*>(from);
+  auto* target = static_cast<std::byte*>(to);
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < from_rows.size(); ++i)
+    std::memcpy(target + static_cast<std::size_t>(to_rows[i]) * row_bytes,
+                source + static_cast<std::size_t>(from_rows[i]) * row_bytes, row_bytes);
 }
 
 void HostStateOps::residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) {

@@ -14,6 +14,8 @@ class HostStateOps final : public StateOps {
                StateView out, SampleMask samples) override;
   void dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
             SampleMask samples) override;
+  void copy_rows(const void* from, std::span<const int> from_rows, void* to, std::span<const int> to_rows,
+                 std::size_t row_bytes) override;
   void residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) override;
   void product_step(const StateSpec& spec, const ProductStep& step, SampleMask samples) override;
   void apply_product(const StateSpec& spec, const ProductFactors& factors, Transposition transposition, StateView x,

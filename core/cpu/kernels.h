@@ -31,6 +31,8 @@ std::unique_ptr<Kernel> lower_optimizer(const KernelRequest& request);
 std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOptions& options);
 /// Bytes that `pack` produces from `weight`, or 0 when the convolution takes the weights as they are.
 std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType& weight, const CpuOptions& options);
+/// True when both packings of `weight` have the same layout.
+bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight, const CpuOptions& options);
 /// MatMul.
 std::unique_ptr<Kernel> lower_matmul(const KernelRequest& request);
 

@@ -299,6 +299,11 @@ std::size_t OnednnPack::packed_bytes() const { return state_->steps.empty() ? 0 
 
 std::size_t OnednnPack::workspace_bytes() const { return state_->scratchpad.bytes(); }
 
+bool OnednnPack::packs_like(const OnednnPack& other) const {
+  return state_->from.get_desc() == other.state_->from.get_desc() &&
+         state_->to.get_desc() == other.state_->to.get_desc();
+}
+
 void OnednnPack::bind(const void* weight, void* packed, void* workspace) {
   state_->from.set_data_handle(address(weight));
   state_->to.set_data_handle(packed);

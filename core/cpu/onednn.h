@@ -72,6 +72,8 @@ class OnednnPack {
   /// Bytes of the packed weights, or 0 when the convolution takes them as they are.
   [[nodiscard]] std::size_t packed_bytes() const;
   [[nodiscard]] std::size_t workspace_bytes() const;
+  /// True when both give the same layout from the same weights.
+  [[nodiscard]] bool packs_like(const OnednnPack& other) const;
   void bind(const void* weight, void* packed, void* workspace);
   void run();
 

@@ -26,6 +26,7 @@ Mdeq::Output Mdeq::operator()(Value image, const MdeqForward& forward) const {
   for (const Shape& shape : config.state_shapes(image.shape())) z0.push_back(constant(*image.graph, 0.0, shape));
 
   Output output;
+  output.injected = injected;
   if (forward.unrolled_steps > 0) {
     output.states = unrolled(function(injected), z0, forward.unrolled_steps);
   } else {

@@ -29,6 +29,7 @@ struct Mdeq {
 
   struct Output {
     Value logits;                                 ///< [B, classes], or [B,h0,w0,classes] in segmentation
+    Value injected;                               ///< the stem's result, which every application of f takes in
     std::vector<Value> states;                    ///< what the head saw, one per branch
     std::optional<EquilibriumTrace> equilibrium;  ///< absent when unrolled
   };

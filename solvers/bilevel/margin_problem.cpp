@@ -51,7 +51,7 @@ double MarginProblem::accuracy(const Samples& part, ConstVector w) {
   std::vector<double> margins(part.labels.size());
   part.features.multiply(w, margins);
   std::int64_t right = 0;
-  for (std::size_t i = 0; i < margins.size(); ++i) right += margins[i] * part.labels[i] > 0 ? 1 : 0;
+  for (std::size_t i = 0; i < margins.size(); ++i) right += (margins[i] > 0) == (part.labels[i] > 0) ? 1 : 0;
   return static_cast<double>(right) / static_cast<double>(margins.size());
 }
 

@@ -3,20 +3,12 @@
 #include <memory>
 #include <optional>
 
-#include "core/samples.h"
+#include "solvers/bilevel/bilevel_samples.h"
 #include "solvers/bilevel/l2_penalty.h"
 #include "solvers/bilevel/margin_sums.h"
 #include "solvers/bilevel/problem.h"
 
 namespace deq {
-
-/// The samples of each level: w is fitted to `train`, lambda to `validation`, `test` is only reported on and may be
-/// empty. Copies share the features.
-struct BilevelSamples {
-  Samples train;
-  Samples validation;
-  Samples test;
-};
 
 /// Penalised linear models of two classes (labels -1 and +1), sums and not means, no intercept:
 ///
@@ -38,7 +30,7 @@ class MarginProblem : public BilevelProblem {
   double test(ConstVector w) final;
   bool known_diagonal(ConstVector lambda, Vector out) final;
 
-  /// Share of the samples of `part` that the sign of x^T w classifies as labelled.
+  /// Share of the samples of `part` whose label is +1 exactly where x^T w > 0.
   [[nodiscard]] static double accuracy(const Samples& part, ConstVector w);
 
  protected:

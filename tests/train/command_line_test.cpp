@@ -186,12 +186,12 @@ TEST_CASE("the flags of eval, predict and bench reach the request") {
   CHECK(eval.split == "train");
   CHECK(eval.limit == 10);
   CHECK(eval.batch == 4);
-  CHECK(eval.tolerance == 1e-5);
-  CHECK_FALSE(eval.max_steps.has_value());
+  CHECK(eval.limits.tolerance == 1e-5);
+  CHECK_FALSE(eval.limits.max_steps.has_value());
   const auto predict = parsed<PredictRequest>({"predict", "c", "a.png", "b.png", "--top-k", "2", "--max-steps", "7"});
   CHECK(predict.images.size() == 2);
   CHECK(predict.top_k == 2);
-  CHECK(predict.max_steps == 7);
+  CHECK(predict.limits.max_steps == 7);
   const auto bench = parsed<BenchRequest>({"bench", "x.toml", "--estimators", "shine,jfb-refine-3", "--repeats", "2"});
   CHECK(bench.estimators == std::vector<std::string>{"shine", "jfb-refine-3"});
   CHECK(bench.repeats == 2);

@@ -12,40 +12,17 @@
 #include "core/reference/backend.h"
 #include "tests/op_cases/allocation_counter.h"
 #include "tests/op_cases/counting_backend.h"
+#include "tests/train/small_model.h"
 
 namespace deq {
+
+using test::make_contractive;
+using test::random_batch;
+using test::tiny_config;
+
 namespace {
 
 const std::vector<std::string> kEstimators{"shine", "shine-fallback", "jfb", "shine-refine-2", "limited-2", "exact"};
-
-/// Two branches of eight channels on 8x8 images: every part of the model, in milliseconds.
-Config tiny_config() {
-  Config config;
-  config.model.channels = {8, 8};
-  config.model.head_channels = {2, 4};
-  config.model.final_channels = 16;
-  config.model.expansion = 2;
-  config.model.num_groups = 4;
-  config.model.classes = 4;
-  config.data.image = {8, 8};
-  config.solver.max_steps = 8;
-  config.solver.backward_max_steps = 8;
-  config.train.unroll_steps = 4;
-  config.optimizer.lr = 5e-3;
-  return config;
-}
-
-Batch random_batch(const Config& config, int size, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  Batch out{.images = Tensor(DType::f32, {size, config.data.image[0], config.data.image[1], 3}),
-            .labels = Tensor(DType::i32, {size}),
-            .valid = size};
-  for (float& x : out.images.data<float>()) x = normal(generator);
-  std::int32_t next = 0;
-  for (std::int32_t& label : out.labels.data<std::int32_t>()) label = next++ % config.model.classes;
-  return out;
-}
 
 /// A number of OpenMP threads for a while.
 class Threads {
@@ -85,20 +62,6 @@ std::vector<StepOptions> all_phases(int batch) {
   std::vector<StepOptions> out{{.batch = batch, .is_pretraining = true}};
   for (const std::string& estimator : kEstimators) out.push_back({.batch = batch, .estimator = estimator});
   return out;
-}
-
-/// Parameters for which the solve converges: the state enters f weakly, because the injection is large and whatever
-/// passes a state on by itself is scaled down before it is added.
-void make_contractive(Model& model) {
-  const std::map<std::string, float> factors{{"downsample.0.weight", 20.0F},  // as batch statistics would scale it
-                                             {"downsample.3.weight", 12.0F},
-                                             {"downsample.4.weight", 10.0F},
-                                             {"fullstage.branches.1.blocks.0.gn3.weight", 0.1F},
-                                             {"fullstage.fuse_layers.0.1.net.gnorm.weight", 0.1F},
-                                             {"fullstage.post_fuse_layers.0.gnorm.weight", 0.2F},
-                                             {"fullstage.post_fuse_layers.1.gnorm.weight", 0.2F}};
-  for (const auto& [name, factor] : factors)
-    for (float& value : model.store.find(name).value->data<float>()) value *= factor;
 }
 
 /// The gradient of every trainable parameter, read off a plain step of rate 1.

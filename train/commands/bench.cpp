@@ -24,6 +24,7 @@ void print_json(const BenchRequest& request, const BenchmarkResult& result) {
                                        {"backward_ms", result.backward_ms},
                                        {"inference_ms", result.inference_ms},
                                        {"forward_steps", result.forward_steps},
+                                       {"evaluations_saved", result.evaluations_saved},
                                        {"peak_bytes", result.peak_bytes},
                                        {"allocations_per_step", result.allocations_per_step},
                                        {"vendor_allocations_per_step", result.vendor_allocations_per_step},

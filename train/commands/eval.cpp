@@ -25,7 +25,7 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result) {
   }
   std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on " << result.images
             << " images (" << result.images_per_s << " images/s); solver " << result.forward.steps
-            << " steps, residual " << result.forward.residual << "\n";
+            << " steps, residual " << result.forward.residual << ", " << spared(result.forward) << "\n";
 }
 
 }  // namespace
@@ -33,8 +33,7 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result) {
 int run_eval(const EvalRequest& request) {
   LoadedModel loaded = load_model(request.checkpoint);
   Config& config = loaded.model->config;
-  if (request.tolerance) config.solver.tolerance = *request.tolerance;
-  if (request.max_steps) config.solver.max_steps = *request.max_steps;
+  apply(request.limits, config.solver);
   const auto dataset = open_split(config, split_of(request.split), data_folder(request.data, config.data.path));
   const std::unique_ptr<Backend> backend = make_backend(request.run.device);
   const int batch = request.batch > 0 ? request.batch : config.train.batch_size;

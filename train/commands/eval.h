@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 
 #include "train/commands/options.h"
@@ -17,8 +16,7 @@ struct EvalRequest {
   std::string split = "test";
   std::int64_t limit = 0;  ///< images; 0: all
   int batch = 0;           ///< 0: as configured
-  std::optional<double> tolerance;
-  std::optional<int> max_steps;
+  SolverLimits limits;
 };
 
 /// Evaluates on a data set. @returns exit status

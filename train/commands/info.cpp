@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "train/build_info.h"
 #include "train/checkpoint.h"
+#include "train/model.h"
 
 namespace deq {
 
@@ -112,6 +113,7 @@ Json training_json(const TrainingRecord& training) {
           {"test_accuracy", training.test_accuracy}};
 }
 
+/// `manifest` is empty for a model that was never trained.
 void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std::string_view manifest) {
   const std::vector<Layer> layers = layers_of(checkpoint.model);
   std::cout << path << "\n" << architecture_text(checkpoint.config) << "\n\nlayer, parameters, tensors\n";
@@ -122,11 +124,19 @@ void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std
     std::cout << "\n";
   }
   const TrainingRecord& training = checkpoint.training;
-  std::cout << "\n"
-            << parameter_count(layers) << " parameters\n"
-            << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase " << training.phase
+  std::cout << "\n" << parameter_count(layers) << " parameters\n";
+  if (manifest.empty()) return;
+  std::cout << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase " << training.phase
             << ", " << training.seconds << " s; test accuracy " << training.test_accuracy << ", loss "
             << training.test_loss << "\nmanifest " << manifest << "\n";
+}
+
+/// The model that a configuration makes, with zeros for weights.
+Checkpoint untrained(const std::filesystem::path& config) {
+  Checkpoint out;
+  out.config = load_config(config);
+  out.model = Model(out.config, ParameterStart::zeros).tensors();
+  return out;
 }
 
 }  // namespace
@@ -139,23 +149,26 @@ int run_info(const InfoRequest& request) {
       print_machine();
     return 0;
   }
-  const Checkpoint checkpoint = load_checkpoint(request.checkpoint);
+  const bool is_config = request.checkpoint.extension() == ".toml";
+  const Checkpoint checkpoint = is_config ? untrained(request.checkpoint) : load_checkpoint(request.checkpoint);
   // Loading has checked the manifest where there is one.
-  const std::string_view manifest = has_manifest(request.checkpoint) ? "ok" : "none";
+  const std::string_view manifest = is_config ? "" : has_manifest(request.checkpoint) ? "ok" : "none";
   const std::string path = request.checkpoint.string();
   if (!request.run.is_json) {
     print_checkpoint(path, checkpoint, manifest);
     return 0;
   }
   const std::vector<Layer> layers = layers_of(checkpoint.model);
-  const Json json = {{"file", path},
-                     {"architecture", architecture_text(checkpoint.config)},
-                     {"parameters", parameter_count(layers)},
-                     {"layers", layers_json(layers, checkpoint.model)},
-                     {"class_names", checkpoint.class_names},
-                     {"training", training_json(checkpoint.training)},
-                     {"config", write_config(checkpoint.config)},
-                     {"manifest", manifest}};
+  Json json = {{"file", path},
+               {"architecture", architecture_text(checkpoint.config)},
+               {"parameters", parameter_count(layers)},
+               {"layers", layers_json(layers, checkpoint.model)},
+               {"config", write_config(checkpoint.config)}};
+  if (!is_config) {
+    json["class_names"] = checkpoint.class_names;
+    json["training"] = training_json(checkpoint.training);
+    json["manifest"] = manifest;
+  }
   std::cout << json.dump(2) << "\n";
   return 0;
 }

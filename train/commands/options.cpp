@@ -7,6 +7,13 @@
 
 namespace deq {
 
+void apply(const SolverLimits& limits, SolverConfig& solver) {
+  if (limits.tolerance) solver.tolerance = *limits.tolerance;
+  if (limits.max_steps) solver.max_steps = *limits.max_steps;
+  if (limits.time_budget_ms) solver.time_budget_ms = *limits.time_budget_ms;
+  if (!limits.has_compaction) solver.compaction = false;
+}
+
 Device device_named(const std::string& name) {
   if (name.empty() || name == "cpu") return {};
   if (name == "reference") return {.kind = DeviceKind::reference};

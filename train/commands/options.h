@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/device.h"
+#include "train/config.h"
 
 namespace deq {
 
@@ -17,6 +18,17 @@ struct RunOptions {
   bool is_json = false;              ///< --json: one machine-readable result on stdout
   bool is_quiet = false;             ///< --quiet: no progress on stderr
 };
+
+/// Flags that change how a model is solved. What is not given stays as configured.
+struct SolverLimits {
+  std::optional<double> tolerance;
+  std::optional<int> max_steps;
+  std::optional<double> time_budget_ms;
+  bool has_compaction = true;  ///< false: --no-compaction
+};
+
+/// Puts `limits` into `solver`.
+void apply(const SolverLimits& limits, SolverConfig& solver);
 
 /// The device called "cpu", "reference", "cuda" or "cuda:N"; empty: the default one.
 /// Errors: RequestError for another name or for a device this build or machine does not have.

@@ -9,6 +9,7 @@
 #include "train/make_backend.h"
 #include "train/prediction_sheet.h"
 #include "train/predictor.h"
+#include "train/solve_json.h"
 
 namespace deq {
 namespace {
@@ -25,7 +26,8 @@ Json prediction_json(const Prediction& prediction) {
           {"solver",
            {{"steps", prediction.steps},
             {"residual", prediction.residual},
-            {"status", std::string(name_of(prediction.status))}}}};
+            {"status", std::string(name_of(prediction.status))},
+            {"evaluations_saved", prediction.evaluations_saved}}}};
 }
 
 void print_prediction(const Prediction& prediction) {
@@ -36,9 +38,16 @@ void print_prediction(const Prediction& prediction) {
   std::cout << "  (solver " << prediction.steps << " steps, " << name_of(prediction.status) << ")\n";
 }
 
+void report_solves(const PredictRequest& request, const SolveMetrics& solves) {
+  if (!request.run.is_quiet && solves.samples > 0)
+    std::cerr << "solver " << solves.steps << " steps on average, " << spared(solves) << "\n";
+}
+
 /// @returns exit status: 2 when the only image could not be read, 1 when one among several could not
 int predict_images(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
-  const std::vector<Prediction> predictions = predict_files(loaded, backend, request.images, request.top_k);
+  SolveMetrics solves;
+  const std::vector<Prediction> predictions = predict_files(loaded, backend, request.images, request.top_k, solves);
+  report_solves(request, solves);
   Json all = Json::array();
   for (const Prediction& prediction : predictions) {
     if (!prediction.error.empty()) std::cerr << "deq: " << prediction.error << "\n";
@@ -60,12 +69,12 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
 
 int run_predict(const PredictRequest& request) {
   LoadedModel loaded = load_model(request.checkpoint);
-  SolverConfig& solver = loaded.model->config.solver;
-  if (request.tolerance) solver.tolerance = *request.tolerance;
-  if (request.max_steps) solver.max_steps = *request.max_steps;
+  apply(request.limits, loaded.model->config.solver);
   const std::unique_ptr<Backend> backend = make_backend(request.run.device);
   if (request.tensor.empty()) return predict_images(request, loaded, *backend);
-  write_npy(request.save_logits, predict_tensor(loaded, *backend, read_npy(request.tensor)));
+  SolveMetrics solves;
+  write_npy(request.save_logits, predict_tensor(loaded, *backend, read_npy(request.tensor), solves));
+  report_solves(request, solves);
   if (!request.run.is_quiet) std::cerr << "wrote " << request.save_logits.string() << "\n";
   return 0;
 }

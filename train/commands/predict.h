@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
 #include <vector>
 
 #include "train/commands/options.h"
@@ -17,8 +16,7 @@ struct PredictRequest {
   std::filesystem::path sheet;   ///< PNG of images and answers; empty: none
   std::filesystem::path tensor;  ///< f32 [N, C, H, W], normalised; empty: images
   std::filesystem::path save_logits;
-  std::optional<double> tolerance;
-  std::optional<int> max_steps;
+  SolverLimits limits;
 };
 
 /// Classifies. @returns exit status: 0, or 1 when an image among several could not be read

@@ -1,0 +1,15 @@
+#include "core/pack.h"
+
+namespace deq {
+
+std::vector<Value> packed_operands(Graph& graph, const Backend& backend, PackWeights pack, Value operand, Value weight,
+                                   Value known) {
+  pack.bytes = backend.packed_weight_bytes(pack, weight.type());
+  if (pack.bytes == 0) return {operand, weight};
+  const auto* other = known.is_empty() ? nullptr : std::get_if<PackWeights>(&graph.node(known.ref).op);
+  const bool is_alike =
+      other != nullptr && other->pass == pack.pass && backend.packs_alike(*other, pack, weight.type());
+  return {operand, is_alike ? known : graph.add_one(pack, {weight}), weight};
+}
+
+}  // namespace deq

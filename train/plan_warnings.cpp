@@ -1,0 +1,106 @@
+#include "train/plan_warnings.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/build_info.h"
+#include "train/jacobian_schedule.h"
+
+namespace deq {
+namespace {
+
+/// Relative residual below which float32 rounding hides any progress.
+constexpr double kRounding = 2e-7;
+/// Relative residual that solves of trained multiscale models hardly reach within some tens of steps.
+constexpr double kHardlyReached = 1e-5;
+
+class Warnings {
+ public:
+  Warnings(const Config& config, const RunPlan& plan) : config_(config), plan_(plan) {}
+
+  std::vector<std::string> all() {
+    add_phases();
+    add_tolerances();
+    add_penalty();
+    add_memory();
+    if (plan_.train_images < config_.train.batch_size)
+      add("the training set has ", plan_.train_images, " images, less than one batch of ", config_.train.batch_size);
+    return std::move(out_);
+  }
+
+ private:
+  template <class... Parts>
+  void add(const Parts&... parts) {
+    out_.push_back(concat(parts...));
+  }
+
+  void add_phases() {
+    const TrainConfig& train = config_.train;
+    if (train.pretrain_steps >= plan_.total_steps)
+      add("the run never leaves pre-training: train.pretrain_steps is ", train.pretrain_steps, " of ",
+          plan_.total_steps, " steps");
+    if (config_.schedule.warmup_steps > plan_.total_steps)
+      add("schedule.warmup_steps is ", config_.schedule.warmup_steps, " but the run has ", plan_.total_steps, " steps");
+  }
+
+  /// States are normalised, so a state of N elements has a norm of about sqrt(N).
+  void add_tolerances() {
+    const SolverConfig& solver = config_.solver;
+    if (solver.tolerance == 0 || plan_.total_steps <= plan_.pretrain_steps) return;
+    const bool is_absolute = solver.mode == "abs";
+    const double norm = is_absolute ? std::sqrt(static_cast<double>(plan_.state_elements)) : 1;
+    const double relative = solver.tolerance / norm;
+    const std::string size = is_absolute
+                                 ? concat("an absolute tolerance of ", solver.tolerance, " on ", plan_.state_elements,
+                                          " elements asks for a relative residual of about ", relative)
+                                 : concat("a relative tolerance of ", solver.tolerance);
+    if (relative < kRounding)
+      add(size, ", which float32 cannot reach: every solve will run its ", solver.max_steps, " steps");
+    else if (is_absolute && relative < kHardlyReached)
+      add(size, ", which is hardly ever met: expect every solve to run its ", solver.max_steps, " steps");
+  }
+
+  void add_penalty() {
+    const TrainConfig& train = config_.train;
+    const bool has_weight = train.jacobian_weight > 0 || train.jacobian_pretrain_weight > 0;
+    const bool is_drawn = train.jacobian_frequency > 0;
+    if (has_weight && !is_drawn)
+      add("the Jacobian penalty has a weight but train.jacobian_frequency is 0: no step will have it");
+    if (is_drawn && !has_jacobian_penalty(train))
+      add("train.jacobian_frequency is ", train.jacobian_frequency,
+          " but all weights of the Jacobian penalty are 0: no step will have it");
+    if (train.jacobian_target_radius > 0 && !(is_drawn && train.jacobian_weight > 0))
+      add("train.jacobian_target_radius steers the weight of the Jacobian penalty, but train.jacobian_weight or "
+          "train.jacobian_frequency is 0");
+    const std::int64_t per_epoch = std::max<std::int64_t>(1, plan_.train_images / train.batch_size);
+    if (is_drawn && train.jacobian_weight > 0 && train.jacobian_stop_epoch > 0 &&
+        train.jacobian_stop_epoch * per_epoch <= plan_.pretrain_steps)
+      add("the Jacobian penalty ends with epoch ", train.jacobian_stop_epoch,
+          ", before the equilibrium phase begins with epoch ", plan_.pretrain_steps / per_epoch);
+  }
+
+  void add_memory() {
+    const std::int64_t machine = machine_info().memory_bytes;
+    const auto gib = [](auto bytes) { return std::ceil(static_cast<double>(bytes) / 0x1p30 * 10) / 10; };
+    if (machine <= 0 || !plan_.uses_host_memory) return;
+    if (plan_.history_bytes > static_cast<std::size_t>(machine))
+      add("the solver's history alone takes ", gib(plan_.history_bytes), " GiB (", config_.solver.max_steps,
+          " steps of ", plan_.state_elements, " elements for ", config_.train.batch_size, " images), this machine has ",
+          gib(machine), " GiB: lower train.batch_size or solver.max_steps, or set solver.memory");
+    else if (plan_.peak_bytes > static_cast<std::size_t>(machine))
+      add("the run needs ", gib(plan_.peak_bytes), " GiB of memory, this machine has ", gib(machine),
+          " GiB: lower train.batch_size");
+  }
+
+  const Config& config_;
+  const RunPlan& plan_;
+  std::vector<std::string> out_;
+};
+
+}  // namespace
+
+std::vector<std::string> plan_warnings(const Config& config, const RunPlan& plan) {
+  return Warnings(config, plan).all();
+}
+
+}  // namespace deq
