@@ -191,7 +191,7 @@ void print_tune_report(std::ostream& out, const TuneConfig& config, const std::v
 
 Json traces_json(const std::vector<TuneTrace>& traces) {
   Json out = Json::object();
-  for (const TuneTrace& trace : traces) out[trace.method][std::to_string(trace.seed)] = points_json(trace.points);
+  for (const TuneTrace& trace : traces) out[trace.method][std::to_string(trace.seed)] = points_json(trace);
   return out;
 }
 

@@ -62,8 +62,22 @@ TuneData::TuneData(const TuneConfig& config, const std::filesystem::path& folder
     : config_(config),
       set_(open_tabular(config.data.name, folder, has_classes(config) ? LabelTask::classes : LabelTask::binary)) {}
 
-TuneTask TuneData::task(std::uint32_t seed) const {
-  BilevelSamples samples = split_samples(config_, set_, seed);
+TuneTask TuneData::task(std::uint32_t seed) const { return finished(split_samples(config_, set_, seed), seed); }
+
+TuneTask TuneData::part(double train_fraction, std::uint32_t seed) const {
+  const std::int64_t rows = set_.train.features.rows();
+  const auto held_out =
+      static_cast<std::int64_t>(std::ceil((1 - train_fraction) * static_cast<double>(rows) - 1e-9));
+  require(held_out > 0 && held_out < rows, "quality.train_fraction", train_fraction, " of ", rows,
+          " rows leaves an empty part");
+  const TwoParts parts = hold_out(rows, held_out, seed);
+  return finished({.train = select_samples(set_.train, parts.kept),
+                   .validation = select_samples(set_.train, parts.held_out),
+                   .test = {}},
+                  seed);
+}
+
+TuneTask TuneData::finished(BilevelSamples samples, std::uint32_t seed) const {
   TuneTask out{.make_problem = {},
                .lambda = {},
                .w = {},

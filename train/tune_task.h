@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/tabular.h"
+#include "solvers/bilevel/bilevel_samples.h"
 #include "solvers/bilevel/lower_level.h"
 #include "train/tune_config.h"
 
@@ -32,7 +33,13 @@ class TuneData {
   /// Errors: RequestError when a part of the split is empty.
   [[nodiscard]] TuneTask task(std::uint32_t seed) const;
 
+  /// A share of all rows for training and the others for validation, as scikit-learn's train_test_split divides them.
+  /// Errors: as `task`.
+  [[nodiscard]] TuneTask part(double train_fraction, std::uint32_t seed) const;
+
  private:
+  [[nodiscard]] TuneTask finished(BilevelSamples samples, std::uint32_t seed) const;
+
   TuneConfig config_;
   TabularSet set_;
 };

@@ -12,12 +12,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json lambda_json(const std::vector<double>& lambda) {
-  if (lambda.size() == 1) return lambda.front();
-  if (lambda.size() <= kLargestLambdaList) return lambda;
-  std::vector<double> sorted = lambda;
-  std::sort(sorted.begin(), sorted.end());
-  return {{"min", sorted.front()}, {"median", sorted[sorted.size() / 2]}, {"max", sorted.back()}};
+Json lambda_json(const std::vector<double>& lambda, std::int64_t size) {
+  if (size > kLargestLambdaList) return {{"min", lambda.at(0)}, {"median", lambda.at(1)}, {"max", lambda.at(2)}};
+  return size == 1 ? Json(lambda.front()) : Json(lambda);
 }
 
 std::vector<double> lambda_from(const Json& json) {
@@ -74,12 +71,17 @@ int TuneTrace::unconverged() const {
   }));
 }
 
-Json points_json(const std::vector<OuterPoint>& points) {
+std::vector<double> lambda_summary(std::vector<double> lambda) {
+  std::sort(lambda.begin(), lambda.end());
+  return {lambda.front(), lambda[lambda.size() / 2], lambda.back()};
+}
+
+Json points_json(const TuneTrace& trace) {
   Json out = Json::array();
-  for (const OuterPoint& point : points)
+  for (const OuterPoint& point : trace.points)
     out.push_back({{"outer", point.outer},
                    {"seconds", point.seconds},
-                   {"lambda", lambda_json(point.lambda)},
+                   {"lambda", lambda_json(point.lambda, trace.lambda_size)},
                    {"validation_loss", point.validation_loss},
                    {"test_loss", point.test_loss},
                    {"inner_gradients", point.count.inner_gradients},
@@ -101,9 +103,9 @@ std::filesystem::path trace_file(const std::filesystem::path& out, const std::st
 }
 
 void write_trace(const std::filesystem::path& file, const TuneTrace& trace) {
-  Json json = {{"method", trace.method}, {"seed", trace.seed}, {"status", trace.status}};
+  Json json = {{"method", trace.method}, {"seed", trace.seed}, {"status", trace.status}, {"lambda_size", trace.lambda_size}};
   if (trace.cleaning_precision) json["cleaning_precision"] = *trace.cleaning_precision;
-  json["points"] = points_json(trace.points);
+  json["points"] = points_json(trace);
   write_durably(file, json.dump(1) + "\n");
 }
 
@@ -116,6 +118,7 @@ TuneTrace read_trace(const std::filesystem::path& file) {
     out.method = json.at("method").get<std::string>();
     out.seed = json.at("seed").get<std::int64_t>();
     out.status = json.at("status").get<std::string>();
+    out.lambda_size = json.at("lambda_size").get<std::int64_t>();
     if (json.contains("cleaning_precision")) out.cleaning_precision = json["cleaning_precision"].get<double>();
     for (const Json& point : json.at("points")) out.points.push_back(point_from(point));
   } catch (const std::exception& failure) {

@@ -16,7 +16,8 @@ struct TuneTrace {
   std::string method;
   std::int64_t seed = 0;
   std::string status;              ///< name_of(OuterStatus)
-  std::vector<OuterPoint> points;  ///< lambda of more than kLargestLambdaList entries is not kept
+  std::int64_t lambda_size = 1;   ///< p; beyond kLargestLambdaList points hold {min, median, max} of lambda instead
+  std::vector<OuterPoint> points;
   std::optional<double> cleaning_precision = std::nullopt;
 
   /// Points whose inner solve missed its tolerance.
@@ -24,10 +25,13 @@ struct TuneTrace {
 };
 
 /// Longer lambda are summarised by their smallest, middle and largest entry in a trace.
-inline constexpr std::size_t kLargestLambdaList = 256;
+inline constexpr std::int64_t kLargestLambdaList = 256;
+
+/// Smallest, middle and largest entry.
+std::vector<double> lambda_summary(std::vector<double> lambda);
 
 /// The points as `deq tune --json` lists them. lambda: a number when there is one, a list, or {min, median, max}.
-nlohmann::ordered_json points_json(const std::vector<OuterPoint>& points);
+nlohmann::ordered_json points_json(const TuneTrace& trace);
 
 /// OUT/traces/METHOD-SEED.json
 std::filesystem::path trace_file(const std::filesystem::path& out, const std::string& method, std::int64_t seed);
