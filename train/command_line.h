@@ -13,6 +13,7 @@
 #include "train/commands/info.h"
 #include "train/commands/predict.h"
 #include "train/commands/train.h"
+#include "train/commands/tune.h"
 
 namespace deq {
 

@@ -52,12 +52,9 @@ void append_data_keys(std::vector<TuneKey>& keys) {
   keys.push_back(text("problem.penalty", at<kProblem, &P::penalty>, {"shared", "per-weight", "per-class"}));
   keys.push_back(number("problem.fixed_penalty", at<kProblem, &P::fixed_penalty>, -kLargestLambda, kLargestLambda));
   using D = TuneDataConfig;
-  keys.push_back(text("data.file", at<kData, &D::file>));
-  keys.push_back(text("data.stacked_file", at<kData, &D::stacked_file>));
-  keys.push_back(text("data.test_file", at<kData, &D::test_file>));
+  keys.push_back(text("data.name", at<kData, &D::name>));
   keys.push_back(text("data.path", at<kData, &D::path>));
-  keys.push_back(text("data.labels", at<kData, &D::labels>, {"two", "below-mean", "classes"}));
-  keys.push_back(text("data.scaling", at<kData, &D::scaling>, {"none", "unit-rows", "unit-deviation"}));
+  keys.push_back(text("data.test_part", at<kData, &D::test_part>, {"stacked", "kept"}));
   keys.push_back(above("data.train_fraction", at<kData, &D::train_fraction>, 0, 1));
   keys.push_back(above("data.validation_fraction", at<kData, &D::validation_fraction>, 0, 1));
   keys.push_back(number("data.corrupted_fraction", at<kData, &D::corrupted_fraction>, 0, 1));
@@ -157,21 +154,19 @@ void assign_all(TuneConfig& config, const toml::table& table, std::string_view p
 
 void check_tune_config(const TuneConfig& config, std::string_view place) {
   const TuneDataConfig& data = config.data;
-  require(!data.file.empty(), place, "key 'data.file' is missing: which file holds the samples?");
+  require(!data.name.empty(), place, "key 'data.name' is missing: which set, or which file, holds the samples?");
   const double used = data.train_fraction + data.validation_fraction;
   require(used <= 1 + 1e-12, place, "keys 'data.train_fraction' and 'data.validation_fraction' add up to ", used,
           ", expected at most 1");
   require(std::abs(config.outer.lambda) <= config.outer.bound, place, "key 'outer.lambda' is ", config.outer.lambda,
           " but 'outer.bound' keeps lambda within ", config.outer.bound);
   const bool has_classes = config.problem.name == "multinomial" || config.problem.name == "cleaning";
-  require(has_classes == (data.labels == "classes"), place, "key 'data.labels' is '", data.labels, "' but problem '",
-          config.problem.name, "' needs ", has_classes ? "'classes'" : "'two' or 'below-mean'");
   require(config.problem.penalty != "per-class" || config.problem.name == "multinomial", place,
           "key 'problem.penalty' is 'per-class', which only problem 'multinomial' has");
   require(config.problem.penalty == "shared" || config.problem.name != "cleaning", place, "key 'problem.penalty' is '",
           config.problem.penalty, "', but problem 'cleaning' tunes weights of samples and keeps one penalty");
   require(data.corrupted_fraction == 0 || has_classes, place,
-          "key 'data.corrupted_fraction' is above 0, which needs 'data.labels' = 'classes'");
+          "key 'data.corrupted_fraction' is above 0, which problem '", config.problem.name, "' has no use for");
 }
 
 }  // namespace

@@ -9,8 +9,8 @@ namespace deq {
 
 /// Which bi-level problem is built from the data.
 struct TuneProblemConfig {
-  /// logistic, multinomial, least-squares (two classes through a sigmoid), cleaning (multinomial with one weight for
-  /// each training sample)
+  /// logistic, multinomial, least-squares (two classes through a sigmoid), cleaning (multinomial, with one weight
+  /// sigmoid(lambda_i) for each training sample)
   std::string name = "logistic";
   std::string penalty = "shared";  ///< shared, per-weight or per-class; for cleaning: shared
   double fixed_penalty = 0;        ///< cleaning: logarithm of the L2 penalty, which is not tuned
@@ -18,14 +18,11 @@ struct TuneProblemConfig {
 };
 
 struct TuneDataConfig {
-  std::string file;                   ///< LIBSVM text (plain, .bz2, .gz), .csv or .npy, inside the data folder
-  std::string stacked_file;           ///< its rows are put under those of `file`
-  std::string test_file;              ///< the test part; empty: what the split leaves
+  std::string name;                   ///< a known set (20news, a9a, wdbc, ...) or a file: LIBSVM text, .csv, .npy
   std::string path;                   ///< folder, as --data; empty: DEQ_DATA_DIR
-  std::string labels = "two";         ///< two (the larger of two values is +1), below-mean, classes
-  std::string scaling = "unit-rows";  ///< none, unit-rows or unit-deviation (columns, not centred)
+  std::string test_part = "stacked";  ///< of a set that has one: split again with the rest (stacked), or kept
   double train_fraction = 0.9;
-  double validation_fraction = 0.05;  ///< what is left is the test part
+  double validation_fraction = 0.05;  ///< what is left joins the test part
   double corrupted_fraction = 0;      ///< share of the training labels that are replaced by another class
   bool operator==(const TuneDataConfig&) const = default;
 };
