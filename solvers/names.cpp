@@ -105,6 +105,15 @@ AdjointOptions adjoint_from_name(const std::string& name) {
   throw RequestError(concat("estimator: '", name, "' is none of ", kEstimators));
 }
 
+bool is_adjoint_name(const std::string& name) {
+  try {
+    (void)adjoint_from_name(name);
+    return true;
+  } catch (const RequestError&) {
+    return false;
+  }
+}
+
 std::string name_of(const AdjointOptions& options) { return std::visit(AdjointNamer{}, options); }
 
 AdjointOptions with_backward_method(const AdjointOptions& options, const std::string& method) {

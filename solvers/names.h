@@ -12,6 +12,8 @@ namespace deq {
 /// defaults; `gdeq` is shine under the name of B. Nguyen, L. Mauch, arXiv 2304.11663 (see gdeq_policy).
 /// Errors (RequestError): an unknown name, listing those above; K that is not a positive number.
 AdjointOptions adjoint_from_name(const std::string& name);
+/// True when adjoint_from_name knows the name.
+bool is_adjoint_name(const std::string& name);
 /// The name that gives these options back, or the nearest one where a constant differs.
 std::string name_of(const AdjointOptions& options);
 
