@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -148,6 +149,14 @@ class AdjointSolver {
                      StateView u, SolveReport& report) = 0;
 };
 
+/// Differentiation through `steps` damped applications z <- (1 - damping) z + damping f(z) that follow the solve,
+/// instead of an adjoint solve (phantom gradient; with damping 1 the last steps of an unrolled network).
+struct Unrolling {
+  int steps = 5;         ///< >= 1
+  double damping = 1.0;  ///< in (0, 1]
+  bool operator==(const Unrolling&) const = default;
+};
+
 /// How an equilibrium node is solved and differentiated: makes the two solvers for a state.
 /// Held by the graph's Equilibrium node; two nodes are equal only if they share the policy object.
 class EquilibriumPolicy {
@@ -159,6 +168,8 @@ class EquilibriumPolicy {
   [[nodiscard]] virtual bool needs_vjp() const = 0;
   /// True when samples that stopped are to leave the batch of the forward solve (core/rebatch.h).
   [[nodiscard]] virtual bool compacts() const { return false; }
+  /// Set when gradients are those of damped applications after the solve; no adjoint is then made.
+  [[nodiscard]] virtual std::optional<Unrolling> unrolling() const { return std::nullopt; }
   /// One line for plans and logs, e.g. "broyden(max_steps=18, rel 1e-3), shine".
   [[nodiscard]] virtual std::string describe() const = 0;
 };

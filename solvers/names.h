@@ -7,12 +7,19 @@
 
 namespace deq {
 
-/// Backward estimators by name: jfb, shine, shine-fallback, shine-refine-K, jfb-refine-K, limited-K, exact.
-/// `exact` solves to the tolerance and step limit of FullAdjoint's defaults.
+/// Backward estimators by name: jfb, shine, shine-fallback, gdeq, shine-refine-K, jfb-refine-K, limited-K, exact,
+/// neumann-K, nystrom-K, phantom-K, unrolled-K. `exact` solves to the tolerance and step limit of FullAdjoint's
+/// defaults; `gdeq` is shine under the name of B. Nguyen, L. Mauch, arXiv 2304.11663 (see gdeq_policy).
 /// Errors (RequestError): an unknown name, listing those above; K that is not a positive number.
 AdjointOptions adjoint_from_name(const std::string& name);
+/// True when adjoint_from_name knows the name.
+bool is_adjoint_name(const std::string& name);
 /// The name that gives these options back, or the nearest one where a constant differs.
 std::string name_of(const AdjointOptions& options);
+
+/// `exact` and `limited-K` by another method: broyden, broyden-lowrank, anderson, picard, gmres or bicgstab. Other
+/// estimators come back as they are. Errors (RequestError): an unknown name, listing these.
+AdjointOptions with_backward_method(const AdjointOptions& options, const std::string& method);
 
 /// Solvers by name: picard, anderson, broyden, broyden-lowrank. Errors (RequestError): an unknown name, listing them.
 SolverMethod method_from_name(const std::string& name);

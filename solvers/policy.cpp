@@ -24,4 +24,15 @@ std::string ImplicitPolicy::describe() const {
   return concat(deq::describe(solver_), compacts() ? ", compacting" : "", ", ", name_of(adjoint_));
 }
 
+std::optional<Unrolling> ImplicitPolicy::unrolling() const {
+  const auto* const phantom = std::get_if<Phantom>(&adjoint_);
+  if (phantom == nullptr) return std::nullopt;
+  return Unrolling{.steps = phantom->steps, .damping = phantom->damping};
+}
+
+ImplicitPolicy gdeq_policy(SolverOptions solver) {
+  if (!std::holds_alternative<Broyden>(solver.method)) solver.method = Broyden{};
+  return ImplicitPolicy(solver, SharedInverse{.max_gain = 0.0});
+}
+
 }  // namespace deq

@@ -24,6 +24,7 @@ class ImplicitPolicy final : public EquilibriumPolicy {
   [[nodiscard]] bool needs_vjp() const override;
   /// Never with a fixed number of steps (tolerance 0), where all samples run to the end.
   [[nodiscard]] bool compacts() const override;
+  [[nodiscard]] std::optional<Unrolling> unrolling() const override;
   [[nodiscard]] std::string describe() const override;
 
   [[nodiscard]] const SolverOptions& solver() const { return solver_; }
@@ -34,5 +35,10 @@ class ImplicitPolicy final : public EquilibriumPolicy {
   AdjointOptions adjoint_;
   Compaction compaction_;
 };
+
+/// The estimator of B. Nguyen, L. Mauch, Efficient Training of Deep Equilibrium Models, arXiv 2304.11663, 2023: Broyden
+/// forward, whose inverse is the backward. No outer-problem awareness, no guard, no refinement. `solver` gives limits
+/// and tolerance; another method than Broyden is replaced by it.
+ImplicitPolicy gdeq_policy(SolverOptions solver = {});
 
 }  // namespace deq

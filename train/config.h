@@ -57,9 +57,11 @@ struct SolverConfig {
   double damping = 1.0;  ///< of Picard and Anderson, 1 is the plain step
   int backward_max_steps = 20;
   double backward_tolerance = 1e-3;
-  double time_budget_ms = 0;  ///< in inference, wall-clock limit of the solve of one batch; 0: none
-  bool compaction = true;     ///< in inference, images whose solve has stopped leave the batch
-  double guard_gain = 1.8;    ///< fall back when the shared estimate stretches the cotangent by more
+  double time_budget_ms = 0;         ///< in inference, wall-clock limit of the solve of one batch; 0: none
+  bool compaction = true;            ///< in inference, images whose solve has stopped leave the batch
+  std::string backward = "broyden";  ///< how `exact` and `limited-K` solve: also gmres, bicgstab, anderson, picard
+  double phantom_damping = 0.5;      ///< of phantom-K, 1 is the plain step
+  double guard_gain = 1.8;           ///< fall back when the shared estimate stretches the cotangent by more
   bool operator==(const SolverConfig&) const = default;
 };
 

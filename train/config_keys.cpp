@@ -88,6 +88,9 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("solver.backward_tolerance", at<kSolver, &S::backward_tolerance>, 0, kNoLimit));
   keys.push_back(number("solver.time_budget_ms", at<kSolver, &S::time_budget_ms>, 0, kNoLimit));
   keys.push_back(flag("solver.compaction", at<kSolver, &S::compaction>));
+  keys.push_back(text("solver.backward", at<kSolver, &S::backward>,
+                      {"broyden", "broyden-lowrank", "anderson", "picard", "gmres", "bicgstab"}));
+  keys.push_back(above("solver.phantom_damping", at<kSolver, &S::phantom_damping>, 0, 1));
   keys.push_back(above("solver.guard_gain", at<kSolver, &S::guard_gain>, 0));
 }
 
@@ -166,7 +169,7 @@ std::string_view nearest_config_key(std::string_view name) {
 }
 
 bool is_estimator_name(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kPlain = {"exact", "shine",           "shine-fallback",
+  constexpr std::array<std::string_view, 7> kPlain = {"exact", "shine",           "shine-fallback",     "gdeq",
                                                       "jfb",   "adjoint-broyden", "adjoint-broyden-opa"};
   constexpr std::array<std::string_view, 7> kCounted = {"shine-refine-", "jfb-refine-", "limited-", "neumann-",
                                                         "phantom-",      "nystrom-",    "unrolled-"};
@@ -180,7 +183,7 @@ bool is_estimator_name(std::string_view name) {
 }
 
 std::string_view estimator_names() {
-  return "exact, shine, shine-fallback, shine-refine-K, jfb, jfb-refine-K, limited-K, neumann-K, phantom-K, "
+  return "exact, shine, shine-fallback, gdeq, shine-refine-K, jfb, jfb-refine-K, limited-K, neumann-K, phantom-K, "
          "adjoint-broyden, adjoint-broyden-opa, nystrom-K, unrolled-K";
 }
 

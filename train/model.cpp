@@ -49,7 +49,10 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
   }
   if (auto* shared = std::get_if<SharedInverse>(&adjoint); shared && shared->max_gain > 0)
     shared->max_gain = solver.guard_gain;
-  return std::make_shared<const ImplicitPolicy>(solver_options(solver), adjoint);
+  if (auto* phantom = std::get_if<Phantom>(&adjoint); phantom && phantom->damping < 1.0)
+    phantom->damping = solver.phantom_damping;
+  if (estimator == "gdeq") return std::make_shared<const ImplicitPolicy>(gdeq_policy(solver_options(solver)));
+  return std::make_shared<const ImplicitPolicy>(solver_options(solver), with_backward_method(adjoint, solver.backward));
 }
 
 std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& solver) {

@@ -6,10 +6,10 @@
 
 #include "core/error.h"
 #include "data/npy.h"
+#include "layers/audit_vector.h"
 #include "tests/train/golden_mdeq.h"
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
-#include "train/audit_vector.h"
 #include "train/make_backend.h"
 #include "train/model.h"
 
@@ -76,7 +76,7 @@ TEST_CASE("an audit leaves the model as it was, dropout included") {
   const auto backend = make_backend({});
   const auto batches = audit_batches(model, images(5), labels({0, 1, 2, 0, 1}), 2);
   REQUIRE(batches.size() == 2);
-  const AuditOptions options{.estimators = {"exact", "jfb", "limited-3"}, .solver = model.config.solver};
+  const ModelAuditOptions options{.estimators = {"exact", "jfb", "limited-3"}, .solver = model.config.solver};
   const AuditResult first = audit_gradients(model, *backend, batches, options);
   const AuditResult second = audit_gradients(model, *backend, batches, options);
   for (const auto& [name, tensor] : model.tensors()) {
@@ -121,7 +121,8 @@ TEST_CASE("audit ends with status 2 and one line on a wrong request") {
       {"audit " + checkpoint + " --tensor " + x, "--labels"},
       {"audit " + checkpoint + tensors + " --data " + checkpoint, "not both"},
       {"audit " + checkpoint + tensors, "label 1 is 7"},
-      {"audit " + checkpoint + tensors + " --estimators neumann-5", "shine-refine-K"},
+      {"audit " + checkpoint + tensors + " --estimators neumann-0", "neumann-5"},
+      {"audit " + checkpoint + tensors + " --plot error.pdf", ".svg or .png"},
       {"audit " + checkpoint + tensors + " --estimators magic", "magic"},
   };
   for (const auto& [arguments, part] : cases) {
