@@ -8,12 +8,14 @@
 #include "core/reference/backend.h"
 #include "solvers/loop.h"
 #include "tests/train/small_model.h"
+#include "tests/train/threads.h"
 #include "train/step.h"
 
 namespace deq {
 
 using test::make_contractive;
 using test::random_batch;
+using test::Threads;
 using test::tiny_config;
 
 namespace {
@@ -109,6 +111,7 @@ double dense_radius(Matrix a) {
 }  // namespace
 
 TEST_CASE("the monitor finds the largest eigenvalue of the dense Jacobian of an MDEQ, image by image") {
+  const Threads one(1);  // images this small gain nothing from more
   Config config = tiny_config();
   config.model.post_gn_affine = true;
   config.data.image = {4, 4};  // 160 elements of state: small enough to write the Jacobian down
@@ -135,6 +138,7 @@ TEST_CASE("the monitor finds the largest eigenvalue of the dense Jacobian of an 
 }
 
 TEST_CASE("inference hands the iterate or one more application of f to the head, as configured") {
+  const Threads one(1);  // images this small gain nothing from more
   Config config = tiny_config();
   config.model.post_gn_affine = true;
   config.solver.name = "picard";

@@ -1,7 +1,6 @@
 #include "train/step.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,28 +12,18 @@
 #include "tests/op_cases/allocation_counter.h"
 #include "tests/op_cases/counting_backend.h"
 #include "tests/train/small_model.h"
+#include "tests/train/threads.h"
 
 namespace deq {
 
 using test::make_contractive;
 using test::random_batch;
+using test::Threads;
 using test::tiny_config;
 
 namespace {
 
 const std::vector<std::string> kEstimators{"shine", "shine-fallback", "jfb", "shine-refine-2", "limited-2", "exact"};
-
-/// A number of OpenMP threads for a while.
-class Threads {
- public:
-  explicit Threads(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~Threads() { omp_set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 /// A model with its optimiser and one compiled step.
 struct Run {
