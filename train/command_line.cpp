@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "solvers/bilevel/method_preset.h"
 #include "solvers/names.h"
 #include "train/audit.h"
 #include "train/build_info.h"
@@ -32,6 +33,7 @@ struct Parsed {
   DataExportRequest data_export;
   ImportRequest import_mdeq;
   AuditRequest audit;
+  TuneRequest tune;
   std::function<Request()> finish;  ///< set by the command that was called
 };
 
@@ -312,6 +314,36 @@ void add_audit(CLI::App& app, Parsed& parsed) {
   });
 }
 
+void add_tune(CLI::App& app, Parsed& parsed) {
+  CLI::App* command =
+      add_command(app, "tune", "Tune hyper-parameters of a model by hypergradients, comparing methods",
+                  "deq tune train/configs/tune-20news.toml --method hoag,shine --seeds 3 --out runs/20news");
+  TuneRequest& request = parsed.tune;
+  command->add_option("config", request.config, "configuration (TOML)")->required();
+  command->add_option("--method", request.methods,
+                      concat("methods, separated by commas: ", method_preset_names(), "; default: as configured"));
+  command->add_option("--seeds", request.seeds, "number of seeds, from --seed or 0 on; default: as configured")
+      ->check(CLI::Range(1, 10000));
+  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
+  command->add_option("--out", request.out, "folder of traces, summary and plots; default: runs/NAME");
+  command->add_flag("--dry-run", request.is_dry_run, "print the whole configuration and do nothing");
+  auto* audit = command->add_flag("--audit", request.is_audit,
+                                  "compare each method's hypergradient with the exact one along HOAG's path");
+  command
+      ->add_flag("--inverse-quality", request.is_inverse_quality,
+                 "compare the inverse that the inner solver leaves with the exact one")
+      ->excludes(audit);
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      TuneRequest out = parsed.tune;
+      out.run = finish_run(*command, out.run, parsed);
+      if (out.out.empty()) out.out = std::filesystem::path("runs") / out.config.stem();
+      return out;
+    };
+  });
+}
+
 /// CLI11 would only say that the word was not expected.
 void check_command_name(const CLI::App& app, std::span<const std::string> arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return;
@@ -340,6 +372,7 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
   add_data(app, parsed);
   add_import(app, parsed);
   add_audit(app, parsed);
+  add_tune(app, parsed);
   check_command_name(app, arguments);
   try {
     // CLI11 takes the arguments last first.

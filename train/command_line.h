@@ -19,7 +19,7 @@ namespace deq {
 
 /// What a command line asks for.
 using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
-                             DataExportRequest, ImportRequest, AuditRequest>;
+                             DataExportRequest, ImportRequest, AuditRequest, TuneRequest>;
 
 /// Reads the arguments after the program's name. Empty when help or the version was asked for; it is then in `text`.
 /// Errors: RequestError for an unknown command or flag, a missing or malformed argument.

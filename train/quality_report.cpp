@@ -55,17 +55,14 @@ std::vector<Series> all_series(const QualityReport& report) {
 
 /// @param is_zoomed  the published window, else all points
 Chart quality_chart(const QualityReport& report, bool is_zoomed) {
-  Chart chart{.title = "B^-1 x against H^-1 x",
-              .x = {.label = "|B^-1 x| / |H^-1 x|"},
-              .y = {.label = "cosine"},
-              .series = {}};
+  Chart chart{
+      .title = "B^-1 x against H^-1 x", .x = {.label = "|B^-1 x| / |H^-1 x|"}, .y = {.label = "cosine"}, .series = {}};
   if (is_zoomed) {
     chart.x.range = kRatioWindow;
     chart.y.range = kCosineWindow;
   }
   for (const Series& series : all_series(report))
-    chart.series.push_back(
-        {.name = series.name, .x = series.ratio, .y = series.cosine, .style = SeriesStyle::points});
+    chart.series.push_back({.name = series.name, .x = series.ratio, .y = series.cosine, .style = SeriesStyle::points});
   return chart;
 }
 
@@ -102,8 +99,8 @@ Json quality_json(const QualityReport& report) {
                       {"inside_window", one.share_in_window()}});
   return {{"rows", report.rows},
           {"unconverged", report.aware.unconverged + report.plain.unconverged},
-          {"window", {{"ratio", {kRatioWindow.low, kRatioWindow.high}},
-                      {"cosine", {kCosineWindow.low, kCosineWindow.high}}}},
+          {"window",
+           {{"ratio", {kRatioWindow.low, kRatioWindow.high}}, {"cosine", {kCosineWindow.low, kCosineWindow.high}}}},
           {"series", series}};
 }
 

@@ -15,8 +15,8 @@ namespace deq {
 namespace {
 
 constexpr std::array<std::string_view, 16> kMethodNames = {
-    "hoag",   "hoag-limited", "shine",  "shine-opa", "shine-refine", "shine-probes", "shine-probes-5", "jfb",
-    "nystrom", "nystrom-20",   "esj",    "esj-10",    "unrolled",     "unrolled-20",  "grid",           "random"};
+    "hoag",    "hoag-limited", "shine", "shine-opa", "shine-refine", "shine-probes", "shine-probes-5", "jfb",
+    "nystrom", "nystrom-20",   "esj",   "esj-10",    "unrolled",     "unrolled-20",  "grid",           "random"};
 
 ToleranceDecay decay_named(const std::string& name) {
   if (name == "quadratic") return ToleranceDecay::quadratic;
@@ -45,9 +45,9 @@ OuterResult search(const TuneConfig& config, BilevelProblem& problem, const Tune
                    std::int64_t seed, const OuterObserver& observer) {
   const TuneOuterConfig& outer = config.outer;
   const bool is_grid = std::holds_alternative<GridSearch>(preset.method);
-  const auto candidates =
-      is_grid ? grid_candidates(outer.search_points, outer.bound, problem.outer_size())
-              : random_candidates(outer.search_points, outer.bound, problem.outer_size(), static_cast<std::uint64_t>(seed));
+  const auto candidates = is_grid ? grid_candidates(outer.search_points, outer.bound, problem.outer_size())
+                                  : random_candidates(outer.search_points, outer.bound, problem.outer_size(),
+                                                      static_cast<std::uint64_t>(seed));
   SearchOptions options{.inner = inner_options(config.inner),
                         .memory = config.inner.memory > 0 ? config.inner.memory : preset.memory,
                         .initial = initial_inverse(config.inner)};
@@ -124,10 +124,10 @@ TuneTrace run_method(const TuneConfig& config, const TuneTask& task, const std::
   const std::unique_ptr<BilevelProblem> problem = task.make_problem();
   const bool is_search =
       std::holds_alternative<GridSearch>(preset.method) || std::holds_alternative<RandomSearch>(preset.method);
-  OuterResult result = is_search ? search(config, *problem, task, preset, seed, observer)
-                                 : run_hoag(*problem, task.lambda, task.w,
-                                            hoag_options(config, preset, task, static_cast<std::uint64_t>(seed)),
-                                            observer);
+  OuterResult result = is_search
+                           ? search(config, *problem, task, preset, seed, observer)
+                           : run_hoag(*problem, task.lambda, task.w,
+                                      hoag_options(config, preset, task, static_cast<std::uint64_t>(seed)), observer);
   TuneTrace out{.method = method,
                 .seed = seed,
                 .status = std::string(name_of(result.status)),
@@ -182,8 +182,8 @@ std::vector<TuneTrace> run_tune(const TuneConfig& config, const TuneData& data, 
       if (trace.lambda_size > kLargestLambdaList) write_lambda(file, last_lambda);
       write_trace(file, trace);
       if (runs.note && trace.status == name_of(OuterStatus::nonfinite))
-        runs.note(concat(method, ", seed ", seed, ": inf or nan appeared in outer iteration ",
-                         trace.points.back().outer));
+        runs.note(
+            concat(method, ", seed ", seed, ": inf or nan appeared in outer iteration ", trace.points.back().outer));
       out.push_back(std::move(trace));
       ++done;
     }

@@ -66,8 +66,7 @@ TuneTask TuneData::task(std::uint32_t seed) const { return finished(split_sample
 
 TuneTask TuneData::part(double train_fraction, std::uint32_t seed) const {
   const std::int64_t rows = set_.train.features.rows();
-  const auto held_out =
-      static_cast<std::int64_t>(std::ceil((1 - train_fraction) * static_cast<double>(rows) - 1e-9));
+  const auto held_out = static_cast<std::int64_t>(std::ceil((1 - train_fraction) * static_cast<double>(rows) - 1e-9));
   require(held_out > 0 && held_out < rows, "quality.train_fraction", train_fraction, " of ", rows,
           " rows leaves an empty part");
   const TwoParts parts = hold_out(rows, held_out, seed);

@@ -103,7 +103,8 @@ std::filesystem::path trace_file(const std::filesystem::path& out, const std::st
 }
 
 void write_trace(const std::filesystem::path& file, const TuneTrace& trace) {
-  Json json = {{"method", trace.method}, {"seed", trace.seed}, {"status", trace.status}, {"lambda_size", trace.lambda_size}};
+  Json json = {
+      {"method", trace.method}, {"seed", trace.seed}, {"status", trace.status}, {"lambda_size", trace.lambda_size}};
   if (trace.cleaning_precision) json["cleaning_precision"] = *trace.cleaning_precision;
   json["points"] = points_json(trace);
   write_durably(file, json.dump(1) + "\n");

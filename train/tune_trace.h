@@ -15,8 +15,8 @@ namespace deq {
 struct TuneTrace {
   std::string method;
   std::int64_t seed = 0;
-  std::string status;              ///< name_of(OuterStatus)
-  std::int64_t lambda_size = 1;   ///< p; beyond kLargestLambdaList points hold {min, median, max} of lambda instead
+  std::string status;            ///< name_of(OuterStatus)
+  std::int64_t lambda_size = 1;  ///< p; beyond kLargestLambdaList points hold {min, median, max} of lambda instead
   std::vector<OuterPoint> points;
   std::optional<double> cleaning_precision = std::nullopt;
 

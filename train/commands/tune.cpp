@@ -26,9 +26,9 @@ std::int64_t first_seed(const TuneRequest& request, int seeds) {
   return first;
 }
 
-int tune(const TuneRequest& request, const TuneConfig& config, const TuneData& data) {
-  TuneRuns runs{.methods = method_list(config.outer.methods, request.config.string())};
-  if (!request.methods.empty()) runs.methods = method_list(request.methods, "--method");
+int tune(const TuneRequest& request, const TuneConfig& config, const TuneData& data,
+         const std::vector<std::string>& methods) {
+  TuneRuns runs{.methods = methods};
   runs.seeds = request.seeds > 0 ? request.seeds : config.outer.seeds;
   runs.first_seed = first_seed(request, runs.seeds);
   runs.out = request.out;
@@ -89,18 +89,15 @@ void print_audit(const TuneAudit& audit) {
               << method.hessian_products << method.seconds << "\n";
 }
 
-int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& data) {
-  const std::vector<std::string> methods =
-      request.methods.empty() ? method_list("hoag, shine, shine-opa, shine-refine, shine-probes-5, nystrom-20, jfb", "")
-                              : method_list(request.methods, "--method");
+int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& data,
+          const std::vector<std::string>& methods) {
   const std::int64_t seed = first_seed(request, 1);
   Progress progress(progress_style(request.run.is_quiet));
-  const TuneAudit result =
-      audit_hypergradients(config, data.task(static_cast<std::uint32_t>(seed)), methods, seed,
-                           [&](std::int64_t done, std::int64_t total) {
-                             progress.update({.step = done, .total = total, .phase = "audit"});
-                             return !is_interrupted();
-                           });
+  const TuneAudit result = audit_hypergradients(config, data.task(static_cast<std::uint32_t>(seed)), methods, seed,
+                                                [&](std::int64_t done, std::int64_t total) {
+                                                  progress.update({.step = done, .total = total, .phase = "audit"});
+                                                  return !is_interrupted();
+                                                });
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
   std::filesystem::create_directories(request.out);
@@ -127,11 +124,20 @@ int inverse_quality(const TuneRequest& request, const TuneConfig& config, const 
 
 int run_tune_command(const TuneRequest& request) {
   const TuneConfig config = load_tune_config(request.config);
+  std::vector<std::string> methods = method_list(config.outer.methods, request.config.string());
+  if (!request.methods.empty()) methods = method_list(request.methods, "--method");
+  if (request.is_dry_run) {
+    std::cout << write_tune_config(config);
+    return 0;
+  }
+  // An audit without --method leaves out the searches of the configuration, which have no hypergradient.
+  if (request.is_audit && request.methods.empty())
+    std::erase_if(methods, [](const std::string& name) { return name == "grid" || name == "random"; });
   const InterruptGuard guard;
   const TuneData data(config, data_folder(request.data, config.data.path));
-  if (request.is_audit) return audit(request, config, data);
+  if (request.is_audit) return audit(request, config, data, methods);
   if (request.is_inverse_quality) return inverse_quality(request, config, data);
-  return tune(request, config, data);
+  return tune(request, config, data, methods);
 }
 
 }  // namespace deq

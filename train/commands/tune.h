@@ -16,6 +16,7 @@ struct TuneRequest {
   int seeds = 0;        ///< 0: as configured
   std::filesystem::path data;
   std::filesystem::path out;
+  bool is_dry_run = false;          ///< print the whole configuration and do nothing
   bool is_audit = false;            ///< compare hypergradients instead of tuning
   bool is_inverse_quality = false;  ///< measure the shared inverse instead of tuning
 };
