@@ -57,7 +57,8 @@ RunMemory plan_memory(const Model& model, const Optimizer& optimizer, Backend& b
   const TrainConfig& train = model.config.train;
   std::size_t monitor = 0, inference = 0;
   if (train.spectral_radius_steps > 0)
-    monitor = StabilityMonitor(model, backend, monitored_images(train, test_images), train.spectral_radius_steps, true)
+    monitor = StabilityMonitor(model, backend, model.image_shape(monitored_images(train, test_images)),
+                               train.spectral_radius_steps, true)
                   .peak_bytes();
   RunMemory out;
   for (const bool is_pretraining : {true, false}) {

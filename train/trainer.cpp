@@ -225,7 +225,7 @@ void Trainer::log_step(const TrainingStep& taken, const StepResult& result, cons
 SpectralMetrics Trainer::measured_stability() {
   if (config_.train.spectral_radius_steps == 0) return {};
   const int batch = monitored_images(config_.train, test_set_->size());
-  StabilityMonitor monitor(model_, backend_, batch, config_.train.spectral_radius_steps);
+  StabilityMonitor monitor(model_, backend_, model_.image_shape(batch), config_.train.spectral_radius_steps);
   note_memory(monitor.peak_bytes());
   Loader loader(test_set_, {.batch_size = batch, .is_training = false, .threads = 1});
   const Batch& images = loader.next();

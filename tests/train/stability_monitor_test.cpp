@@ -122,7 +122,7 @@ TEST_CASE("the monitor finds the largest eigenvalue of the dense Jacobian of an 
     if (is_contractive) make_contractive(model);
     const Batch batch = random_batch(config, 2, 3);
     CpuBackend backend;
-    StabilityMonitor monitor(model, backend, 2, 40);
+    StabilityMonitor monitor(model, backend, model.image_shape(2), 40);
     const SpectralMetrics found = monitor.measure(batch.images, 2, 0);
     REQUIRE(found.samples == 2);
     for (std::int64_t row = 0; row < 2; ++row) {
