@@ -104,8 +104,9 @@ void add_inference_limits(CLI::App& command, SolverLimits& limits) {
           "--time-budget", limits.time_budget_ms,
           "milliseconds the solve of one batch may take, checked once a step; 0: no limit; default: as configured")
       ->check(CLI::Range(0.0, kNoLimit));
-  command.add_flag("--no-compaction{false}", limits.has_compaction,
-                   "go on computing images whose solve has stopped, for comparison");
+  command.add_flag_callback(
+      "--no-compaction", [&limits] { limits.has_compaction = false; },
+      "go on computing images whose solve has stopped, for comparison");
 }
 
 void add_eval(CLI::App& app, Parsed& parsed) {
