@@ -262,7 +262,8 @@ TEST_CASE("An outer-aware pair of negative curvature is refused") {
   Numbers w{0.3};
   QuasiNewtonMemory memory(1, 10);
   const InnerReport report =
-      minimise_lbfgs(problem, Numbers{0.0}, w, memory, {.tolerance = 1e-10, .line_search = {.max_step = 1.0}, .awareness = OuterAwareness{.period = 1}});
+      minimise_lbfgs(problem, Numbers{0.0}, w, memory,
+                     {.tolerance = 1e-10, .line_search = {.max_step = 1.0}, .awareness = OuterAwareness{.period = 1}});
   CHECK(report.status == SolveStatus::converged);
   CHECK(report.refused_pairs >= 2);
   CHECK(std::abs(std::sin(w[0])) < 1e-10);
