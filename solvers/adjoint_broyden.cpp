@@ -10,7 +10,7 @@ namespace {
 
 /// Updates that `max_steps` steps can make.
 int most_updates(const AdjointBroyden& options, int max_steps) {
-  return max_steps + (options.outer_every > 0 ? max_steps / options.outer_every : 0);
+  return max_steps + (options.outer_every > 0 ? (max_steps + 1) / options.outer_every : 0);
 }
 
 int capacity_of(const AdjointBroyden& options, int max_steps) {
@@ -50,7 +50,16 @@ void AdjointBroydenMethod::start(const InverseEstimate*) {
 }
 
 bool AdjointBroydenMethod::updates_outer(int step) const {
-  return options_.outer_every > 0 && step > 1 && step % options_.outer_every == 0;
+  return options_.outer_every > 0 && (step + 1) % options_.outer_every == 0;
+}
+
+int AdjointBroydenMethod::update_outer(const Iterate& iterate) {
+  FixedPointMap& outer = *iterate.map->outer_gradient();
+  outer.replay();
+  const Transposition direction =
+      options_.direction == OuterDirection::transposed ? Transposition::transposed : Transposition::none;
+  pairs_.sum().apply_to(outer.output(), sigma_, direction, iterate.learning);
+  return update(iterate);
 }
 
 int AdjointBroydenMethod::update(const Iterate& iterate) {
@@ -96,19 +105,15 @@ int AdjointBroydenMethod::advance(const Iterate& iterate) {
     ops_->combine(spec_, 1.0, one_, single(residual_), 1, iterate.z, iterate.advancing);
     return 0;
   }
-  int skipped = 0;
-  if (updates_outer(iterate.step)) {
-    FixedPointMap& outer = *iterate.map->outer_gradient();
-    outer.replay();
-    const Transposition direction =
-        options_.direction == OuterDirection::transposed ? Transposition::transposed : Transposition::none;
-    pairs_.sum().apply_to(outer.output(), sigma_, direction, iterate.learning);
-    skipped += update(iterate);
-  }
   ops_->copy(spec_, residual_, sigma_, iterate.learning);
-  skipped += update(iterate);
+  int skipped = update(iterate);
+  for (std::size_t b = 0; b < gain_.size(); ++b) coefficient_[b] = length_[b] * gain_[b];  // M+ r = this times M sigma
+  if (updates_outer(iterate.step)) {
+    skipped += update_outer(iterate);
+    pairs_.sum().apply_to(residual_, product_, Transposition::none, iterate.learning);
+    coefficient_ = one_;
+  }
   pairs_.mark_best(iterate.learning, iterate.improved);
-  for (std::size_t b = 0; b < gain_.size(); ++b) coefficient_[b] = length_[b] * gain_[b];
   ops_->combine(spec_, 1.0, coefficient_, single(product_), 1, iterate.z, iterate.advancing);
   return skipped;
 }

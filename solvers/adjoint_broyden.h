@@ -28,7 +28,10 @@ class AdjointBroydenMethod final : public Method {
   }
 
  private:
+  /// The extra update belongs to the iterate before every `outer_every`th step, after the ordinary one, so that
+  /// nothing moves M^T v away from what it learnt.
   [[nodiscard]] bool updates_outer(int step) const;
+  int update_outer(const Iterate& iterate);
   /// Normalises sigma_ and learns from it; product_ = M sigma with M before. @returns updates skipped
   int update(const Iterate& iterate);
 
