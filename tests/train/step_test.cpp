@@ -22,7 +22,8 @@ using test::tiny_config;
 
 namespace {
 
-const std::vector<std::string> kEstimators{"shine", "shine-fallback", "jfb", "shine-refine-2", "limited-2", "exact"};
+const std::vector<std::string> kEstimators{
+    "shine", "shine-fallback", "jfb", "shine-refine-2", "limited-2", "exact", "adjoint-broyden", "adjoint-broyden-opa"};
 
 /// A number of OpenMP threads for a while.
 class Threads {
