@@ -48,6 +48,8 @@ enum class SolveStatus : std::uint8_t {
 };
 inline constexpr int kSolveStatusCount = 5;
 std::string_view name_of(SolveStatus status);
+/// True where another solver may do better: stalled, diverged, nonfinite.
+bool is_breakdown(SolveStatus status);
 
 /// Record of one solve, per sample. Vectors are sized once (`resize`), so a solve fills them without allocating.
 struct SolveReport {
@@ -62,6 +64,10 @@ struct SolveReport {
   bool is_out_of_time = false;            ///< the time budget ended the solve
   int steps_run = 0;                      ///< steps of the slowest sample
   int breakdowns = 0;                     ///< updates skipped because a denominator was (almost) zero
+  int restarts = 0;                       ///< times a full history was emptied or reduced to make room
+  int jacobian_products = 0;              ///< products with J or J^T that the solver itself asked for
+  std::vector<std::uint8_t> solver;       ///< [batch] place in the fallback chain of the solver that ended it; 0: first
+  std::vector<SolveStatus> cause;         ///< [batch] how the solver before that one ended; read where solver > 0
   std::string_view method;                ///< name of the method or estimator that ran; lives as long as its solver
 
   void resize(int batch);
@@ -91,6 +97,15 @@ class FixedPointMap {
     replay();
     return spec().batch;
   }
+
+  // What a solver may ask for beside f, at the z of the last `replay`. Null unless the policy of the node needs it
+  // (EquilibriumPolicy::forward_needs). Each holds for any number of replays of its own until f is replayed.
+  /// v -> J(z)^T v.
+  virtual FixedPointMap* pullback() { return nullptr; }
+  /// v -> J(z) v.
+  virtual FixedPointMap* pushforward() { return nullptr; }
+  /// dL/dz at z, up to a factor, of the loss that follows; takes no input.
+  virtual FixedPointMap* outer_gradient() { return nullptr; }
 };
 
 /// M ~ (I - df/dz)^-1 at one iterate, block-diagonal over samples.
@@ -157,6 +172,13 @@ struct Unrolling {
   bool operator==(const Unrolling&) const = default;
 };
 
+/// What a forward solver evaluates beside f.
+struct ForwardNeeds {
+  bool pullback = false;
+  bool pushforward = false;
+  bool outer_gradient = false;
+};
+
 /// How an equilibrium node is solved and differentiated: makes the two solvers for a state.
 /// Held by the graph's Equilibrium node; two nodes are equal only if they share the policy object.
 class EquilibriumPolicy {
@@ -170,6 +192,8 @@ class EquilibriumPolicy {
   [[nodiscard]] virtual bool compacts() const { return false; }
   /// Set when gradients are those of damped applications after the solve; no adjoint is then made.
   [[nodiscard]] virtual std::optional<Unrolling> unrolling() const { return std::nullopt; }
+  /// Regions that the forward solve wants beside f; only those are built.
+  [[nodiscard]] virtual ForwardNeeds forward_needs() const { return {}; }
   /// One line for plans and logs, e.g. "broyden(max_steps=18, rel 1e-3), shine".
   [[nodiscard]] virtual std::string describe() const = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "autodiff/product_region.h"
 #include "core/error.h"
 
 namespace deq {
@@ -40,6 +41,21 @@ auto traced_again(Graph& graph, const std::string& name, const Make& make) {
   return results;
 }
 
+/// What the policy's solver evaluates beside f, traced on f's own iterate.
+SolverRegions regions_beside(std::span<const Value> states, std::span<const Value> results,
+                             const EquilibriumOptions& options) {
+  Graph& graph = *states[0].graph;
+  const ForwardNeeds needs = options.policy->forward_needs();
+  SolverRegions out;
+  if (needs.pullback) out.pullback = add_pullback_region(graph, results, states, Rate::iterate);
+  if (needs.pushforward) out.pushforward = add_pushforward_region(graph, results, states, Rate::iterate);
+  if (!needs.outer_gradient) return out;
+  check(options.outer_loss != nullptr, options.name,
+        "the solver's extra updates follow the gradient of the loss: set EquilibriumOptions::outer_loss");
+  out.outer_gradient = add_gradient_region(graph, options.outer_loss(states), states);
+  return out;
+}
+
 bool passes_applied(EquilibriumOutput output, Mode mode) {
   switch (output) {
     case EquilibriumOutput::by_mode: return mode == Mode::training;
@@ -59,9 +75,11 @@ EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Val
   const Scope named(graph, options.name);
 
   const std::vector<Value> states = iterate_inputs(graph, z0, options.name);
-  const RegionId region = graph.add_region(states, apply(f, states, options.name));
+  const std::vector<Value> results = apply(f, states, options.name);
+  const RegionId region = graph.add_region(states, results);
+  const SolverRegions beside = regions_beside(states, results, options);
   EquilibriumTrace trace;
-  trace.iterate = graph.add(deq::Equilibrium{.region = region, .policy = options.policy}, z0);
+  trace.iterate = graph.add(deq::Equilibrium{.region = region, .policy = options.policy, .beside = beside}, z0);
   trace.node = trace.iterate[0].ref.node;
 
   const bool is_training = graph.mode() == Mode::training;

@@ -28,14 +28,17 @@ enum class EquilibriumOutput : std::uint8_t {
   iterate,  ///< z*; its gradients still enter through f at z*
 };
 
+/// States in, states of the same types out. What else f reads (parameters, injection) it captures.
+using StateFunction = std::function<std::vector<Value>(std::span<const Value>)>;
+
 struct EquilibriumOptions {
   std::shared_ptr<const EquilibriumPolicy> policy;  ///< how to solve, forward and backward; required
   EquilibriumOutput output = EquilibriumOutput::by_mode;
   std::string name = "equilibrium";  ///< for labels and input names
+  /// The loss that follows, as a function of the states: a scalar whose gradient solvers ask for that care for the
+  /// backward (OPA). Traced inside the loop, where running statistics are not assigned; must draw nothing at random.
+  std::function<Value(std::span<const Value>)> outer_loss = {};
 };
-
-/// States in, states of the same types out. What else f reads (parameters, injection) it captures.
-using StateFunction = std::function<std::vector<Value>(std::span<const Value>)>;
 
 /// An equilibrium in a graph. One entry per state in each vector.
 struct EquilibriumTrace {

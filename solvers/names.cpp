@@ -91,6 +91,7 @@ AdjointOptions adjoint_from_name(const std::string& name) {
   if (name == "jfb") return JacobianFree{};
   if (name == "shine" || name == "gdeq") return SharedInverse{};
   if (name == "shine-fallback") return SharedInverse{.max_gain = kShineGain};
+  if (name == "adjoint-broyden" || name == "adjoint-broyden-opa") return SharedInverse{};
   if (name == "exact") return FullAdjoint{};
   if (const int steps = steps_after(name, "shine-refine-"); steps > 0)
     return Refined{.start = AdjointStart::shared, .steps = steps};
@@ -103,6 +104,12 @@ AdjointOptions adjoint_from_name(const std::string& name) {
   if (const int steps = steps_after(name, "phantom-"); steps > 0) return Phantom{.steps = steps};
   if (const int steps = steps_after(name, "unrolled-"); steps > 0) return Phantom{.steps = steps, .damping = 1.0};
   throw RequestError(concat("estimator: '", name, "' is none of ", kEstimators));
+}
+
+std::optional<SolverMethod> forward_method_of(const std::string& estimator, int memory) {
+  if (estimator == "adjoint-broyden") return AdjointBroyden{.memory = memory};
+  if (estimator == "adjoint-broyden-opa") return AdjointBroyden{.memory = memory, .outer_every = kOuterEvery};
+  return std::nullopt;
 }
 
 bool is_adjoint_name(const std::string& name) {
@@ -127,7 +134,10 @@ SolverMethod method_from_name(const std::string& name) {
   if (name == "anderson") return Anderson{};
   if (name == "broyden") return Broyden{};
   if (name == "broyden-lowrank") return Broyden{.form = BroydenForm::low_rank};
-  throw RequestError(concat("solver: '", name, "' is none of picard, anderson, broyden, broyden-lowrank"));
+  if (name == "adjoint-broyden") return AdjointBroyden{};
+  if (name == "newton-krylov") return NewtonKrylov{};
+  throw RequestError(concat("solver: '", name,
+                            "' is none of picard, anderson, broyden, broyden-lowrank, adjoint-broyden, newton-krylov"));
 }
 
 std::string describe(const SolverOptions& options) {

@@ -34,16 +34,51 @@ inline constexpr Anderson kReferenceAnderson{
 /// How Broyden's inverse is stored: the steps alone, or pairs u v^T.
 enum class BroydenForm : std::uint8_t { product, low_rank };
 
-/// Good Broyden on the inverse with unit steps, M0 = I. `memory` updates are kept, then it restarts from M = I;
-/// 0 keeps all of them. An update whose denominator is below `breakdown` (relative) is skipped.
+/// What happens when the memory of a low-rank inverse is full.
+enum class MemoryLimit : std::uint8_t {
+  reduce,   ///< the smallest singular directions of M - I go; needs pairs u v^T, whatever `form` says, and twice the
+            ///< memory where the estimate is kept, so that the one of the returned iterate is never lost
+  restart,  ///< M = I again; the estimate of a returned iterate from before the restart is I
+};
+
+/// Good Broyden on the inverse with unit steps, M0 = I. `memory` updates are kept, 0: all of them. An update whose
+/// denominator is below `breakdown` (relative) is skipped.
 struct Broyden {
   BroydenForm form = BroydenForm::product;
   int memory = 0;
   double breakdown = 1e-6;
+  MemoryLimit limit = MemoryLimit::reduce;
   bool operator==(const Broyden&) const = default;
 };
 
-using SolverMethod = std::variant<Picard, Anderson, Broyden>;
+/// Direction of the extra updates of adjoint Broyden. M^T v makes M^T v -> (I - J^T)^-1 v for the gradient v of the
+/// outer loss; M v is what the published code of SHINE does, two orders worse, here to compare with it.
+enum class OuterDirection : std::uint8_t { transposed, compatible };
+
+/// Adjoint Broyden with the residual as direction: one product with J^T a step, M0 = I, unit steps. Every
+/// `outer_every` steps (0: never) one more update for the gradient of the outer loss (OPA: outer-problem awareness).
+/// Memory as in Broyden, always by reduction.
+/// Source: S. Schlenkrich, A. Griewank, A. Walther, On the local convergence of adjoint Broyden methods, Math. Prog.
+/// 121, 2010; the extra updates: Z. Ramzi et al., SHINE, ICLR 2022.
+struct AdjointBroyden {
+  int memory = 0;
+  int outer_every = 0;
+  OuterDirection direction = OuterDirection::transposed;
+  double breakdown = 1e-6;
+  bool operator==(const AdjointBroyden&) const = default;
+};
+/// Period of the extra updates in SHINE's published code.
+inline constexpr int kOuterEvery = 5;
+
+/// Inexact Newton: (I - J) s = r to the relative tolerance `forcing` by at most `inner_steps` of GMRES on products
+/// with J. Leaves no estimate (M = I).
+struct NewtonKrylov {
+  int inner_steps = 10;
+  double forcing = 0.1;
+  bool operator==(const NewtonKrylov&) const = default;
+};
+
+using SolverMethod = std::variant<Picard, Anderson, Broyden, AdjointBroyden, NewtonKrylov>;
 
 enum class NormMode : std::uint8_t { absolute, relative };
 

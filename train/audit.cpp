@@ -34,6 +34,7 @@ struct Subject {
               const Value label = graph.input("label", {DType::i32, {batch}}, Rate::batch);
               MdeqForward forward;
               forward.equilibrium.policy = policy;
+              forward.outer_loss = [&](Value logits) { return mean(softmax_cross_entropy(logits, label).loss); };
               const Mdeq::Output output = copy.network(image, forward);
               return AuditedLoss{mean(softmax_cross_entropy(output.logits, label).loss), {*output.equilibrium}};
             }};

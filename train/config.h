@@ -48,11 +48,11 @@ struct DataConfig {
 };
 
 struct SolverConfig {
-  std::string name = "broyden";  ///< broyden, broyden-lowrank, anderson or picard
+  std::string name = "broyden";  ///< broyden, broyden-lowrank, anderson, picard, adjoint-broyden, newton-krylov
   std::string mode = "rel";      ///< residual that is held against the tolerance: rel or abs, per sample
   int max_steps = 18;
   double tolerance = 1e-3;
-  int memory = 0;        ///< pairs kept; 0: as many as steps
+  int memory = 0;        ///< pairs kept, beyond which their smallest directions go; 0: as many as steps
   int patience = 0;      ///< steps without progress until a sample is stalled; 0: never
   double damping = 1.0;  ///< of Picard and Anderson, 1 is the plain step
   int backward_max_steps = 20;
@@ -61,7 +61,10 @@ struct SolverConfig {
   bool compaction = true;            ///< in inference, images whose solve has stopped leave the batch
   std::string backward = "broyden";  ///< how `exact` and `limited-K` solve: also gmres, bicgstab, anderson, picard
   double phantom_damping = 0.5;      ///< of phantom-K, 1 is the plain step
-  double guard_gain = 1.8;           ///< fall back when the shared estimate stretches the cotangent by more
+  /// Solvers that images whose solve broke down go on with: names joined by commas, "none", or "auto" for broyden
+  /// (where another solver is chosen), then damped picard.
+  std::string fallback = "auto";
+  double guard_gain = 1.8;  ///< fall back when the shared estimate stretches the cotangent by more
   bool operator==(const SolverConfig&) const = default;
 };
 

@@ -77,7 +77,8 @@ void append_data_keys(std::vector<ConfigKey>& keys) {
 
 void append_solver_keys(std::vector<ConfigKey>& keys) {
   using S = SolverConfig;
-  keys.push_back(text("solver.name", at<kSolver, &S::name>, {"broyden", "broyden-lowrank", "anderson", "picard"}));
+  keys.push_back(text("solver.name", at<kSolver, &S::name>,
+                      {"broyden", "broyden-lowrank", "anderson", "picard", "adjoint-broyden", "newton-krylov"}));
   keys.push_back(text("solver.mode", at<kSolver, &S::mode>, {"rel", "abs"}));
   keys.push_back(number("solver.max_steps", at<kSolver, &S::max_steps>, 1, 100000));
   keys.push_back(number("solver.tolerance", at<kSolver, &S::tolerance>, 0, kNoLimit));
@@ -91,6 +92,7 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(text("solver.backward", at<kSolver, &S::backward>,
                       {"broyden", "broyden-lowrank", "anderson", "picard", "gmres", "bicgstab"}));
   keys.push_back(above("solver.phantom_damping", at<kSolver, &S::phantom_damping>, 0, 1));
+  keys.push_back(text("solver.fallback", at<kSolver, &S::fallback>));
   keys.push_back(above("solver.guard_gain", at<kSolver, &S::guard_gain>, 0));
 }
 

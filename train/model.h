@@ -17,6 +17,9 @@ MdeqConfig network_config(const ModelConfig& model);
 /// Forward solver of the configuration. Errors (RequestError): unknown solver name.
 SolverOptions solver_options(const SolverConfig& solver);
 
+/// Solvers that samples go on with after a breakdown (SolverConfig::fallback). Errors (RequestError): unknown names.
+std::vector<SolverMethod> fallback_chain(const SolverConfig& solver);
+
 /// Solver and gradient estimator of the configuration; `estimator` is a name as in `deq audit`.
 /// Errors (RequestError): unknown names.
 std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, const std::string& estimator);

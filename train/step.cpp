@@ -54,7 +54,9 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
   label_ = graph_.input("label", {DType::i32, {options.batch}}, Rate::batch);
   lr_ = graph_.input("lr", {DType::f32, {}}, Rate::batch);
   count_ = graph_.input("optimizer_step", {DType::f32, {}}, Rate::batch);
-  const Mdeq::Output output = model.network(image_, forward_options(model, options));
+  MdeqForward forward = forward_options(model, options);
+  forward.outer_loss = [this](Value logits) { return mean(softmax_cross_entropy(logits, label_).loss); };
+  const Mdeq::Output output = model.network(image_, forward);
   logits_ = output.logits;
   loss_ = mean(softmax_cross_entropy(logits_, label_).loss);
   const std::vector<Value> parameters = optimizer.parameters(graph_);

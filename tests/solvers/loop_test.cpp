@@ -11,14 +11,16 @@
 namespace deq::test {
 namespace {
 
-const std::vector<SolverMethod> kMethods{Picard{},
-                                         Picard{.damping = 0.7},
-                                         Anderson{},
-                                         Anderson{.memory = 3, .mixing = 0.5},
-                                         Broyden{},
-                                         Broyden{.memory = 4},
-                                         Broyden{.form = BroydenForm::low_rank},
-                                         Broyden{.form = BroydenForm::low_rank, .memory = 4}};
+const std::vector<SolverMethod> kMethods{
+    Picard{},
+    Picard{.damping = 0.7},
+    Anderson{},
+    Anderson{.memory = 3, .mixing = 0.5},
+    Broyden{},
+    Broyden{.memory = 4},
+    Broyden{.memory = 4, .limit = MemoryLimit::restart},
+    Broyden{.form = BroydenForm::low_rank},
+    Broyden{.form = BroydenForm::low_rank, .memory = 4, .limit = MemoryLimit::restart}};
 
 StateSpec spec_of(int batch, int n, DType dtype = DType::f64) {
   return {.batch = batch, .block_elems = {n - n / 3, n / 3}, .dtype = dtype};

@@ -26,7 +26,8 @@ namespace {
 const std::vector<std::string> kEstimators{"shine",     "shine-fallback", "jfb",       "shine-refine-2",
                                            "limited-2", "exact",          "neumann-2", "phantom-2"};
 // Nystrom's draw follows the last bits of the cotangent, so two numbers of threads may draw differently.
-const std::vector<std::string> kMoreEstimators{"gdeq", "jfb-refine-2", "unrolled-2", "nystrom-2"};
+const std::vector<std::string> kMoreEstimators{"gdeq",      "jfb-refine-2",    "unrolled-2",
+                                               "nystrom-2", "adjoint-broyden", "adjoint-broyden-opa"};
 
 /// A model with its optimiser and one compiled step.
 struct Run {
