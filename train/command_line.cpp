@@ -139,12 +139,14 @@ void check_predict(const PredictRequest& request) {
 }
 
 void add_predict(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = add_command(app, "predict", "Classify image files or a tensor",
+  CLI::App* command = add_command(app, "predict", "Classify image files, their pixels, or a tensor",
                                   "deq predict runs/shapes/checkpoints/best cat.png dog.png --top-k 3");
   PredictRequest& request = parsed.predict;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
   command->add_option("images", request.images, "image files (PNG, JPEG, BMP)");
   command->add_option("--top-k", request.top_k, "classes listed for an image")->check(CLI::Range(1, kLargest));
+  command->add_option("--save-dir", request.save_dir,
+                      "folder of label maps and overlays of a segmentation model; default: predictions");
   command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer");
   command->add_option("--tensor", request.tensor, "normalised images, float32 .npy of shape [N, C, H, W]");
   command->add_option("--save-logits", request.save_logits, "where the logits of --tensor go, .npy [N, classes]");

@@ -34,12 +34,19 @@ struct ModelConfig {
 };
 
 struct DataConfig {
-  std::string name = "cifar10";       ///< cifar10, digits, folder or shapes
-  std::string path;                   ///< as --data; empty: DEQ_DATA_DIR
-  std::vector<int> image = {32, 32};  ///< height, width
-  bool augment = false;               ///< random crop after padding by 4, random flip
-  int train_size = 0;                 ///< images used for training; 0: all (for shapes: as many as are drawn)
-  int test_size = 0;                  ///< images used for evaluation; 0: all
+  std::string name = "cifar10";                 ///< one of known_datasets()
+  std::string path;                             ///< as --data; empty: DEQ_DATA_DIR
+  std::vector<int> image = {32, 32};            ///< height, width
+  std::vector<int> eval_image = {};             ///< height, width at evaluation; empty: as image. Segmentation only
+  bool augment = false;                         ///< what is usual for the set: random crops and flips, see docs/data.md
+  std::vector<double> scale = {0.5, 2.1};       ///< of augmented segmentation: random factor, in steps of 0.1
+  std::vector<double> crop_area = {0.08, 1.0};  ///< of augmented imagenet: share of the image that a crop covers
+  std::string bad_files = "skip";               ///< skip or error: what becomes of a file that cannot be decoded
+  std::vector<double> class_weights = {};       ///< of the segmentation loss; empty: all 1
+  int ignore_label = 255;                       ///< label of pixels that do not count
+  std::vector<int> label_map = {};              ///< class of each label of the files; empty: they are classes
+  int train_size = 0;                           ///< images used for training; 0: all (for shapes: as many as are drawn)
+  int test_size = 0;                            ///< images used for evaluation; 0: all
   std::vector<double> mean = {0.4914, 0.4822, 0.4465};
   std::vector<double> std = {0.2023, 0.1994, 0.2010};
   int threads = 1;        ///< of the loader; results do not depend on it

@@ -63,10 +63,19 @@ void append_model_keys(std::vector<ConfigKey>& keys) {
 
 void append_data_keys(std::vector<ConfigKey>& keys) {
   using D = DataConfig;
-  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes", "imagenet"}));
+  keys.push_back(
+      text("data.name", at<kData, &D::name>,
+           {"cifar10", "digits", "folder", "shapes", "imagenet", "shapes-seg", "segmentation_folder", "cityscapes"}));
   keys.push_back(text("data.path", at<kData, &D::path>));
   keys.push_back(number("data.image", at<kData, &D::image>, 1, 65536));
+  keys.push_back(number("data.eval_image", at<kData, &D::eval_image>, 1, 65536));
   keys.push_back(flag("data.augment", at<kData, &D::augment>));
+  keys.push_back(above("data.scale", at<kData, &D::scale>, 0, 16));
+  keys.push_back(above("data.crop_area", at<kData, &D::crop_area>, 0, 1));
+  keys.push_back(text("data.bad_files", at<kData, &D::bad_files>, {"skip", "error"}));
+  keys.push_back(number("data.class_weights", at<kData, &D::class_weights>, 0, 1e9));
+  keys.push_back(number("data.ignore_label", at<kData, &D::ignore_label>, 0, 65535));
+  keys.push_back(number("data.label_map", at<kData, &D::label_map>, -1, 65535));
   keys.push_back(number("data.train_size", at<kData, &D::train_size>, 0));
   keys.push_back(number("data.test_size", at<kData, &D::test_size>, 0));
   keys.push_back(number("data.mean", at<kData, &D::mean>, -1000, 1000));

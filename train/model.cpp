@@ -110,6 +110,15 @@ Shape Model::image_shape(int batch) const {
   return {batch, config.data.image[0], config.data.image[1], network.config.image_channels};
 }
 
+Shape Model::evaluation_shape(int batch) const {
+  const std::vector<int>& size = config.data.eval_image.empty() ? config.data.image : config.data.eval_image;
+  return {batch, size[0], size[1], network.config.image_channels};
+}
+
+Shape Model::label_shape(const Shape& images) const {
+  return is_segmentation() ? Shape{images[0], images[1], images[2]} : Shape{images[0]};
+}
+
 LoadedModel load_model(const std::filesystem::path& checkpoint) {
   LoadedModel out{.checkpoint = load_checkpoint(checkpoint), .model = nullptr};
   out.model = std::make_unique<Model>(out.checkpoint.config, ParameterStart::zeros);

@@ -39,6 +39,11 @@ struct Model {
   [[nodiscard]] NamedTensors tensors() const;
   /// [batch, height, width, channels] of the configured images.
   [[nodiscard]] Shape image_shape(int batch) const;
+  /// The same for evaluation: [batch, height, width, channels] of `data.eval_image` if there is one.
+  [[nodiscard]] Shape evaluation_shape(int batch) const;
+  /// [batch], or [batch, height, width] in segmentation, of the labels of images [batch, height, width, channels].
+  [[nodiscard]] Shape label_shape(const Shape& images) const;
+  [[nodiscard]] bool is_segmentation() const { return network.config.task == MdeqTask::segmentation; }
 
   Config config;
   ParameterStore store;
