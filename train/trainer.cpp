@@ -231,10 +231,10 @@ void Trainer::log_step(const TrainingStep& taken, const StepResult& result, cons
 SpectralMetrics Trainer::measured_stability() {
   if (config_.train.spectral_radius_steps == 0) return {};
   const int batch = monitored_images(config_.train, test_set_->size());
-  StabilityMonitor monitor(model_, backend_, model_.evaluation_shape(batch), config_.train.spectral_radius_steps);
-  note_memory(monitor.peak_bytes());
   Loader loader(test_set_, {.batch_size = batch, .is_training = false, .threads = 1});
   const Batch& images = loader.next();
+  StabilityMonitor monitor(model_, backend_, images.images.shape(), config_.train.spectral_radius_steps);
+  note_memory(monitor.peak_bytes());
   const SpectralMetrics out = monitor.measure(images.images, images.valid, step_);
   if (out.samples > 0) last_radius_ = out.mean;
   jacobian_.observe(out.mean);
