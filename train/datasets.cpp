@@ -104,6 +104,10 @@ std::int64_t split_size(const Config& config, Split split, const std::filesystem
   };
   const bool has_files = data.name == "imagenet" ? holds("train") : holds("leftImg8bit") || holds("train.txt");
   const bool is_counted = (data.name == "imagenet" || data.name == "cityscapes") && has_files;
+  // Planning needs no files where the configuration says how many there are.
+  const bool is_absent =
+      data.name == "segmentation_folder" && !holds("train.txt") && !holds("train") && !holds("images");
+  if (is_absent && limit > 0) return limit;
   const std::int64_t size = is_counted ? 0 : known_size(data.name, split);
   if (size == 0) return open_split(config, split, folder)->size();
   return limit > 0 ? std::min(limit, size) : size;
