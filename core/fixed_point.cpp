@@ -53,7 +53,7 @@ double SolveReport::mean_steps() const { return mean(steps); }
 double SolveReport::fallback_fraction() const { return mean(is_fallback); }
 double SolveReport::evaluations_saved() const {
   const double all = static_cast<double>(steps.size()) * map_calls;
-  return all > 0 ? 1.0 - static_cast<double>(sample_evaluations) / all : 0.0;
+  return all > 0 && sample_evaluations > 0 ? 1.0 - static_cast<double>(sample_evaluations) / all : 0.0;
 }
 
 int SolveReport::count(SolveStatus wanted) const {

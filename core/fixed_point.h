@@ -60,7 +60,7 @@ struct SolveReport {
   std::vector<double> initial_residual;   ///< [batch]
   std::vector<std::uint8_t> is_fallback;  ///< [batch] the guard replaced the estimate (backward only)
   int map_calls = 0;                      ///< evaluations of the map
-  std::int64_t sample_evaluations = 0;    ///< samples computed by them all: batch * map_calls without compaction
+  std::int64_t sample_evaluations = 0;    ///< samples computed by them all; 0: not counted
   bool is_out_of_time = false;            ///< the time budget ended the solve
   int steps_run = 0;                      ///< steps of the slowest sample
   int breakdowns = 0;                     ///< updates skipped because a denominator was (almost) zero
@@ -74,7 +74,7 @@ struct SolveReport {
   [[nodiscard]] double mean_residual() const;
   [[nodiscard]] double mean_steps() const;
   [[nodiscard]] double fallback_fraction() const;
-  /// Share of batch * map_calls that was not computed because samples had stopped.
+  /// Share of batch * map_calls that was not computed because samples had stopped; 0 for solvers that do not count.
   [[nodiscard]] double evaluations_saved() const;
   [[nodiscard]] int count(SolveStatus status) const;
 };

@@ -69,7 +69,8 @@ void SolveMetrics::add(const SolveReport& report, int valid) {
   samples += static_cast<std::int64_t>(count);
   calls += report.map_calls;
   evaluations += report.sample_evaluations;
-  whole_evaluations += static_cast<std::int64_t>(report.steps.size()) * report.map_calls;
+  if (report.sample_evaluations > 0)
+    whole_evaluations += static_cast<std::int64_t>(report.steps.size()) * report.map_calls;
   out_of_time += report.is_out_of_time ? 1 : 0;
   if (samples == 0) return;
   steps = sum_steps / static_cast<double>(samples);
