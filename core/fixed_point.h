@@ -98,8 +98,7 @@ class FixedPointMap {
     return spec().batch;
   }
 
-  // What a solver may ask for beside f, at the z of the last `replay`. Null unless the policy of the node needs it
-  // (EquilibriumPolicy::forward_needs). Each holds for any number of replays of its own until f is replayed.
+  // Beside f, at the z of the last `replay`; null unless the policy needs it (EquilibriumPolicy::forward_needs).
   /// v -> J(z)^T v.
   virtual FixedPointMap* pullback() { return nullptr; }
   /// v -> J(z) v.
