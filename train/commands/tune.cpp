@@ -28,10 +28,9 @@ std::int64_t first_seed(const TuneRequest& request, int seeds) {
 
 int tune(const TuneRequest& request, const TuneConfig& config, const TuneData& data,
          const std::vector<std::string>& methods) {
-  TuneRuns runs{.methods = methods};
+  TuneRuns runs{.methods = methods, .out = request.out};
   runs.seeds = request.seeds > 0 ? request.seeds : config.outer.seeds;
   runs.first_seed = first_seed(request, runs.seeds);
-  runs.out = request.out;
   prepare_tune_folder(config, runs.out);
   Progress progress(progress_style(request.run.is_quiet));
   runs.progress = [&](const TuneTrace& trace, const OuterPoint& point, std::int64_t done, std::int64_t total) {
