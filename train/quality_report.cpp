@@ -78,7 +78,7 @@ QualityReport measure_quality(const TuneConfig& config, const TuneData& data) {
                                 .solver = {.tolerance = quality.tolerance},
                                 .period = quality.period,
                                 .seed = static_cast<std::uint64_t>(quality.seed)};
-  options.solver.line_search.curvature = config.inner.curvature;
+  options.solver.line_search.curvature = quality.curvature;
   options.solver.max_iterations = config.inner.max_iterations;
   QualityReport out{.aware = measure_inverse_quality(*problem, lambda, options), .plain = {}, .rows = task.train_rows};
   options.period = 0;

@@ -93,6 +93,7 @@ void append_quality_keys(std::vector<TuneKey>& keys) {
   keys.push_back(number("quality.memory", at<kQuality, &Q::memory>, 1, 100000));
   keys.push_back(number("quality.period", at<kQuality, &Q::period>, 1, 100000));
   keys.push_back(above("quality.tolerance", at<kQuality, &Q::tolerance>, 0, 1));
+  keys.push_back(above("quality.curvature", at<kQuality, &Q::curvature>, 1e-4, 0.999));
   keys.push_back(number("quality.lambda", at<kQuality, &Q::lambda>, -kLargestLambda, kLargestLambda));
   keys.push_back(above("quality.train_fraction", at<kQuality, &Q::train_fraction>, 0, 1));
   keys.push_back(number("quality.split_seed", at<kQuality, &Q::split_seed>, 0, 4294967295.0));

@@ -62,6 +62,7 @@ struct TuneQualityConfig {
   int memory = 60;
   int period = 5;  ///< of the outer-aware pairs
   double tolerance = 1e-6;
+  double curvature = 9e-4;  ///< c2 of the line search, that of the published experiment
   double lambda = 0;
   double train_fraction = 0.2;
   std::int64_t split_seed = 3;
