@@ -3,9 +3,10 @@
 //   DEQ_DATA_DIR=... build/release/bench_sparse_product
 //
 // On 20 Newsgroups when DEQ_DATA_DIR holds it, and on a matrix of the same size whose columns are drawn by Zipf's law.
-// `GB/s` counts what a product must move once: 12 bytes an entry, 8 a line, both vectors. `read_GB/s` and `triad_GB/s`
-// are streams over as many bytes by the same threads, taken in turn with the products (best of all turns each);
-// `read/product` is how many times faster the plain read is.
+// `GB/s` counts what a product of a plain CSR matrix must move once: 12 bytes an entry, 8 a line, both vectors. (20news
+// is word counts over row norms, which SparseMatrix packs in 4 to 6 bytes, so that it may exceed the plain read; the
+// Zipf matrix has arbitrary values.) `read_GB/s` and `triad_GB/s` are streams over as many bytes by the same threads,
+// taken in turn with the products (best of all turns each); `read/product` is how many times faster the read is.
 
 #include <benchmark/benchmark.h>
 #include <omp.h>
