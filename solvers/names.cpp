@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kEstimators =
     "jfb, shine, shine-fallback, gdeq, shine-refine-K, jfb-refine-K, limited-K, exact, neumann-K, nystrom-K, "
-    "phantom-K, unrolled-K (K: a number of steps)";
+    "phantom-K, unrolled-K, adjoint-broyden, adjoint-broyden-opa (K: a number of steps)";
 constexpr std::string_view kBackwardMethods = "broyden, broyden-lowrank, anderson, picard, gmres, bicgstab";
 constexpr int kMostSteps = 10000;
 

@@ -77,7 +77,8 @@ TEST_CASE("adjoint Broyden solves an equilibrium node with products that its pro
   const Run exact(limits(Broyden{}), kExact), adjoint(limits(AdjointBroyden{}), kExact);
   CHECK(adjoint.method == "adjoint-broyden");
   CHECK(adjoint.report.count(SolveStatus::converged) == kBatch);
-  CHECK(adjoint.report.jacobian_products == adjoint.report.steps_run);
+  // One a step; the first step needs none, and the last iterate teaches nothing where nobody reads M.
+  CHECK(adjoint.report.jacobian_products == adjoint.report.steps_run - 1);
   CHECK(relative_error(adjoint.gradient, exact.gradient) < 1e-5);  // both are solved to 1e-9
 }
 

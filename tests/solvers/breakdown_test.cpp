@@ -114,7 +114,8 @@ TEST_CASE("the status of a bad sample says what happened") {
     CAPTURE(name_of(method));
     CHECK(status(method, kDrills[0].second) == SolveStatus::nonfinite);
     CHECK(status(method, kDrills[1].second) == SolveStatus::nonfinite);
-    CHECK(status(method, kDrills[3].second) == SolveStatus::converged);
+    // Newton's products are those of the unspoiled model, not of a constant.
+    if (!forward_needs(method).pushforward) CHECK(status(method, kDrills[3].second) == SolveStatus::converged);
     const SolveStatus astray = status(method, kDrills[2].second);  // z + e has no fixed point
     CHECK(astray != SolveStatus::converged);
   }
