@@ -28,7 +28,8 @@ using AuditPolicy = std::shared_ptr<const EquilibriumPolicy>;
 /// A training loss as a model traces it.
 struct AuditedLoss {
   Value loss;  ///< f32 scalar
-  /// The traces of its equilibria. Only the adjoint errors of phantom-K and unrolled-K need them (else not a number).
+  /// The traces of its equilibria. Only phantom-K and unrolled-K need them: without, their adjoint errors are not
+  /// numbers and their further applications of f are not counted.
   std::vector<EquilibriumTrace> equilibria = {};
 };
 

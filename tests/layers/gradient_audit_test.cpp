@@ -22,7 +22,7 @@ constexpr int kWidth = 12;
 
 struct Cell {
   explicit Cell(const ParamScope& scope) : inner(scope / "inner", kWidth, kWidth) {}
-  Value operator()(Value z, Value x) const { return deq::tanh(inner(z) * 0.9 + x); }
+  Value operator()(Value z, Value x) const { return deq::tanh(inner(z) * 1.6 + x); }
   layers::Linear inner;
 };
 
@@ -111,7 +111,7 @@ TEST_CASE("differences of the loss confirm the exact gradient and refute a wrong
   const DifferenceCheck wrong = check_by_differences(toy.audited(), Toy::policy("jfb"), kBatches[0], backend);
   CHECK(right.directions == 2);
   CHECK(right.relative_difference < 5e-3);  // f32: 1e-7 of the loss against steps that change it by 2e-3
-  CHECK(wrong.relative_difference > 0.05);
+  CHECK(wrong.relative_difference > 0.02);
   for (std::size_t i = 0; i < before.size(); ++i) {
     const auto values = toy.store.entries()[i].value->data<float>();
     CHECK(std::equal(values.begin(), values.end(), before[i].begin()));
