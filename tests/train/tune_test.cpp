@@ -110,7 +110,7 @@ TEST_CASE("a second run keeps what is finished and another configuration is refu
 }
 
 TEST_CASE("an interrupted run ends with 130 and goes on where it stopped") {
-  const SmallSet set(libsvm_text(2000), "[outer]\npoints = 3000\nseeds = 200\nmethods = \"hoag\"\n");
+  const SmallSet set(libsvm_text(200), "[outer]\npoints = 30\nseeds = 5000\nmethods = \"hoag\"\n");
   const std::vector<std::string> arguments = {"tune",  set.config.string(), "--data", set.folder.path().string(),
                                               "--out", set.out.string(),    "--quiet"};
   RunningProgram program(arguments);
