@@ -25,6 +25,17 @@ std::string_view name_of(SolveStatus status) {
   return "?";
 }
 
+bool is_breakdown(SolveStatus status) {
+  switch (status) {
+    case SolveStatus::converged:
+    case SolveStatus::max_steps: return false;
+    case SolveStatus::stalled:
+    case SolveStatus::diverged:
+    case SolveStatus::nonfinite: return true;
+  }
+  return false;
+}
+
 void SolveReport::resize(int batch) {
   const auto n = static_cast<std::size_t>(batch);
   status.assign(n, SolveStatus::max_steps);
@@ -33,6 +44,8 @@ void SolveReport::resize(int batch) {
   residual.assign(n, 0.0);
   initial_residual.assign(n, 0.0);
   is_fallback.assign(n, 0);
+  solver.assign(n, 0);
+  cause.assign(n, SolveStatus::converged);
 }
 
 double SolveReport::mean_residual() const { return mean(residual); }
@@ -40,7 +53,7 @@ double SolveReport::mean_steps() const { return mean(steps); }
 double SolveReport::fallback_fraction() const { return mean(is_fallback); }
 double SolveReport::evaluations_saved() const {
   const double all = static_cast<double>(steps.size()) * map_calls;
-  return all > 0 ? 1.0 - static_cast<double>(sample_evaluations) / all : 0.0;
+  return all > 0 && sample_evaluations > 0 ? 1.0 - static_cast<double>(sample_evaluations) / all : 0.0;
 }
 
 int SolveReport::count(SolveStatus wanted) const {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +48,8 @@ enum class SolveStatus : std::uint8_t {
 };
 inline constexpr int kSolveStatusCount = 5;
 std::string_view name_of(SolveStatus status);
+/// True where another solver may do better: stalled, diverged, nonfinite.
+bool is_breakdown(SolveStatus status);
 
 /// Record of one solve, per sample. Vectors are sized once (`resize`), so a solve fills them without allocating.
 struct SolveReport {
@@ -57,17 +60,21 @@ struct SolveReport {
   std::vector<double> initial_residual;   ///< [batch]
   std::vector<std::uint8_t> is_fallback;  ///< [batch] the guard replaced the estimate (backward only)
   int map_calls = 0;                      ///< evaluations of the map
-  std::int64_t sample_evaluations = 0;    ///< samples computed by them all: batch * map_calls without compaction
+  std::int64_t sample_evaluations = 0;    ///< samples computed by them all; 0: not counted
   bool is_out_of_time = false;            ///< the time budget ended the solve
   int steps_run = 0;                      ///< steps of the slowest sample
   int breakdowns = 0;                     ///< updates skipped because a denominator was (almost) zero
+  int restarts = 0;                       ///< times a full history was emptied or reduced to make room
+  int jacobian_products = 0;              ///< products with J or J^T that the solver itself asked for
+  std::vector<std::uint8_t> solver;       ///< [batch] place in the fallback chain of the solver that ended it; 0: first
+  std::vector<SolveStatus> cause;         ///< [batch] how the solver before that one ended; read where solver > 0
   std::string_view method;                ///< name of the method or estimator that ran; lives as long as its solver
 
   void resize(int batch);
   [[nodiscard]] double mean_residual() const;
   [[nodiscard]] double mean_steps() const;
   [[nodiscard]] double fallback_fraction() const;
-  /// Share of batch * map_calls that was not computed because samples had stopped.
+  /// Share of batch * map_calls that was not computed because samples had stopped; 0 for solvers that do not count.
   [[nodiscard]] double evaluations_saved() const;
   [[nodiscard]] int count(SolveStatus status) const;
 };
@@ -90,6 +97,14 @@ class FixedPointMap {
     replay();
     return spec().batch;
   }
+
+  // Beside f, at the z of the last `replay`; null unless the policy needs it (EquilibriumPolicy::forward_needs).
+  /// v -> J(z)^T v.
+  virtual FixedPointMap* pullback() { return nullptr; }
+  /// v -> J(z) v.
+  virtual FixedPointMap* pushforward() { return nullptr; }
+  /// dL/dz at z, up to a factor, of the loss that follows; takes no input.
+  virtual FixedPointMap* outer_gradient() { return nullptr; }
 };
 
 /// M ~ (I - df/dz)^-1 at one iterate, block-diagonal over samples.
@@ -148,6 +163,21 @@ class AdjointSolver {
                      StateView u, SolveReport& report) = 0;
 };
 
+/// Differentiation through `steps` damped applications z <- (1 - damping) z + damping f(z) that follow the solve,
+/// instead of an adjoint solve (phantom gradient; with damping 1 the last steps of an unrolled network).
+struct Unrolling {
+  int steps = 5;         ///< >= 1
+  double damping = 1.0;  ///< in (0, 1]
+  bool operator==(const Unrolling&) const = default;
+};
+
+/// What a forward solver evaluates beside f.
+struct ForwardNeeds {
+  bool pullback = false;
+  bool pushforward = false;
+  bool outer_gradient = false;
+};
+
 /// How an equilibrium node is solved and differentiated: makes the two solvers for a state.
 /// Held by the graph's Equilibrium node; two nodes are equal only if they share the policy object.
 class EquilibriumPolicy {
@@ -159,6 +189,10 @@ class EquilibriumPolicy {
   [[nodiscard]] virtual bool needs_vjp() const = 0;
   /// True when samples that stopped are to leave the batch of the forward solve (core/rebatch.h).
   [[nodiscard]] virtual bool compacts() const { return false; }
+  /// Set when gradients are those of damped applications after the solve; no adjoint is then made.
+  [[nodiscard]] virtual std::optional<Unrolling> unrolling() const { return std::nullopt; }
+  /// Regions that the forward solve wants beside f; only those are built.
+  [[nodiscard]] virtual ForwardNeeds forward_needs() const { return {}; }
   /// One line for plans and logs, e.g. "broyden(max_steps=18, rel 1e-3), shine".
   [[nodiscard]] virtual std::string describe() const = 0;
 };

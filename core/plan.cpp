@@ -118,7 +118,7 @@ class Planner {
       const Region& region = graph_.region(solve.region);
       int last = solve.last;
       std::vector<Ref> solution;
-      for (std::uint32_t i = 0; i < node.outputs.size(); ++i) {
+      for (std::uint32_t i = 0; solve.role == RegionRole::map && i < node.outputs.size(); ++i) {
         solution.push_back(Ref{solve.node, i});
         last = std::max(last, last_use_[solve.node][i]);
       }

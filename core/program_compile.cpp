@@ -67,7 +67,10 @@ Scratch Program::State::scratch() const {
     out.kernel_bytes.push_back(launch.kernel ? launch.kernel->workspace_bytes() : 0);
   for (const SolveSpan& solve : schedule.solves) {
     Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
-    if (auto* forward = dynamic_cast<EquilibriumKernel*>(kernel)) {
+    if (solve.role != RegionRole::map) {  // the vectors of a solve belong to its map
+      out.solver_bytes.push_back(0);
+      out.estimate_bytes.push_back(0);
+    } else if (auto* forward = dynamic_cast<EquilibriumKernel*>(kernel)) {
       out.solver_bytes.push_back(forward->solver().workspace_bytes());
       out.estimate_bytes.push_back(forward->solver().estimate_bytes());
     } else {
@@ -83,9 +86,9 @@ void Program::State::bind_solve(std::size_t index) {
   Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
   auto* forward = dynamic_cast<EquilibriumKernel*>(kernel);
   auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
-  RegionMap& map = forward ? forward->map() : adjoint->map();
+  RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
-  for (Kernel* launch : kernels_in({solve.first, solve.region_last()})) map.add(launch);
+  for (Kernel* launch : kernels_in(solve.own)) map.add(launch);
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -93,6 +96,7 @@ void Program::State::bind_solve(std::size_t index) {
     if (address(result) != to) map.add(RegionMap::Preset{static_cast<const std::byte*>(address(result)), to, bytes});
     to += bytes;
   }
+  if (solve.role != RegionRole::map) return;
   bind_rungs(index, map);
   void* workspace = base(plan.solver_buffer[index]);
   if (forward)

@@ -1,7 +1,6 @@
 #include "core/rewrite.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "core/pack.h"
 #include "core/rebatch.h"
@@ -11,11 +10,16 @@ namespace {
 
 bool is_float_like(const TensorType& a, const TensorType& b) { return a == b && is_float(a.dtype); }
 
-/// The region an op evaluates, if it is a solve.
-std::optional<RegionId> region_of(const Op& op) {
-  if (const auto* solve = std::get_if<Equilibrium>(&op)) return solve->region;
-  if (const auto* solve = std::get_if<AdjointSolve>(&op)) return solve->region;
-  return std::nullopt;
+/// The regions an op evaluates, if it is a solve.
+std::vector<RegionId> regions_of(const Op& op) {
+  std::vector<RegionId> out;
+  if (const auto* solve = std::get_if<Equilibrium>(&op)) {
+    out.push_back(solve->region);
+    for (const auto& region : {solve->beside.pullback, solve->beside.pushforward, solve->beside.outer_gradient})
+      if (region) out.push_back(*region);
+  }
+  if (const auto* solve = std::get_if<AdjointSolve>(&op)) out.push_back(solve->region);
+  return out;
 }
 
 class Rewriter {
@@ -28,8 +32,8 @@ class Rewriter {
     for (NodeId id = 0; id < from.size(); ++id) {
       if (!live_[id]) continue;
       for (const Ref& ref : from.node(id).inputs) count_use(ref);
-      if (const auto region = region_of(from.node(id).op))
-        for (const Ref& ref : from.region(*region).results) count_use(ref);
+      for (const RegionId region : regions_of(from.node(id).op))
+        for (const Ref& ref : from.region(region).results) count_use(ref);
     }
   }
 
@@ -70,6 +74,8 @@ class Rewriter {
   Op remapped(Op op) {
     if (auto* solve = std::get_if<Equilibrium>(&op)) {
       solve->region = copy_region(solve->region);
+      for (auto* region : {&solve->beside.pullback, &solve->beside.pushforward, &solve->beside.outer_gradient})
+        if (*region) *region = copy_region(**region);
       if (solve->policy->compacts()) add_rungs(to_, solve->region, backend_);
     }
     if (auto* solve = std::get_if<AdjointSolve>(&op)) {
@@ -195,13 +201,13 @@ std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> ou
     const Node& node = graph.node(pending.back());
     pending.pop_back();
     for (const Ref& ref : node.inputs) mark(ref);
-    if (const auto region = region_of(node.op)) {
+    for (const RegionId region : regions_of(node.op)) {
       const auto mark_all = [&](const std::vector<Ref>& refs) {
         for (const Ref& ref : refs) mark(ref);
       };
-      mark_all(graph.region(*region).states);
-      mark_all(graph.region(*region).results);
-      for (const Region::Rung& rung : graph.region(*region).rungs) {
+      mark_all(graph.region(region).states);
+      mark_all(graph.region(region).results);
+      for (const Region::Rung& rung : graph.region(region).rungs) {
         mark_all(rung.states);
         mark_all(rung.gathered);
         mark_all(rung.captured);

@@ -7,12 +7,21 @@ namespace {
 
 bool is_update(const Op& op) { return std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<AdamUpdate>(op); }
 
+/// The map of a solve comes directly before the regions beside it.
 std::vector<SolveSpan> find_solves(const Graph& graph, const std::vector<std::uint8_t>& live) {
   std::vector<SolveSpan> solves;
   for (NodeId id = 0; id < graph.size(); ++id) {
     if (!live[id]) continue;
-    if (const auto* op = std::get_if<Equilibrium>(&graph.node(id).op)) solves.push_back({id, op->region, 0, 0});
-    if (const auto* op = std::get_if<AdjointSolve>(&graph.node(id).op)) solves.push_back({id, op->region, 0, 0});
+    const auto add = [&](RegionId region, RegionRole role) {
+      solves.push_back({.node = id, .region = region, .role = role});
+    };
+    if (const auto* op = std::get_if<AdjointSolve>(&graph.node(id).op)) add(op->region, RegionRole::map);
+    const auto* op = std::get_if<Equilibrium>(&graph.node(id).op);
+    if (op == nullptr) continue;
+    add(op->region, RegionRole::map);
+    if (op->beside.pullback) add(*op->beside.pullback, RegionRole::pullback);
+    if (op->beside.pushforward) add(*op->beside.pushforward, RegionRole::pushforward);
+    if (op->beside.outer_gradient) add(*op->beside.outer_gradient, RegionRole::outer_gradient);
   }
   return solves;
 }
@@ -33,14 +42,46 @@ std::vector<LoopPart> find_parts(const Graph& graph, const std::vector<SolveSpan
   return parts;
 }
 
-/// A node belongs to the part on whose states it depends: [node] index into `parts`, or -1.
+/// Nodes of a loop that only one region beside its map needs become that region's; what several need is the map's,
+/// which runs before them all.
+void share_out(const Graph& graph, const std::vector<SolveSpan>& solves, const std::vector<LoopPart>& parts,
+               std::vector<int>& part_of) {
+  const std::vector<int> loop_of = part_of;
+  constexpr int kNobody = -1, kSeveral = -2;
+  std::vector<int> needed_by(graph.size(), kNobody);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].rung >= 0) continue;
+    const Region& region = graph.region(solves[static_cast<std::size_t>(parts[i].solve)].region);
+    std::vector<NodeId> pending;
+    for (const Ref& ref : region.results) pending.push_back(ref.node);
+    for (const Ref& ref : region.states) part_of[ref.node] = static_cast<int>(i);
+    std::vector<std::uint8_t> is_seen(graph.size(), 0);
+    while (!pending.empty()) {
+      const NodeId id = pending.back();
+      pending.pop_back();
+      if (is_seen[id] || loop_of[id] < 0 || std::holds_alternative<Input>(graph.node(id).op)) continue;
+      is_seen[id] = 1;
+      needed_by[id] = needed_by[id] == kNobody ? static_cast<int>(i) : kSeveral;
+      for (const Ref& ref : graph.node(id).inputs) pending.push_back(ref.node);
+    }
+  }
+  for (NodeId id = 0; id < graph.size(); ++id)
+    if (needed_by[id] >= 0) part_of[id] = needed_by[id];
+}
+
+/// A node belongs to the part on whose states it depends: [node] index into `parts`, or -1. States of the regions
+/// beside a map count as the map's until share_out.
 std::vector<int> assign_parts(const Graph& graph, const std::vector<std::uint8_t>& live,
                               const std::vector<SolveSpan>& solves, const std::vector<LoopPart>& parts) {
   std::vector<int> part_of(graph.size(), -1);
+  int map = -1;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Region& region = graph.region(solves[static_cast<std::size_t>(parts[i].solve)].region);
+    const SolveSpan& solve = solves[static_cast<std::size_t>(parts[i].solve)];
+    const Region& region = graph.region(solve.region);
+    if (solve.role == RegionRole::map && parts[i].rung < 0) map = static_cast<int>(i);
+    const int owner = parts[i].rung < 0 ? map : static_cast<int>(i);
     const auto own = [&](const std::vector<Ref>& inputs) {
-      for (const Ref& ref : inputs) part_of[ref.node] = static_cast<int>(i);
+      for (const Ref& ref : inputs) part_of[ref.node] = owner;
     };
     if (parts[i].rung < 0) {
       own(region.states);
@@ -74,7 +115,8 @@ Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
   out.position.assign(graph.size(), -1);
   out.solves = find_solves(graph, live);
   std::vector<LoopPart> parts = find_parts(graph, out.solves);
-  const std::vector<int> part_of = assign_parts(graph, live, out.solves, parts);
+  std::vector<int> part_of = assign_parts(graph, live, out.solves, parts);
+  share_out(graph, out.solves, parts, part_of);
   for (const int part : part_of) out.solve_of.push_back(part < 0 ? -1 : parts[static_cast<std::size_t>(part)].solve);
 
   std::vector<NodeId> outer, updates;
@@ -94,18 +136,22 @@ Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
   };
   const auto place_loop = [&](int index) {
     SolveSpan& solve = out.solves[static_cast<std::size_t>(index)];
-    solve.first = out.end();
     for (const LoopPart& part : parts) {
       if (part.solve != index) continue;
       const int first = out.end();
       for (const NodeId member : part.nodes) place(member);
-      if (part.rung >= 0) solve.rungs.push_back({first, out.end()});
+      if (part.rung >= 0)
+        solve.rungs.push_back({first, out.end()});
+      else
+        solve.own = {first, out.end()};
     }
-    solve.last = out.end();
   };
   for (const NodeId id : outer) {
+    const int first = out.end();
     for (std::size_t i = 0; i < out.solves.size(); ++i)
       if (out.solves[i].node == id) place_loop(static_cast<int>(i));
+    for (SolveSpan& solve : out.solves)
+      if (solve.node == id) solve.first = first, solve.last = out.end();
     place(id);
   }
   return out;

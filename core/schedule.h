@@ -12,17 +12,20 @@ struct Span {
   int last = 0;
 };
 
-/// A solver loop in the schedule: the nodes of its region and then those of its rungs run at positions [first, last),
-/// the solve itself at `last`.
+/// What a region is to its solve.
+enum class RegionRole : std::uint8_t { map, pullback, pushforward, outer_gradient };
+
+/// One region of a solver loop in the schedule. The loop runs at positions [first, last), the solve itself at `last`;
+/// in it the nodes of the map come first (at `own`) and then those of its rungs, or of the regions beside it, which
+/// read the map's.
 struct SolveSpan {
   NodeId node = 0;  ///< Equilibrium or AdjointSolve
   RegionId region = 0;
+  RegionRole role = RegionRole::map;
   int first = 0;
   int last = 0;
+  Span own = {};                 ///< the nodes of the region itself
   std::vector<Span> rungs = {};  ///< by rung of the region
-
-  /// Where the nodes of the region itself end.
-  [[nodiscard]] int region_last() const { return rungs.empty() ? last : rungs.front().first; }
 };
 
 /// The order in which live nodes run. Region nodes stand directly before their solve; optimiser updates come last,

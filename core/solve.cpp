@@ -21,6 +21,20 @@ void gather(const StateSpec& spec, std::span<const void* const> blocks, void* st
 void RegionMap::begin() {
   for (const Preset& preset : presets_) std::memcpy(preset.to, preset.from, preset.bytes);
   ladder_.forget();
+  for (RegionMap* beside : {pullback_.get(), pushforward_.get(), outer_gradient_.get()})
+    if (beside != nullptr) beside->begin();
+}
+
+RegionMap& RegionMap::of(RegionRole role) {
+  std::unique_ptr<RegionMap>* beside = nullptr;
+  switch (role) {
+    case RegionRole::map: return *this;
+    case RegionRole::pullback: beside = &pullback_; break;
+    case RegionRole::pushforward: beside = &pushforward_; break;
+    case RegionRole::outer_gradient: beside = &outer_gradient_; break;
+  }
+  if (*beside == nullptr) *beside = std::make_unique<RegionMap>(spec_, *ops_);
+  return **beside;
 }
 
 int RegionMap::replay_running(std::span<const std::uint8_t> running) {

@@ -6,6 +6,7 @@
 #include "core/backend.h"
 #include "core/fixed_point.h"
 #include "core/ladder.h"
+#include "core/schedule.h"
 
 namespace deq {
 
@@ -19,7 +20,7 @@ class RegionMap final : public FixedPointMap {
     std::size_t bytes = 0;
   };
 
-  RegionMap(StateSpec spec, StateOps& ops) : spec_(spec), ladder_(std::move(spec), ops) {}
+  RegionMap(StateSpec spec, StateOps& ops) : spec_(spec), ladder_(std::move(spec), ops), ops_(&ops) {}
   [[nodiscard]] const StateSpec& spec() const override { return spec_; }
   StateView input() override { return {input_}; }
   StateView output() override { return {output_}; }
@@ -29,10 +30,16 @@ class RegionMap final : public FixedPointMap {
   }
   int replay_running(std::span<const std::uint8_t> running) override;
 
+  FixedPointMap* pullback() override { return pullback_.get(); }
+  FixedPointMap* pushforward() override { return pushforward_.get(); }
+  FixedPointMap* outer_gradient() override { return outer_gradient_.get(); }
+  /// The region of this role, which is this map itself or made now.
+  RegionMap& of(RegionRole role);
+
   void bind(void* input, void* output) { input_ = input, output_ = output; }
   void add(Kernel* kernel) { launches_.push_back(kernel); }
   void add(Preset preset) { presets_.push_back(preset); }
-  /// Once per solve, before the first replay.
+  /// Once per solve, before the first replay, for the regions beside as well.
   void begin();
   [[nodiscard]] std::size_t launches() const { return launches_.size(); }
   [[nodiscard]] Ladder& ladder() { return ladder_; }
@@ -44,6 +51,8 @@ class RegionMap final : public FixedPointMap {
   std::vector<Kernel*> launches_;
   std::vector<Preset> presets_;
   Ladder ladder_;
+  StateOps* ops_;
+  std::unique_ptr<RegionMap> pullback_, pushforward_, outer_gradient_;
 };
 
 /// Runs a forward solve: copies z0 into the state, lets the solver work, leaves z* in its buffer.

@@ -20,7 +20,9 @@ struct SparseMatrix::Transposed {
   std::vector<std::int64_t> start;
   std::vector<std::int32_t> row;
   std::vector<double> value;
-  std::vector<std::int32_t> column;  ///< which column each line is
+  std::vector<std::int32_t> column;      ///< which column each line is
+  std::vector<std::uint16_t> code;       ///< as Storage::code, in the order of `value`
+  std::vector<std::uint16_t> short_row;  ///< beside `code`; empty when there are more than 2^16 rows
 };
 
 struct SparseMatrix::Storage {
@@ -28,6 +30,10 @@ struct SparseMatrix::Storage {
   std::vector<std::int64_t> start = {0};
   std::vector<std::int32_t> column;
   std::vector<double> value;
+  /// Entry k of row i is code[k] * row_scale[i] within rounding; both are empty when that is not known, and `row_scale`
+  /// alone when the scales are ones. Products of one vector read these.
+  std::vector<std::uint16_t> code;
+  std::vector<double> row_scale;
 
   mutable std::once_flag is_transposed;
   mutable std::optional<Transposed> transposed;
@@ -35,6 +41,7 @@ struct SparseMatrix::Storage {
 
 namespace {
 
+constexpr std::int64_t kShortExtent = std::int64_t{1} << 16U;
 constexpr std::int64_t kMaxExtent = std::numeric_limits<std::int32_t>::max();
 
 void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::span<const std::int32_t> column) {
@@ -50,6 +57,13 @@ void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::
     }
     check(last < columns, "sparse matrix", "row ", row, ": column ", last, " of a matrix with ", columns, " columns");
   }
+}
+
+/// The values as whole numbers below 2^16; empty when one of them is none.
+std::vector<std::uint16_t> codes_of(std::span<const double> values) {
+  const auto is_code = [](double value) { return value >= 0 && value < kShortExtent && value == std::floor(value); };
+  if (!std::ranges::all_of(values, is_code)) return {};
+  return {values.begin(), values.end()};
 }
 
 void check_sizes(std::size_t in, std::int64_t expected_in, std::size_t out, std::int64_t expected_out) {
@@ -76,6 +90,18 @@ SparseMatrix::SparseMatrix(std::int64_t columns, std::vector<std::int64_t> row_s
   storage->start = std::move(row_start);
   storage->column = std::move(column);
   storage->value = std::move(value);
+  storage->code = codes_of(storage->value);
+  storage_ = std::move(storage);
+}
+
+void SparseMatrix::set_codes(std::vector<std::uint16_t> code, std::vector<double> row_scale) {
+  auto storage = std::make_shared<Storage>();
+  storage->columns = storage_->columns;
+  storage->start = storage_->start;
+  storage->column = storage_->column;
+  storage->value = storage_->value;
+  storage->code = std::move(code);
+  storage->row_scale = std::move(row_scale);
   storage_ = std::move(storage);
 }
 
@@ -106,7 +132,14 @@ SparseMatrix SparseMatrix::stacked(const SparseMatrix& top, const SparseMatrix& 
   for (std::size_t row = 1; row < below.start.size(); ++row) start.push_back(above.start.back() + below.start[row]);
   column.insert(column.end(), below.column.begin(), below.column.end());
   value.insert(value.end(), below.value.begin(), below.value.end());
-  return {std::max(above.columns, below.columns), std::move(start), std::move(column), std::move(value)};
+  SparseMatrix out(std::max(above.columns, below.columns), std::move(start), std::move(column), std::move(value));
+  if (above.row_scale.empty() || below.row_scale.empty()) return out;
+  std::vector<std::uint16_t> code = above.code;
+  std::vector<double> row_scale = above.row_scale;
+  code.insert(code.end(), below.code.begin(), below.code.end());
+  row_scale.insert(row_scale.end(), below.row_scale.begin(), below.row_scale.end());
+  out.set_codes(std::move(code), std::move(row_scale));
+  return out;
 }
 
 std::int64_t SparseMatrix::rows() const { return static_cast<std::int64_t>(storage_->start.size()) - 1; }
@@ -138,11 +171,17 @@ const SparseMatrix::Transposed& SparseMatrix::transposed() const {
     }
     out.row.resize(matrix.value.size());
     out.value.resize(matrix.value.size());
+    const bool has_codes = !matrix.code.empty();
+    const bool is_short = has_codes && rows() <= kShortExtent;
+    if (has_codes) out.code.resize(matrix.value.size());
+    if (is_short) out.short_row.resize(matrix.value.size());
     for (std::int64_t row = 0; row < rows(); ++row) {
       for (std::int64_t k = matrix.start[row]; k < matrix.start[row + 1]; ++k) {
         const std::int64_t at = next[matrix.column[k]]++;
         out.row[at] = static_cast<std::int32_t>(row);
         out.value[at] = matrix.value[k];
+        if (has_codes) out.code[at] = matrix.code[k];
+        if (is_short) out.short_row[at] = static_cast<std::uint16_t>(row);
       }
     }
     matrix.transposed = std::move(out);
@@ -152,15 +191,30 @@ const SparseMatrix::Transposed& SparseMatrix::transposed() const {
 
 void SparseMatrix::multiply(std::span<const double> v, std::span<double> out) const {
   check_sizes(v.size(), columns(), out.size(), rows());
-  cpu::sparse_product({rows(), storage_->start.data(), storage_->column.data(), storage_->value.data()}, v.data(),
-                      out.data());
+  const Storage& matrix = *storage_;
+  cpu::CompressedLines lines{rows(), matrix.start.data(), matrix.column.data(), matrix.value.data()};
+  if (!matrix.code.empty()) lines.code = matrix.code.data();
+  if (!matrix.row_scale.empty()) lines.scale = matrix.row_scale.data();
+  cpu::sparse_product(lines, v.data(), out.data());
 }
 
 void SparseMatrix::multiply_transposed(std::span<const double> v, std::span<double> out) const {
   check_sizes(v.size(), rows(), out.size(), columns());
-  const Transposed& lines = transposed();
-  cpu::sparse_product({columns(), lines.start.data(), lines.row.data(), lines.value.data(), lines.column.data()},
-                      v.data(), out.data());
+  const Transposed& columns_first = transposed();
+  cpu::CompressedLines lines{columns(), columns_first.start.data(), columns_first.row.data(),
+                             columns_first.value.data(), columns_first.column.data()};
+  if (!columns_first.code.empty()) lines.code = columns_first.code.data();
+  if (!columns_first.short_row.empty()) lines.short_index = columns_first.short_row.data();
+  const std::vector<double>& scale = storage_->row_scale;
+  if (scale.empty()) {
+    cpu::sparse_product(lines, v.data(), out.data());
+    return;
+  }
+  // Kept from call to call, so that products allocate nothing; each calling thread has its own.
+  thread_local std::vector<double> scaled;
+  scaled.resize(std::max(scaled.size(), v.size()));
+  std::ranges::transform(v, scale, scaled.begin(), std::multiplies<>{});
+  cpu::sparse_product(lines, scaled.data(), out.data());
 }
 
 void SparseMatrix::multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const {
@@ -182,30 +236,43 @@ SparseMatrix SparseMatrix::select_rows(std::span<const std::int64_t> rows) const
   std::vector<std::int64_t> start = {0};
   std::vector<std::int32_t> column;
   std::vector<double> value;
+  std::vector<std::uint16_t> code;
+  std::vector<double> row_scale;
   for (const std::int64_t row : rows) {
     check(0 <= row && row < this->rows(), "sparse matrix", "row ", row, " of ", this->rows());
     column.insert(column.end(), from.column.begin() + from.start[row], from.column.begin() + from.start[row + 1]);
     value.insert(value.end(), from.value.begin() + from.start[row], from.value.begin() + from.start[row + 1]);
     start.push_back(static_cast<std::int64_t>(value.size()));
+    if (from.row_scale.empty()) continue;
+    code.insert(code.end(), from.code.begin() + from.start[row], from.code.begin() + from.start[row + 1]);
+    row_scale.push_back(from.row_scale[row]);
   }
-  return {columns(), std::move(start), std::move(column), std::move(value)};
+  SparseMatrix out(columns(), std::move(start), std::move(column), std::move(value));
+  if (!row_scale.empty()) out.set_codes(std::move(code), std::move(row_scale));
+  return out;
 }
 
 SparseMatrix SparseMatrix::with_unit_rows() const {
   const Storage& from = *storage_;
   std::vector<double> value = from.value;
+  std::vector<double> row_scale(rows(), 1.0);
   for (std::int64_t row = 0; row < rows(); ++row) {
     double sum = 0;
     for (std::int64_t k = from.start[row]; k < from.start[row + 1]; ++k) sum += value[k] * value[k];
     const double norm = std::sqrt(sum);
     if (norm == 0) continue;
     for (std::int64_t k = from.start[row]; k < from.start[row + 1]; ++k) value[k] /= norm;
+    row_scale[row] = (from.row_scale.empty() ? 1 : from.row_scale[row]) / norm;
   }
-  return {columns(), from.start, from.column, std::move(value)};
+  SparseMatrix out(columns(), from.start, from.column, std::move(value));
+  if (!from.code.empty()) out.set_codes(from.code, std::move(row_scale));
+  return out;
 }
 
 SparseMatrix SparseMatrix::with_columns(std::int64_t columns) const {
-  return {columns, storage_->start, storage_->column, storage_->value};
+  SparseMatrix out(columns, storage_->start, storage_->column, storage_->value);
+  if (!storage_->row_scale.empty()) out.set_codes(storage_->code, storage_->row_scale);
+  return out;
 }
 
 std::vector<double> SparseMatrix::to_dense() const {

@@ -74,6 +74,9 @@ struct LowRankFactors {
 
 enum class Transposition : std::uint8_t { none, transposed };
 
+/// Most states that StateOps::recombine mixes.
+inline constexpr int kMostRecombined = 64;
+
 /// Vector operations of the solvers on states under a StateSpec (f32 or f64).
 ///
 /// Every operation works on samples separately: the result of a sample depends on its own rows only, bit for bit, not
@@ -89,6 +92,10 @@ class StateOps {
   /// scale is 0, and x_k is not read where its coefficient is 0. coefficient is [count, batch].
   virtual void combine(const StateSpec& spec, double scale, std::span<const double> coefficient, StateStack x,
                        int count, StateView out, SampleMask samples) = 0;
+  /// x_j = sum_k coefficient[j, k, b] x_k for j < kept and k < count, in place; coefficient is [kept, count, batch],
+  /// kept <= count <= kMostRecombined. States from `kept` on keep their values.
+  virtual void recombine(const StateSpec& spec, StateStack x, int count, int kept, std::span<const double> coefficient,
+                         SampleMask samples) = 0;
   /// dots[k, b] = x_k . y for k < count; dots is [count, batch].
   virtual void dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
                     SampleMask samples) = 0;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "data/transform.h"
 
 namespace deq {
 
@@ -11,6 +12,16 @@ Split split_of(std::string_view name) {
     if (name == name_of(split)) return split;
   }
   throw RequestError(concat("split: \"", name, "\" is neither train nor test"));
+}
+
+Normalisation imagenet_normalisation() { return {.mean = {0.485F, 0.456F, 0.406F}, .std = {0.229F, 0.224F, 0.225F}}; }
+
+void Dataset::load(const ExampleKey& key, Example& out) const {
+  const Sample from = sample(key.index);
+  out.pixels = from.pixels;
+  out.labels.assign(1, from.label);
+  out.move = key.is_augmented ? draw_augmentation(key.seed, key.epoch, key.index) : Augmentation{};
+  out.is_bad = false;
 }
 
 ImageSet::ImageSet(DatasetInfo info) : info_(std::move(info)) {

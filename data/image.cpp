@@ -19,12 +19,13 @@ struct Taps {
 };
 
 /// Triangle filter, one pixel wide when growing and one step wide when shrinking.
-std::vector<Taps> triangle_taps(int from, int to) {
+/// Of the `to` result pixels, those from `first` on, `count` of them.
+std::vector<Taps> triangle_taps(int from, int to, int first, int count) {
   const double step = static_cast<double>(from) / to;
   const double reach = std::max(step, 1.0);
-  std::vector<Taps> taps(static_cast<std::size_t>(to));
-  for (int i = 0; i < to; ++i) {
-    Taps& tap = taps[static_cast<std::size_t>(i)];
+  std::vector<Taps> taps(static_cast<std::size_t>(count));
+  for (int i = first; i < first + count; ++i) {
+    Taps& tap = taps[static_cast<std::size_t>(i - first)];
     const double centre = (i + 0.5) * step - 0.5;
     tap.first = std::max(0, static_cast<int>(std::ceil(centre - reach)));
     const int last = std::min(from - 1, static_cast<int>(std::floor(centre + reach)));
@@ -36,6 +37,14 @@ std::vector<Taps> triangle_taps(int from, int to) {
     for (double& weight : tap.weights) weight /= sum;
   }
   return taps;
+}
+
+RgbaPixels decoded_file(const std::filesystem::path& path) {
+  try {
+    return decode_rgba(read_file(path), path.string());
+  } catch (const RequestError& error) {
+    throw BadImage(error.what());
+  }
 }
 
 }  // namespace
@@ -60,8 +69,7 @@ std::span<const std::uint8_t, 3> Image::at(int y, int x) const {
 }
 
 Image read_image(const std::filesystem::path& path) {
-  const auto bytes = read_file(path);
-  const RgbaPixels decoded = decode_rgba(bytes, path.string());
+  const RgbaPixels decoded = decoded_file(path);
   Image image(decoded.height, decoded.width);
   for (std::size_t i = 0; i < image.pixels.size() / kRgb; ++i) {
     const unsigned alpha = decoded.data.get()[4 * i + 3];
@@ -78,30 +86,53 @@ void write_png(const std::filesystem::path& path, const Image& image) {
 }
 
 Image resized(const Image& image, int height, int width) {
-  check(image.height > 0 && image.width > 0 && height > 0 && width > 0, "resize", image.height, " x ", image.width,
-        " to ", height, " x ", width);
-  const auto rows = triangle_taps(image.height, height);
-  const auto columns = triangle_taps(image.width, width);
-  const auto out_width = static_cast<std::size_t>(width);
-  std::vector<double> wide(static_cast<std::size_t>(image.height) * out_width * kRgb);
-  for (int y = 0; y < image.height; ++y) {
+  return resized_window(
+      image, {.full_height = height, .full_width = width, .top = 0, .left = 0, .height = height, .width = width});
+}
+
+Image resized_window(const Image& image, const ScaledWindow& window) {
+  check(image.height > 0 && image.width > 0 && window.height > 0 && window.width > 0, "resize", image.height, " x ",
+        image.width, " to ", window.height, " x ", window.width);
+  check(window.top >= 0 && window.left >= 0 && window.top + window.height <= window.full_height &&
+            window.left + window.width <= window.full_width,
+        "resize", "the part leaves the image of ", window.full_height, " x ", window.full_width);
+  const auto rows = triangle_taps(image.height, window.full_height, window.top, window.height);
+  const auto columns = triangle_taps(image.width, window.full_width, window.left, window.width);
+  const auto out_width = static_cast<std::size_t>(window.width);
+  const int first_row = rows.front().first;
+  const int last_row = rows.back().first + static_cast<int>(rows.back().weights.size()) - 1;
+  std::vector<double> wide(static_cast<std::size_t>(last_row - first_row + 1) * out_width * kRgb);
+  for (int y = first_row; y <= last_row; ++y) {
     for (std::size_t x = 0; x < out_width; ++x) {
-      double* sum = &wide[(static_cast<std::size_t>(y) * out_width + x) * kRgb];
+      double* sum = &wide[(static_cast<std::size_t>(y - first_row) * out_width + x) * kRgb];
       for (std::size_t k = 0; k < columns[x].weights.size(); ++k) {
         const auto pixel = image.at(y, columns[x].first + static_cast<int>(k));
         for (std::size_t c = 0; c < kRgb; ++c) sum[c] += columns[x].weights[k] * pixel[c];
       }
     }
   }
-  Image out(height, width);
+  Image out(window.height, window.width);
   const std::size_t row_values = out_width * kRgb;
   for (std::size_t y = 0; y < rows.size(); ++y) {
+    const auto first = static_cast<std::size_t>(rows[y].first - first_row);
     for (std::size_t i = 0; i < row_values; ++i) {
       double sum = 0;
       for (std::size_t k = 0; k < rows[y].weights.size(); ++k)
-        sum += rows[y].weights[k] * wide[(static_cast<std::size_t>(rows[y].first) + k) * row_values + i];
+        sum += rows[y].weights[k] * wide[(first + k) * row_values + i];
       out.pixels[y * row_values + i] = static_cast<std::uint8_t>(std::lround(std::clamp(sum, 0.0, 255.0)));
     }
+  }
+  return out;
+}
+
+Image cropped(const Image& image, int top, int left, int height, int width) {
+  check(top >= 0 && left >= 0 && height > 0 && width > 0 && top + height <= image.height && left + width <= image.width,
+        "crop", height, " x ", width, " at ", top, ", ", left, " leaves the image of ", image.height, " x ",
+        image.width);
+  Image out(height, width);
+  for (int y = 0; y < height; ++y) {
+    const auto* from = image.at(top + y, left).data();
+    std::copy_n(from, static_cast<std::size_t>(width) * kRgb, out.at(y, 0).data());
   }
   return out;
 }
@@ -116,11 +147,7 @@ Image fitted(const Image& image, int height, int width) {
   const Image scaled = resized(image, scaled_height, scaled_width);
   const int top = (scaled_height - height) / 2;
   const int left = (scaled_width - width) / 2;
-  Image out(height, width);
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) std::ranges::copy(scaled.at(top + y, left + x), out.at(y, x).begin());
-  }
-  return out;
+  return cropped(scaled, top, left, height, width);
 }
 
 }  // namespace deq

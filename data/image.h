@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
+
 namespace deq {
 
 /// 8-bit RGB, row by row, channels innermost.
@@ -22,8 +24,14 @@ struct Image {
   [[nodiscard]] std::span<const std::uint8_t, 3> at(int y, int x) const;
 };
 
+/// A file that is damaged, or no image at all.
+class BadImage : public RequestError {
+ public:
+  using RequestError::RequestError;
+};
+
 /// Decodes a PNG, JPEG, BMP, GIF, TGA or PNM file. Grey becomes RGB; transparency is laid over white.
-/// Errors: RequestError naming the file and why it cannot be decoded.
+/// Errors: BadImage naming the file and why it cannot be decoded.
 Image read_image(const std::filesystem::path& path);
 
 /// Writes a PNG. Errors: Error when the file cannot be written.
@@ -32,6 +40,21 @@ void write_png(const std::filesystem::path& path, const Image& image);
 /// A copy of height x width pixels, interpolated bilinearly between pixel centres; when shrinking, the filter widens
 /// with the step so that no pixel is passed over.
 Image resized(const Image& image, int height, int width);
+
+/// Part of what an image becomes when it is scaled to full_height x full_width.
+struct ScaledWindow {
+  int full_height = 0;
+  int full_width = 0;
+  int top = 0;  ///< of the part, in pixels of the scaled image; the part lies inside it
+  int left = 0;
+  int height = 0;
+  int width = 0;
+};
+/// The same pixels as in resized(image, full_height, full_width), at the cost of the part alone.
+Image resized_window(const Image& image, const ScaledWindow& window);
+
+/// Rows top ... top + height - 1 of columns left ... left + width - 1, which lie inside the image.
+Image cropped(const Image& image, int top, int left, int height, int width);
 
 /// The image scaled until it just covers height x width, then cut to it about its centre.
 Image fitted(const Image& image, int height, int width);

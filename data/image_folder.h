@@ -9,12 +9,6 @@
 
 namespace deq {
 
-/// What becomes of a file that cannot be decoded.
-enum class BadImagePolicy : std::uint8_t {
-  skip,  ///< left out and listed
-  fail,  ///< the set is refused with the reason
-};
-
 struct ImageFolderOptions {
   int height = 32;  ///< every image is scaled to cover height x width and cut about its centre
   int width = 32;
@@ -27,10 +21,10 @@ struct ImageFolder {
   std::vector<std::string> skipped;
 };
 
-/// Reads DIR/train/CLASS/* or DIR/test/CLASS/*, or DIR/CLASS/* when there is neither (the same images then serve both
-/// splits). Classes are the sub-folders of the training part in alphabetical order, so both splits agree; hidden
-/// files are ignored. Normalised with the ImageNet statistics. Errors: RequestError when the folder or the split is
-/// missing, has no class folders, holds an unknown class or no readable image.
+/// Reads DIR/train/CLASS/* or DIR/test/CLASS/* (or val), or DIR/CLASS/* when there is neither (the same images then
+/// serve both splits). Classes are the sub-folders of the training part in alphabetical order, so both splits agree;
+/// hidden files are ignored. Normalised with the ImageNet statistics. Errors: RequestError when the folder or the split
+/// is missing, has no class folders, holds an unknown class or no readable image.
 ImageFolder read_image_folder(const std::filesystem::path& directory, Split split,
                               const ImageFolderOptions& options = {});
 

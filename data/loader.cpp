@@ -23,15 +23,25 @@ std::int64_t count_steps(const Dataset& dataset, const LoaderOptions& options) {
 
 }  // namespace
 
+int Batch::count_bad(int rows) const {
+  const std::size_t count = std::min(static_cast<std::size_t>(rows), is_bad.size());
+  return static_cast<int>(std::count_if(is_bad.begin(), is_bad.begin() + static_cast<std::ptrdiff_t>(count),
+                                        [](std::uint8_t flag) { return flag != 0; }));
+}
+
 Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options, std::int64_t start_step)
     : dataset_(std::move(dataset)), options_(options), next_to_make_(start_step), next_to_give_(start_step) {
   check(start_step >= 0, "loader", "start step ", start_step, " is negative");
   steps_per_epoch_ = count_steps(*dataset_, options_);
   const Shape& image = dataset_->info().image_shape;
+  std::vector<std::int64_t> label_extents{options_.batch_size};
+  for (const std::int64_t extent : dataset_->info().label_shape.extents()) label_extents.push_back(extent);
+  const Shape labels(label_extents);
   slots_.resize(static_cast<std::size_t>(options_.prefetch));
   for (Slot& slot : slots_) {
     slot.batch.images = Tensor(DType::f32, {options_.batch_size, image[0], image[1], image[2]});
-    slot.batch.labels = Tensor(DType::i32, {options_.batch_size});
+    slot.batch.labels = Tensor(DType::i32, labels);
+    slot.batch.is_bad.resize(static_cast<std::size_t>(options_.batch_size));
   }
   try {
     for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(); });
@@ -65,6 +75,7 @@ const Batch& Loader::next() {
 }
 
 void Loader::work() {
+  Example example;
   std::unique_lock lock(mutex_);
   while (true) {
     // The batch before `next_to_give_` is with the caller; step s and step s + prefetch share a slot.
@@ -79,7 +90,7 @@ void Loader::work() {
     lock.unlock();
     std::exception_ptr error;
     try {
-      fill(slot.batch, step);
+      fill(slot.batch, example, step);
     } catch (...) {
       error = std::current_exception();
     }
@@ -90,7 +101,7 @@ void Loader::work() {
   }
 }
 
-void Loader::fill(Batch& batch, std::int64_t step) const {
+void Loader::fill(Batch& batch, Example& example, std::int64_t step) const {
   const DatasetInfo& info = dataset_->info();
   batch.step = step;
   batch.epoch = step / steps_per_epoch_;
@@ -99,20 +110,28 @@ void Loader::fill(Batch& batch, std::int64_t step) const {
   const auto labels = batch.labels.data<std::int32_t>();
   const auto images = batch.images.data<float>();
   const auto pixels = static_cast<std::size_t>(info.image_shape.elements());
+  const auto labels_per_row = static_cast<std::size_t>(info.label_shape.elements());
   for (int row = 0; row < batch.valid; ++row) {
     const std::int64_t position = first + row;
     const std::int64_t index =
         options_.is_training ? shuffled(options_.seed, batch.epoch, position, dataset_->size()) : position;
-    const Sample sample = dataset_->sample(index);
-    const Augmentation augmentation =
-        options_.augments ? draw_augmentation(options_.seed, batch.epoch, index) : Augmentation{};
+    dataset_->load({.index = index,
+                    .is_training = options_.is_training,
+                    .is_augmented = options_.augments,
+                    .seed = options_.seed,
+                    .epoch = batch.epoch},
+                   example);
+    check(example.labels.size() == labels_per_row, info.name, "example ", index, " has ", example.labels.size(),
+          " labels, expected ", labels_per_row);
     const auto at = static_cast<std::size_t>(row);
-    labels[at] = sample.label;
-    normalise_image(sample.pixels, info.image_shape, info.normalisation, augmentation,
+    std::ranges::copy(example.labels, labels.begin() + static_cast<std::ptrdiff_t>(at * labels_per_row));
+    normalise_image(example.pixels, info.image_shape, info.normalisation, example.move,
                     images.subspan(at * pixels, pixels));
+    batch.is_bad[at] = example.is_bad ? 1 : 0;
   }
-  std::ranges::fill(labels.subspan(static_cast<std::size_t>(batch.valid)), -1);
-  std::ranges::fill(images.subspan(static_cast<std::size_t>(batch.valid) * pixels), 0.0F);
+  const auto filled = static_cast<std::size_t>(batch.valid);
+  std::ranges::fill(labels.subspan(filled * labels_per_row), kNoLabel);
+  std::ranges::fill(images.subspan(filled * pixels), 0.0F);
 }
 
 }  // namespace deq

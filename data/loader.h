@@ -16,16 +16,21 @@ namespace deq {
 /// One mini-batch. Rows from `valid` on (only in the last batch of an evaluation) are zeros with label -1.
 struct Batch {
   Tensor images;  ///< f32 [batch, height, width, channels], normalised
-  Tensor labels;  ///< i32 [batch]
+  Tensor labels;  ///< i32 [batch], or [batch, height, width] when pixels have classes; -1: does not count
   int valid = 0;
   std::int64_t epoch = 0;
   std::int64_t step = 0;  ///< counted from the first step of epoch 0
+  /// Per row: its file was bad, so that it holds another image (training) or nothing (evaluation).
+  std::vector<std::uint8_t> is_bad = {};
+
+  /// How many of the first `rows` are bad.
+  [[nodiscard]] int count_bad(int rows) const;
 };
 
 struct LoaderOptions {
   int batch_size = 64;
   bool is_training = true;  ///< shuffle every epoch and drop its last partial batch; else in order, padded
-  bool augments = false;    ///< padded random crop and flip
+  bool augments = false;    ///< random crops and flips, see Dataset::load
   std::uint64_t seed = 0;   ///< of shuffling and augmentation
   int threads = 1;
   int prefetch = 3;  ///< batches held at most, the one in use included; at least 2
@@ -57,7 +62,7 @@ class Loader {
   };
 
   void work();
-  void fill(Batch& batch, std::int64_t step) const;
+  void fill(Batch& batch, Example& example, std::int64_t step) const;
   void stop();
   Slot& slot_of(std::int64_t step) { return slots_[static_cast<std::size_t>(step) % slots_.size()]; }
 

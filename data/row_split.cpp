@@ -2,33 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <numeric>
-#include <random>
 
 #include "core/error.h"
+#include "data/legacy_permutation.h"
 
 namespace deq {
 
-std::vector<std::int64_t> legacy_permutation(std::int64_t count, std::uint32_t seed) {
-  check(0 <= count && count <= std::numeric_limits<std::int32_t>::max(), "permutation", count, " rows");
-  std::vector<std::int64_t> rows(count);
-  std::iota(rows.begin(), rows.end(), 0);
-  std::mt19937 random(seed);
-  for (std::int64_t i = count - 1; i > 0; --i) {
-    // Uniform in 0 ... i: bits up to that of i, drawn again while above i.
-    std::uint32_t mask = static_cast<std::uint32_t>(i);
-    for (const int shift : {1, 2, 4, 8, 16}) mask |= mask >> shift;
-    auto drawn = static_cast<std::int64_t>(random() & mask);
-    while (drawn > i) drawn = static_cast<std::int64_t>(random() & mask);
-    std::swap(rows[i], rows[drawn]);
-  }
-  return rows;
-}
-
 TwoParts hold_out(std::int64_t count, std::int64_t held_out_count, std::uint32_t seed) {
-  check(0 <= held_out_count && held_out_count <= count, "split", held_out_count, " rows held out of ", count);
-  const std::vector<std::int64_t> order = legacy_permutation(count, seed);
+  check(count >= 1 && 0 <= held_out_count && held_out_count <= count, "split", held_out_count, " rows held out of ",
+        count);
+  const std::vector<std::int64_t> order = legacy_permutation(seed, count);
   return {.kept = {order.begin() + held_out_count, order.end()},
           .held_out = {order.begin(), order.begin() + held_out_count}};
 }

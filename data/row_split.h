@@ -15,16 +15,11 @@ struct RowSplit {
   std::vector<std::int64_t> test;
 };
 
-/// The legacy permutation of 0 ... count - 1 that NumPy draws from RandomState(seed), bit for bit, so that splits are
-/// those of published experiments. Errors: Error unless 0 <= count < 2^31.
-/// Source: M. Matsumoto, T. Nishimura, Mersenne Twister, ACM TOMACS 1998; numpy.random.RandomState.permutation.
-std::vector<std::int64_t> legacy_permutation(std::int64_t count, std::uint32_t seed);
-
 struct TwoParts {
   std::vector<std::int64_t> kept;
   std::vector<std::int64_t> held_out;
 };
-/// Holds out the first `held_out_count` rows of the legacy permutation and keeps the rest, in its order: scikit-learn's
+/// Holds out the first `held_out_count` rows of `legacy_permutation` and keeps the rest, in its order: scikit-learn's
 /// train_test_split. Errors: Error unless 0 <= held_out_count <= count.
 TwoParts hold_out(std::int64_t count, std::int64_t held_out_count, std::uint32_t seed);
 

@@ -1,14 +1,10 @@
 // The only file that sees stb: its implementation is compiled here.
 #include "data/stb.h"
 
-#include <zlib.h>
-
-#include <algorithm>
-#include <array>
 #include <climits>
-#include <cstring>
 
 #include "core/error.h"
+#include "data/png_chunks.h"
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -26,26 +22,25 @@ namespace deq {
 
 namespace {
 
-/// Verifies the checksum of every chunk of a PNG, which stb does not; other formats have none.
-/// Source: W3C PNG specification, section 5.3: length, type, data, CRC of type and data, numbers big-endian.
-void verify_png_checksums(std::span<const std::byte> bytes, const std::string& name) {
-  constexpr std::array<unsigned char, 8> kSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-  constexpr std::size_t kAround = 12;  // length, type and checksum
-  const auto number_at = [&](std::size_t at) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value = value << 8U | std::to_integer<std::uint32_t>(bytes[at + i]);
-    return value;
-  };
-  if (bytes.size() < kSignature.size() || std::memcmp(bytes.data(), kSignature.data(), kSignature.size()) != 0) return;
-  for (std::size_t at = kSignature.size(); at < bytes.size();) {
-    require(bytes.size() - at >= kAround && number_at(at) <= bytes.size() - at - kAround, name,
-            "damaged image: truncated at byte ", bytes.size());
-    const std::size_t length = number_at(at);
-    const auto* data = reinterpret_cast<const Bytef*>(bytes.data() + at + 4);
-    require(crc32(0, data, static_cast<uInt>(length + 4)) == number_at(at + 8 + length), name,
-            "damaged image: checksum fails in the chunk at byte ", at);
-    at += kAround + length;
+/// Walks the segments of a JPEG to its end, which stb does not ask for: a file cut off would decode to an image with a
+/// grey rest. Source: ITU-T T.81, annex B: marker FF xx, length (big-endian, itself included); after a scan header
+/// coded data, in which FF is followed by 00 or a restart marker.
+void verify_jpeg_end(std::span<const std::byte> bytes, const std::string& name) {
+  const auto at = [&](std::size_t i) { return i < bytes.size() ? std::to_integer<unsigned>(bytes[i]) : 0U; };
+  constexpr unsigned kMark = 0xFF, kStart = 0xD8, kEnd = 0xD9, kFirstRestart = 0xD0;
+  if (at(0) != kMark || at(1) != kStart) return;
+  for (std::size_t i = 2; i + 1 < bytes.size();) {
+    const bool is_marker = at(i) == kMark && at(i + 1) != 0 && at(i + 1) != kMark;
+    const bool is_restart = at(i + 1) >= kFirstRestart && at(i + 1) < kStart;
+    if (is_marker && at(i + 1) == kEnd) return;
+    if (!is_marker || is_restart)
+      ++i;  // coded data, filling, or what lies between segments
+    else if (i + 3 < bytes.size())
+      i += 2 + (at(i + 2) << 8U) + at(i + 3);
+    else
+      break;
   }
+  require(false, name, "damaged image: truncated at byte ", bytes.size(), " (no end marker)");
 }
 
 }  // namespace
@@ -55,7 +50,8 @@ void StbDeleter::operator()(std::uint8_t* pixels) const { stbi_image_free(pixels
 RgbaPixels decode_rgba(std::span<const std::byte> bytes, const std::string& name) {
   constexpr int kMaxSide = 1 << 14;
   require(bytes.size() <= INT_MAX, name, "file of ", bytes.size(), " bytes is too large for an image");
-  verify_png_checksums(bytes, name);
+  if (is_png(bytes)) (void)png_chunks(bytes, name);
+  verify_jpeg_end(bytes, name);
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int length = static_cast<int>(bytes.size());
   RgbaPixels image;
@@ -69,16 +65,19 @@ RgbaPixels decode_rgba(std::span<const std::byte> bytes, const std::string& name
   return image;
 }
 
-std::vector<std::byte> encode_png(std::span<const std::uint8_t> rgb, int height, int width) {
-  check(height > 0 && width > 0 && rgb.size() == 3 * static_cast<std::size_t>(height) * static_cast<std::size_t>(width),
-        "png", rgb.size(), " bytes for ", height, " x ", width, " RGB pixels");
+std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, int height, int width, int channels) {
+  const auto count = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  check(height > 0 && width > 0 && (channels == 1 || channels == 3) &&
+            pixels.size() == count * static_cast<std::size_t>(channels),
+        "png", pixels.size(), " bytes for ", height, " x ", width, " pixels of ", channels, " channels");
   std::vector<std::byte> bytes;
   const auto append = [](void* context, void* data, int size) {
     const auto* from = static_cast<const std::byte*>(data);
     static_cast<std::vector<std::byte>*>(context)->insert(static_cast<std::vector<std::byte>*>(context)->end(), from,
                                                           from + size);
   };
-  check(stbi_write_png_to_func(append, &bytes, width, height, 3, rgb.data(), 3 * width) != 0, "png", "encoding failed");
+  check(stbi_write_png_to_func(append, &bytes, width, height, channels, pixels.data(), channels * width) != 0, "png",
+        "encoding failed");
   return bytes;
 }
 

@@ -23,8 +23,8 @@ struct RgbaPixels {
 /// Decodes an image file held in memory. Errors: RequestError with `name` and the reason.
 RgbaPixels decode_rgba(std::span<const std::byte> bytes, const std::string& name);
 
-/// The bytes of a PNG file of RGB pixels.
-std::vector<std::byte> encode_png(std::span<const std::uint8_t> rgb, int height, int width);
+/// The bytes of a PNG file of RGB (3 channels) or grey (1) pixels.
+std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, int height, int width, int channels = 3);
 
 /// A filled rectangle of a letter, in pixels from the top left corner of the text.
 struct TextBox {

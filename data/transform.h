@@ -5,16 +5,9 @@
 
 #include "core/shape.h"
 #include "data/dataset.h"
+#include "data/example.h"
 
 namespace deq {
-
-/// How one image is moved: pixel (y, x) of the result is pixel (y + shift_y, x + shift_x) of the image, black outside,
-/// after mirroring left to right. That is zero-padding, cropping to the same size, and flipping.
-struct Augmentation {
-  int shift_y = 0;
-  int shift_x = 0;
-  bool is_flipped = false;
-};
 
 /// Padding of the usual CIFAR-10 augmentation.
 inline constexpr int kCropPadding = 4;

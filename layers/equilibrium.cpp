@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "autodiff/product_region.h"
 #include "core/error.h"
 
 namespace deq {
@@ -28,16 +29,31 @@ std::vector<Value> iterate_inputs(Graph& graph, const std::vector<Value>& z0, co
   return states;
 }
 
-/// The second trace of f: everything that does not depend on the state must be the node of the first.
-std::vector<Value> apply_at_solution(const StateFunction& f, std::span<const Value> solution, const std::string& name) {
-  Graph& graph = *solution[0].graph;
+/// Another trace of f: everything that does not depend on the state must be the node of the first. `make` applies f.
+template <class Make>
+auto traced_again(Graph& graph, const std::string& name, const Make& make) {
   const NodeId before = graph.size();
-  std::vector<Value> results = apply(f, solution, name);
+  auto results = make();
   for (NodeId id = before; id < graph.size(); ++id)
     check(!std::holds_alternative<Random>(graph.node(id).op), name,
           "f drew random numbers anew when it was traced at the solution; use a layer that owns its draw (layer '",
           graph.node(id).label, "')");
   return results;
+}
+
+/// What the policy's solver evaluates beside f, traced on f's own iterate.
+SolverRegions regions_beside(std::span<const Value> states, std::span<const Value> results,
+                             const EquilibriumOptions& options) {
+  Graph& graph = *states[0].graph;
+  const ForwardNeeds needs = options.policy->forward_needs();
+  SolverRegions out;
+  if (needs.pullback) out.pullback = add_pullback_region(graph, results, states, Rate::iterate);
+  if (needs.pushforward) out.pushforward = add_pushforward_region(graph, results, states, Rate::iterate);
+  if (!needs.outer_gradient) return out;
+  check(options.outer_loss != nullptr, options.name,
+        "the solver's extra updates follow the gradient of the loss: set EquilibriumOptions::outer_loss");
+  out.outer_gradient = add_gradient_region(graph, options.outer_loss(states), states);
+  return out;
 }
 
 bool passes_applied(EquilibriumOutput output, Mode mode) {
@@ -59,14 +75,23 @@ EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Val
   const Scope named(graph, options.name);
 
   const std::vector<Value> states = iterate_inputs(graph, z0, options.name);
-  const RegionId region = graph.add_region(states, apply(f, states, options.name));
+  const std::vector<Value> results = apply(f, states, options.name);
+  const RegionId region = graph.add_region(states, results);
+  const SolverRegions beside = regions_beside(states, results, options);
   EquilibriumTrace trace;
-  trace.iterate = graph.add(deq::Equilibrium{.region = region, .policy = options.policy}, z0);
+  trace.iterate = graph.add(deq::Equilibrium{.region = region, .policy = options.policy, .beside = beside}, z0);
   trace.node = trace.iterate[0].ref.node;
 
   const bool is_training = graph.mode() == Mode::training;
+  if (const std::optional<Unrolling> unrolling = options.policy->unrolling(); is_training && unrolling) {
+    trace.values =
+        traced_again(graph, options.name, [&] { return damped(f, trace.iterate, *unrolling, &trace.applications); });
+    trace.applied = trace.applications.front();
+    return trace;
+  }
   const bool is_applied = passes_applied(options.output, graph.mode());
-  if (is_training || is_applied) trace.applied = apply_at_solution(f, trace.iterate, options.name);
+  if (is_training || is_applied)
+    trace.applied = traced_again(graph, options.name, [&] { return apply(f, trace.iterate, options.name); });
   if (!is_training) {
     trace.values = is_applied ? trace.applied : trace.iterate;
     return trace;
@@ -81,6 +106,20 @@ EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Val
 std::vector<Value> equilibrium(const StateFunction& f, const std::vector<Value>& z0,
                                const EquilibriumOptions& options) {
   return trace_equilibrium(f, z0, options).values;
+}
+
+std::vector<Value> damped(const StateFunction& f, std::vector<Value> z0, const Unrolling& unrolling,
+                          std::vector<std::vector<Value>>* results) {
+  const double damping = unrolling.damping;
+  check(unrolling.steps >= 1, "damped", unrolling.steps, " steps, expected at least 1");
+  check(damping > 0.0 && damping <= 1.0, "damped", "damping is ", damping, " but must be in (0, 1]");
+  for (int step = 0; step < unrolling.steps; ++step) {
+    const std::vector<Value> applied = apply(f, z0, "damped");
+    if (results != nullptr) results->push_back(applied);
+    for (std::size_t i = 0; i < z0.size(); ++i)
+      z0[i] = damping == 1.0 ? applied[i] : z0[i] * (1.0 - damping) + applied[i] * damping;
+  }
+  return z0;
 }
 
 std::vector<Value> unrolled(const StateFunction& f, std::vector<Value> z0, int steps) {

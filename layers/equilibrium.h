@@ -28,31 +28,43 @@ enum class EquilibriumOutput : std::uint8_t {
   iterate,  ///< z*; its gradients still enter through f at z*
 };
 
+/// States in, states of the same types out. What else f reads (parameters, injection) it captures.
+using StateFunction = std::function<std::vector<Value>(std::span<const Value>)>;
+
 struct EquilibriumOptions {
   std::shared_ptr<const EquilibriumPolicy> policy;  ///< how to solve, forward and backward; required
   EquilibriumOutput output = EquilibriumOutput::by_mode;
   std::string name = "equilibrium";  ///< for labels and input names
+  /// The loss that follows, as a function of the states: a scalar whose gradient solvers ask for that care for the
+  /// backward (OPA). Traced inside the loop, where running statistics are not assigned; must draw nothing at random.
+  std::function<Value(std::span<const Value>)> outer_loss = {};
 };
-
-/// States in, states of the same types out. What else f reads (parameters, injection) it captures.
-using StateFunction = std::function<std::vector<Value>(std::span<const Value>)>;
 
 /// An equilibrium in a graph. One entry per state in each vector.
 struct EquilibriumTrace {
   std::vector<Value> values;   ///< pass these on: differentiable
   std::vector<Value> iterate;  ///< z*: a leaf, no gradient passes it
   std::vector<Value> applied;  ///< y = f(z*), differentiable in all but z*; empty when nothing needs it
-  NodeId node = 0;             ///< the solve, for reports
+  /// Results of f in the applications that a policy with an Unrolling adds, by application: their cotangents, added
+  /// up, are what other estimators call u.
+  std::vector<std::vector<Value>> applications;
+  NodeId node = 0;  ///< the solve, for reports
 };
 
-/// Adds z* = f(z*) to the graph of `z0`, started at z0 (states [B, ..], f32).
-/// Errors: no policy; no state; f returns other types or another number of states than it was given, or draws
-/// random numbers that a second trace would draw anew.
+/// Adds z* = f(z*) to the graph of `z0`, started at z0 (states [B, ..], f32). Under a policy with an Unrolling a
+/// training graph passes on what its damped applications make of z*, whatever `output` says. Errors: no policy; no
+/// state; f returns other types or another number of states than it was given, or draws random numbers that a second
+/// trace would draw anew.
 EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Value>& z0,
                                    const EquilibriumOptions& options);
 
 /// As above, the values to pass on alone.
 std::vector<Value> equilibrium(const StateFunction& f, const std::vector<Value>& z0, const EquilibriumOptions& options);
+
+/// z <- (1 - damping) z + damping f(z), `steps` times from z0, ordinary nodes. `results`, if any, receives what each f
+/// gave. Errors: steps below 1, damping outside (0, 1].
+std::vector<Value> damped(const StateFunction& f, std::vector<Value> z0, const Unrolling& unrolling,
+                          std::vector<std::vector<Value>>* results = nullptr);
 
 /// f applied `steps` times from z0, ordinary nodes: pre-training, and the truth that implicit gradients are tested on.
 std::vector<Value> unrolled(const StateFunction& f, std::vector<Value> z0, int steps);

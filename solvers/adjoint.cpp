@@ -15,7 +15,8 @@ namespace {
 struct Plan {
   AdjointStart start = AdjointStart::identity;
   double max_gain = 0.0;
-  bool iterates = false;
+  bool iterates = false;   // with a Loop
+  bool is_linear = false;  // with a LinearSolver
   SolverOptions solver{};
 };
 
@@ -29,11 +30,15 @@ struct Planner {
     return {.start = refined.start,
             .max_gain = refined.max_gain,
             .iterates = true,
-            .solver = {.method = Broyden{}, .max_steps = refined.steps, .tolerance = {.value = 0.0}}};
+            .solver = {.method = refined.method, .max_steps = refined.steps, .tolerance = {.value = 0.0}}};
   }
   Plan operator()(const FullAdjoint& full) const {
     return {.start = full.start, .iterates = true, .solver = full.solver};
   }
+  Plan operator()(const KrylovAdjoint& krylov) const { return {.start = krylov.start, .is_linear = true}; }
+  Plan operator()(const NeumannSeries&) const { return {.is_linear = true}; }
+  Plan operator()(const NystromColumns&) const { return {.is_linear = true}; }
+  Plan operator()(const Phantom&) const { return {}; }
 };
 
 bool may_share(SolveStatus status) {
@@ -49,7 +54,10 @@ bool may_share(SolveStatus status) {
 
 }  // namespace
 
-bool needs_vjp(const AdjointOptions& options) { return std::visit(Planner{}, options).iterates; }
+bool needs_vjp(const AdjointOptions& options) {
+  const Plan plan = std::visit(Planner{}, options);
+  return plan.iterates || plan.is_linear;
+}
 
 bool needs_estimate(const AdjointOptions& options) {
   return std::visit(Planner{}, options).start == AdjointStart::shared;
@@ -57,22 +65,32 @@ bool needs_estimate(const AdjointOptions& options) {
 
 Adjoint::Adjoint(const StateSpec& spec, StateOps& ops, const AdjointOptions& options)
     : spec_(spec), ops_(&ops), name_(name_of(options)) {
+  check(!std::holds_alternative<Phantom>(options), "adjoint", "a phantom gradient is not an adjoint solve");
   const Plan plan = std::visit(Planner{}, options);
   start_ = plan.start;
   max_gain_ = plan.max_gain;
   require(max_gain_ >= 0.0, "adjoint", "max_gain is ", max_gain_, " but must not be negative");
   if (plan.iterates) loop_ = std::make_unique<Loop>(spec, ops, plan.solver, EstimateUse::dropped);
+  linear_ = make_linear_solver(spec, ops, options);
   const auto batch = static_cast<std::size_t>(spec.batch);
   ones_.assign(batch, 1.0);
   norm2_w_.assign(batch, 0.0);
   norm2_u_.assign(batch, 0.0);
   excluded_.assign(batch, 0);
+  rescued_.assign(batch, 0);
 }
 
-std::size_t Adjoint::workspace_bytes() const { return loop_ == nullptr ? 0 : loop_->workspace_bytes(); }
+std::size_t Adjoint::workspace_bytes() const {
+  if (loop_ != nullptr) return loop_->workspace_bytes();
+  Slab workspace;
+  if (linear_ != nullptr) linear_->layout(workspace);
+  return workspace.used_bytes();
+}
 
 void Adjoint::bind(void* workspace) {
   if (loop_ != nullptr) loop_->bind(workspace, nullptr);
+  Slab slab(workspace);
+  if (linear_ != nullptr) linear_->layout(slab);
 }
 
 void Adjoint::share(const InverseEstimate& inverse, const SolveReport& forward, StateView w, StateView u) {
@@ -89,6 +107,22 @@ void Adjoint::share(const InverseEstimate& inverse, const SolveReport& forward, 
   ops_->copy(spec_, w, u, excluded_);
 }
 
+void Adjoint::rescue(StateView w, StateView u, SolveReport& report) {
+  ops_->dots(spec_, single(u), 1, u, norm2_u_, {});
+  for (std::size_t b = 0; b < rescued_.size(); ++b) {
+    const SolveStatus status = report.status[b];
+    const bool is_open = status != SolveStatus::converged && report.residual[b] != 0.0;
+    const bool has_failed = status == SolveStatus::diverged || status == SolveStatus::nonfinite;
+    const bool is_start = report.best_step[b] == 0 && has_failed;
+    const bool is_empty = norm2_u_[b] == 0.0 || !std::isfinite(norm2_u_[b]);
+    rescued_[b] = is_open && (is_start || is_empty) ? 1 : 0;
+    if (rescued_[b] == 0) continue;
+    report.residual[b] = std::numeric_limits<double>::quiet_NaN();
+    excluded_[b] = 1;
+  }
+  ops_->copy(spec_, w, u, rescued_);
+}
+
 void Adjoint::solve(FixedPointMap& vjp, const InverseEstimate& inverse, const SolveReport& forward, StateView w,
                     StateView u, SolveReport& report) {
   std::fill(excluded_.begin(), excluded_.end(), std::uint8_t{0});
@@ -97,17 +131,24 @@ void Adjoint::solve(FixedPointMap& vjp, const InverseEstimate& inverse, const So
     case AdjointStart::identity: ops_->copy(spec_, w, u, {}); break;
     case AdjointStart::shared: share(inverse, forward, w, u); break;
   }
-  if (loop_ == nullptr) {
+  const TransposedEstimate transpose = transposed(inverse);
+  const GuardedEstimate guarded(transpose, spec_, *ops_, excluded_);
+  const InverseEstimate* const base = start_ == AdjointStart::shared ? &guarded : nullptr;
+  if (loop_ != nullptr) {
+    AffineMap map(vjp, w, *ops_, ones_);
+    loop_->solve_from(map, u, base, report);
+    rescue(w, u, report);
+  } else {
     report.resize(spec_.batch);
     report.map_calls = report.steps_run = report.breakdowns = 0;
     report.sample_evaluations = 0;
     std::fill(report.residual.begin(), report.residual.end(), std::numeric_limits<double>::quiet_NaN());
     std::fill(report.initial_residual.begin(), report.initial_residual.end(), std::numeric_limits<double>::quiet_NaN());
-  } else {
-    AffineMap map(vjp, w, *ops_, ones_);
-    const TransposedEstimate transpose = transposed(inverse);
-    const GuardedEstimate guarded(transpose, spec_, *ops_, excluded_);
-    loop_->solve_from(map, u, start_ == AdjointStart::shared ? &guarded : nullptr, report);
+    if (linear_ != nullptr) {
+      linear_->solve({.vjp = &vjp, .w = w, .right = base, .starts_at_zero = start_ == AdjointStart::zero}, u, report);
+      report.sample_evaluations = std::int64_t{spec_.batch} * report.map_calls;
+      rescue(w, u, report);
+    }
   }
   report.method = name_;
   std::copy(excluded_.begin(), excluded_.end(), report.is_fallback.begin());

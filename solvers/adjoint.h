@@ -6,15 +6,18 @@
 
 #include "core/fixed_point.h"
 #include "core/state_ops.h"
+#include "solvers/linear_solver.h"
 #include "solvers/loop.h"
 #include "solvers/options.h"
 
 namespace deq {
 
-/// u ~ (I - J^T)^-1 w by any of AdjointOptions.
+/// u ~ (I - J^T)^-1 w by any of AdjointOptions but Phantom, which needs no adjoint.
 ///
 /// Report: map_calls counts products with J^T; residual is |w + J^T u - u| in the norm of the iterative solver, or nan
-/// where no product was made (Jacobian-free, shared); is_fallback marks samples that took w instead of M^T w.
+/// where no product was made (Jacobian-free, shared); is_fallback marks samples that took w instead of M^T w, and those
+/// whose solve led nowhere and that therefore took w (nan is then their residual): what comes back is never the zero
+/// start of a failed solve.
 class Adjoint final : public AdjointSolver {
  public:
   Adjoint(const StateSpec& spec, StateOps& ops, const AdjointOptions& options);
@@ -28,16 +31,21 @@ class Adjoint final : public AdjointSolver {
   /// u = M^T w, or w for samples whose estimate is not to be shared; marks those in excluded_.
   void share(const InverseEstimate& inverse, const SolveReport& forward, StateView w, StateView u);
 
+  /// u = w for samples whose solve failed and left its start, zeros or something that is not finite; marks them.
+  void rescue(StateView w, StateView u, SolveReport& report);
+
   StateSpec spec_;
   StateOps* ops_;
   AdjointStart start_ = AdjointStart::identity;
   double max_gain_ = 0.0;
-  std::unique_ptr<Loop> loop_;  // null when u is the starting point itself
+  std::unique_ptr<Loop> loop_;            // null when u is the starting point itself or `linear_` improves it
+  std::unique_ptr<LinearSolver> linear_;  // likewise
   std::string name_;
   std::vector<double> ones_;
   std::vector<double> norm2_w_;
   std::vector<double> norm2_u_;
   std::vector<std::uint8_t> excluded_;
+  std::vector<std::uint8_t> rescued_;
 };
 
 /// True when the backward evaluates J^T.

@@ -58,12 +58,15 @@ BroydenProductMethod::BroydenProductMethod(const StateSpec& spec, StateOps& ops,
 
 void BroydenProductMethod::start(const InverseEstimate* base) {
   estimate_.start(base);
-  restarted_at_ = 0;
+  restarts_ = restarted_at_ = 0;
   std::fill(sample_started_at_.begin(), sample_started_at_.end(), 0);
 }
 
 StateView BroydenProductMethod::residual_slot(int step) {
-  if (step - restarted_at_ > estimate_.capacity()) restarted_at_ = step;
+  if (step - restarted_at_ > estimate_.capacity()) {
+    restarted_at_ = step;
+    ++restarts_;
+  }
   return estimate_.residual_slot(step - restarted_at_);
 }
 

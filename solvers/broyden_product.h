@@ -63,9 +63,11 @@ class BroydenProductMethod final : public Method {
   int advance(const Iterate& iterate) override;
   void truncate(int sample, int best_step) override;
   [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
+  [[nodiscard]] MethodCounts counts() const override { return {.restarts = restarts_}; }
 
  private:
   BroydenProduct estimate_;
+  int restarts_ = 0;
   int restarted_at_ = 0;                // step at which the slots were last emptied
   std::vector<int> sample_started_at_;  // [batch] the same for each sample, kept when the sample stops
 };

@@ -18,17 +18,30 @@ double ms_since(Clock::time_point start) {
 }  // namespace
 
 Loop::Loop(const StateSpec& spec, StateOps& ops, const SolverOptions& options, EstimateUse use)
-    : spec_(spec), ops_(&ops), options_(options), use_(use), stop_(options, spec.batch), identity_(spec, ops) {
+    : Loop(spec, ops, options, use, make_method(spec, ops, options, use), std::string(name_of(options.method))) {}
+
+Loop::Loop(const StateSpec& spec, StateOps& ops, const SolverOptions& options, EstimateUse use,
+           std::unique_ptr<Method> method, std::string name)
+    : spec_(spec),
+      ops_(&ops),
+      options_(options),
+      use_(use),
+      method_(std::move(method)),
+      name_(std::move(name)),
+      stop_(options, spec.batch),
+      identity_(spec, ops) {
   check(spec.batch >= 1 && spec.sample_elems() >= 1, "solver", "the state is empty (batch ", spec.batch, ", ",
         spec.sample_elems(), " elements a sample)");
   check(spec.dtype == DType::f32 || spec.dtype == DType::f64, "solver", "the state is ", name_of(spec.dtype),
         " but must be f32 or f64");
-  method_ = make_method(spec, ops, options);
+  check(method_ != nullptr, "solver", "there is no method");
   const auto batch = static_cast<std::size_t>(spec.batch);
   residual_norm_.assign(batch, 0.0);
   objective_.assign(batch, 0.0);
   best_objective_.assign(batch, 0.0);
   improved_.assign(batch, 0);
+  active_.assign(batch, 1);
+  steps_before_.assign(batch, 0);
   Slab workspace;
   Slab estimate;
   method_->layout(workspace, use == EstimateUse::kept ? estimate : workspace);
@@ -63,18 +76,38 @@ void Loop::measure(FixedPointMap& map, int step, StateView z, SolveReport& repor
 
 void Loop::solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report) {
   report.resize(spec_.batch);
-  const auto start = Clock::now();
-  report.map_calls = report.steps_run = report.breakdowns = 0;
+  report.map_calls = report.steps_run = report.breakdowns = report.restarts = report.jacobian_products = 0;
   report.sample_evaluations = 0;
   report.is_out_of_time = false;
-  report.method = name_of(options_.method);
+  report.method = name_;
+  std::fill(active_.begin(), active_.end(), std::uint8_t{1});
+  run(map, z, base, report);
+}
+
+void Loop::take_over(FixedPointMap& map, StateView z, int place, SolveReport& report) {
+  for (std::size_t b = 0; b < active_.size(); ++b) {
+    active_[b] = is_breakdown(report.status[b]) ? 1 : 0;
+    if (active_[b] == 0) continue;
+    report.solver[b] = static_cast<std::uint8_t>(place);
+    report.cause[b] = report.status[b];
+    report.best_step[b] = 0;
+    steps_before_[b] = report.steps[b];
+  }
+  run(map, z, nullptr, report);
+  for (std::size_t b = 0; b < active_.size(); ++b)
+    if (active_[b] != 0) report.steps[b] += steps_before_[b];
+}
+
+void Loop::run(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report) {
+  const auto start = Clock::now();
   std::fill(best_objective_.begin(), best_objective_.end(), std::numeric_limits<double>::infinity());
   ops_->copy(spec_, z, map.input(), {});
   method_->start(base);
-  stop_.start();
+  stop_.start(active_);
+  const int steps_before = report.steps_run;
   for (int step = 0; step <= stop_.max_steps(); ++step) {
     measure(map, step, z, report);
-    report.steps_run = step;
+    report.steps_run = steps_before + step;
     if (options_.time_budget_ms > 0.0 && stop_.any_running() && ms_since(start) >= options_.time_budget_ms) {
       report.is_out_of_time = true;
       stop_.give_up(step, report);
@@ -82,7 +115,13 @@ void Loop::solve_from(FixedPointMap& map, StateView z, const InverseEstimate* ba
     const bool goes_on = stop_.any_running();
     // The residual at a sample's last iterate still teaches its estimate one update.
     if (goes_on || (use_ == EstimateUse::kept && stop_.any_learning()))
-      report.breakdowns += method_->advance({step, map.input(), map.output(), stop_.learning(), stop_.running()});
+      report.breakdowns += method_->advance({.step = step,
+                                             .z = map.input(),
+                                             .f = map.output(),
+                                             .learning = stop_.learning(),
+                                             .advancing = stop_.running(),
+                                             .improved = improved_,
+                                             .map = &map});
     if (!goes_on) break;
   }
   finish(report);
@@ -91,9 +130,12 @@ void Loop::solve_from(FixedPointMap& map, StateView z, const InverseEstimate* ba
 void Loop::finish(SolveReport& report) {
   for (int b = 0; b < spec_.batch; ++b) {
     const auto sample = static_cast<std::size_t>(b);
+    if (active_[sample] == 0) continue;
     report.residual[sample] = best_objective_[sample];
     method_->truncate(b, report.best_step[sample]);
   }
+  report.restarts += method_->counts().restarts;
+  report.jacobian_products += method_->counts().jacobian_products;
 }
 
 const InverseEstimate& Loop::estimate() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/fixed_point.h"
@@ -11,10 +12,6 @@
 
 namespace deq {
 
-/// What happens to the estimate after a solve: kept for a backward, or dropped (its memory is workspace, the update
-/// at the last iterate is saved).
-enum class EstimateUse : std::uint8_t { kept, dropped };
-
 /// The one loop around all methods: evaluates, measures, keeps the best iterate of each sample, stops samples one by
 /// one, cuts the estimate back to the returned iterates, writes the report.
 ///
@@ -24,6 +21,9 @@ class Loop final : public FixedPointSolver {
  public:
   /// Errors: options that make no sense.
   Loop(const StateSpec& spec, StateOps& ops, const SolverOptions& options, EstimateUse use = EstimateUse::kept);
+  /// Around a method of the caller's; `options.method` is not read.
+  Loop(const StateSpec& spec, StateOps& ops, const SolverOptions& options, EstimateUse use,
+       std::unique_ptr<Method> method, std::string name);
 
   [[nodiscard]] std::size_t workspace_bytes() const override { return workspace_bytes_; }
   [[nodiscard]] std::size_t estimate_bytes() const override { return estimate_bytes_; }
@@ -33,11 +33,16 @@ class Loop final : public FixedPointSolver {
   void solve(FixedPointMap& map, StateView z, SolveReport& report) override { solve_from(map, z, nullptr, report); }
   /// As `solve`, with `base` as the first M where the method can start from one (Broyden's product form); null: I.
   void solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report);
+  /// Goes on with the samples of `report` that ended as diverged, stalled or nonfinite, from their best iterates, and
+  /// reports them anew as those of solver `place` of a chain. The other samples' rows, entries and estimates stay.
+  void take_over(FixedPointMap& map, StateView z, int place, SolveReport& report);
   /// M = I when the estimate is dropped.
   [[nodiscard]] const InverseEstimate& estimate() const override;
   [[nodiscard]] const SolverOptions& options() const { return options_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
+  void run(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report);
   void measure(FixedPointMap& map, int step, StateView z, SolveReport& report);
   void finish(SolveReport& report);
 
@@ -46,6 +51,7 @@ class Loop final : public FixedPointSolver {
   SolverOptions options_;
   EstimateUse use_;
   std::unique_ptr<Method> method_;
+  std::string name_;
   StopRule stop_;
   IdentityEstimate identity_;
   std::size_t workspace_bytes_ = 0;
@@ -54,9 +60,11 @@ class Loop final : public FixedPointSolver {
   std::vector<double> objective_;
   std::vector<double> best_objective_;
   std::vector<std::uint8_t> improved_;
+  std::vector<std::uint8_t> active_;  // [batch] samples of this run
+  std::vector<int> steps_before_;     // [batch] steps of the solvers before
 };
 
-/// "picard", "anderson", "broyden" or "broyden-lowrank".
+/// "picard", "anderson", "broyden", "broyden-lowrank", "adjoint-broyden", "adjoint-broyden-opa" or "newton-krylov".
 std::string_view name_of(const SolverMethod& method);
 
 }  // namespace deq

@@ -47,7 +47,7 @@ void BroydenLowRankMethod::layout(Slab& workspace, Slab& estimate) {
 
 void BroydenLowRankMethod::start(const InverseEstimate*) {
   estimate_.restart({});
-  restarted_at_ = 0;
+  restarts_ = restarted_at_ = 0;
   std::fill(sample_started_at_.begin(), sample_started_at_.end(), 0);
 }
 
@@ -75,6 +75,7 @@ int BroydenLowRankMethod::advance(const Iterate& iterate) {
   int index = iterate.step - restarted_at_ - 1;  // the pair that the last step makes
   if (index >= estimate_.capacity()) {
     restarted_at_ = iterate.step;
+    ++restarts_;
     index = -1;
     estimate_.restart(iterate.learning);
   }

@@ -21,6 +21,8 @@ class LowRankSum final : public InverseEstimate {
   /// Where to write pair `index`; it counts once `truncate(sample, index + 1)` says so.
   [[nodiscard]] StateView u(int index) const { return u_.at(index); }
   [[nodiscard]] StateView v(int index) const { return v_.at(index); }
+  [[nodiscard]] StateStack u_stack() const { return u_; }
+  [[nodiscard]] StateStack v_stack() const { return v_; }
   /// Uses the first `rank` pairs of a sample.
   void truncate(int sample, int rank) { rank_[static_cast<std::size_t>(sample)] = rank; }
 
@@ -54,6 +56,7 @@ class BroydenLowRankMethod final : public Method {
   int advance(const Iterate& iterate) override;
   void truncate(int sample, int best_step) override;
   [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
+  [[nodiscard]] MethodCounts counts() const override { return {.restarts = restarts_}; }
 
  private:
   int learn(int index, SampleMask learning);
@@ -62,6 +65,7 @@ class BroydenLowRankMethod final : public Method {
   StateOps* ops_;
   LowRankSum estimate_;
   double breakdown_;
+  int restarts_ = 0;
   int restarted_at_ = 0;
   std::vector<int> sample_started_at_;
   StateView residual_;

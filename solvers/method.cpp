@@ -1,10 +1,14 @@
 #include "solvers/method.h"
 
+#include "solvers/adjoint_broyden.h"
 #include "solvers/anderson.h"
 #include "solvers/broyden_product.h"
+#include "solvers/broyden_reduced.h"
 #include "solvers/loop.h"
 #include "solvers/low_rank_sum.h"
+#include "solvers/newton_krylov.h"
 #include "solvers/picard.h"
+#include "solvers/stop_rule.h"
 
 namespace deq {
 namespace {
@@ -13,6 +17,7 @@ struct Maker {
   const StateSpec& spec;
   StateOps& ops;
   int max_steps;
+  EstimateUse use;
 
   std::unique_ptr<Method> operator()(const Picard& options) const {
     return std::make_unique<PicardMethod>(spec, ops, options);
@@ -21,11 +26,20 @@ struct Maker {
     return std::make_unique<AndersonMethod>(spec, ops, options);
   }
   std::unique_ptr<Method> operator()(const Broyden& options) const {
+    const bool is_limited = options.memory > 0 && options.memory < max_steps;
+    if (is_limited && options.limit == MemoryLimit::reduce)
+      return std::make_unique<BroydenReducedMethod>(spec, ops, options, use);
     switch (options.form) {
       case BroydenForm::product: return std::make_unique<BroydenProductMethod>(spec, ops, options, max_steps);
       case BroydenForm::low_rank: return std::make_unique<BroydenLowRankMethod>(spec, ops, options, max_steps);
     }
     return nullptr;
+  }
+  std::unique_ptr<Method> operator()(const AdjointBroyden& options) const {
+    return std::make_unique<AdjointBroydenMethod>(spec, ops, options, max_steps, use);
+  }
+  std::unique_ptr<Method> operator()(const NewtonKrylov& options) const {
+    return std::make_unique<NewtonKrylovMethod>(spec, ops, options);
   }
 };
 
@@ -35,13 +49,31 @@ struct Namer {
   std::string_view operator()(const Broyden& broyden) const {
     return broyden.form == BroydenForm::product ? "broyden" : "broyden-lowrank";
   }
+  std::string_view operator()(const AdjointBroyden& broyden) const {
+    return broyden.outer_every > 0 ? "adjoint-broyden-opa" : "adjoint-broyden";
+  }
+  std::string_view operator()(const NewtonKrylov&) const { return "newton-krylov"; }
+};
+
+struct Needs {
+  ForwardNeeds operator()(const Picard&) const { return {}; }
+  ForwardNeeds operator()(const Anderson&) const { return {}; }
+  ForwardNeeds operator()(const Broyden&) const { return {}; }
+  ForwardNeeds operator()(const AdjointBroyden& broyden) const {
+    return {.pullback = true, .outer_gradient = broyden.outer_every > 0};
+  }
+  ForwardNeeds operator()(const NewtonKrylov&) const { return {.pushforward = true}; }
 };
 
 }  // namespace
 
-std::unique_ptr<Method> make_method(const StateSpec& spec, StateOps& ops, const SolverOptions& options) {
-  return std::visit(Maker{spec, ops, options.max_steps}, options.method);
+std::unique_ptr<Method> make_method(const StateSpec& spec, StateOps& ops, const SolverOptions& options,
+                                    EstimateUse use) {
+  check_limits(options);
+  return std::visit(Maker{spec, ops, options.max_steps, use}, options.method);
 }
+
+ForwardNeeds forward_needs(const SolverMethod& method) { return std::visit(Needs{}, method); }
 
 std::string_view name_of(const SolverMethod& method) { return std::visit(Namer{}, method); }
 

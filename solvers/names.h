@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -7,14 +8,25 @@
 
 namespace deq {
 
-/// Backward estimators by name: jfb, shine, shine-fallback, shine-refine-K, jfb-refine-K, limited-K, exact.
-/// `exact` solves to the tolerance and step limit of FullAdjoint's defaults.
-/// Errors (RequestError): an unknown name, listing those above; K that is not a positive number.
+/// Backward estimators by name: jfb, shine, shine-fallback, gdeq, shine-refine-K, jfb-refine-K, limited-K, exact,
+/// neumann-K, nystrom-K, phantom-K, unrolled-K, adjoint-broyden, adjoint-broyden-opa. `exact` solves to the tolerance
+/// and step limit of FullAdjoint's defaults; `gdeq` is shine under the name of B. Nguyen, L. Mauch, arXiv 2304.11663
+/// (see gdeq_policy). Errors (RequestError): an unknown name, listing those above; K that is not a positive number.
 AdjointOptions adjoint_from_name(const std::string& name);
+/// True when adjoint_from_name knows the name.
+bool is_adjoint_name(const std::string& name);
+/// "adjoint-broyden" and "adjoint-broyden-opa" are estimators that need a forward solver of their own: it, with
+/// `memory` as of Broyden; nothing for the others, which take any.
+std::optional<SolverMethod> forward_method_of(const std::string& estimator, int memory);
 /// The name that gives these options back, or the nearest one where a constant differs.
 std::string name_of(const AdjointOptions& options);
 
-/// Solvers by name: picard, anderson, broyden, broyden-lowrank. Errors (RequestError): an unknown name, listing them.
+/// `exact` and `limited-K` by another method: broyden, broyden-lowrank, anderson, picard, gmres or bicgstab. Other
+/// estimators come back as they are. Errors (RequestError): an unknown name, listing these.
+AdjointOptions with_backward_method(const AdjointOptions& options, const std::string& method);
+
+/// Solvers by name: picard, anderson, broyden, broyden-lowrank, adjoint-broyden, newton-krylov. Errors (RequestError):
+/// an unknown name, listing them.
 SolverMethod method_from_name(const std::string& name);
 
 /// One line, e.g. "broyden(max_steps=18, relative 0.001)".

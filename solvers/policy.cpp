@@ -2,14 +2,39 @@
 
 #include "core/error.h"
 #include "solvers/adjoint.h"
+#include "solvers/fallback.h"
 #include "solvers/loop.h"
 #include "solvers/names.h"
 
 namespace deq {
 
+ImplicitPolicy& ImplicitPolicy::fall_back_on(std::vector<SolverMethod> chain) {
+  chain_ = std::move(chain);
+  return *this;
+}
+
+ImplicitPolicy& ImplicitPolicy::use_method(std::string name, MethodFactory factory, ForwardNeeds needs) {
+  check(factory != nullptr, "policy", "the method '", name, "' has no factory");
+  own_name_ = std::move(name);
+  own_method_ = std::move(factory);
+  own_needs_ = needs;
+  return *this;
+}
+
 std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_solver(const StateSpec& spec, StateOps& ops) const {
   const EstimateUse use = needs_estimate(adjoint_) ? EstimateUse::kept : EstimateUse::dropped;
-  return std::make_unique<Loop>(spec, ops, solver_, use);
+  std::unique_ptr<Loop> first = own_method_
+                                    ? std::make_unique<Loop>(spec, ops, solver_, use, own_method_(spec, ops), own_name_)
+                                    : std::make_unique<Loop>(spec, ops, solver_, use);
+  if (chain_.empty()) return first;
+  std::vector<std::unique_ptr<Loop>> links;
+  links.push_back(std::move(first));
+  for (const SolverMethod& method : chain_) {
+    SolverOptions options = solver_;
+    options.method = method;
+    links.push_back(std::make_unique<Loop>(spec, ops, options, use));
+  }
+  return std::make_unique<FallbackSolver>(spec, ops, std::move(links));
 }
 
 std::unique_ptr<AdjointSolver> ImplicitPolicy::make_adjoint(const StateSpec& spec, StateOps& ops) const {
@@ -18,10 +43,40 @@ std::unique_ptr<AdjointSolver> ImplicitPolicy::make_adjoint(const StateSpec& spe
 
 bool ImplicitPolicy::needs_vjp() const { return deq::needs_vjp(adjoint_); }
 
-bool ImplicitPolicy::compacts() const { return compaction_ == Compaction::on && solver_.tolerance.value > 0.0; }
+bool ImplicitPolicy::compacts() const {
+  const ForwardNeeds needs = forward_needs();
+  const bool is_plain = !needs.pullback && !needs.pushforward && !needs.outer_gradient;
+  return compaction_ == Compaction::on && solver_.tolerance.value > 0.0 && is_plain;
+}
+
+ForwardNeeds ImplicitPolicy::forward_needs() const {
+  ForwardNeeds needs = own_method_ ? own_needs_ : deq::forward_needs(solver_.method);
+  for (const SolverMethod& method : chain_) {
+    const ForwardNeeds more = deq::forward_needs(method);
+    needs.pullback = needs.pullback || more.pullback;
+    needs.pushforward = needs.pushforward || more.pushforward;
+    needs.outer_gradient = needs.outer_gradient || more.outer_gradient;
+  }
+  return needs;
+}
 
 std::string ImplicitPolicy::describe() const {
-  return concat(deq::describe(solver_), compacts() ? ", compacting" : "", ", ", name_of(adjoint_));
+  std::string out = deq::describe(solver_);
+  if (own_method_) out = concat(own_name_, out.substr(out.find('(')));
+  for (const SolverMethod& method : chain_) out += concat(" > ", name_of(method));
+  if (compacts()) out += ", compacting";
+  return concat(out, ", ", name_of(adjoint_));
+}
+
+std::optional<Unrolling> ImplicitPolicy::unrolling() const {
+  const auto* const phantom = std::get_if<Phantom>(&adjoint_);
+  if (phantom == nullptr) return std::nullopt;
+  return Unrolling{.steps = phantom->steps, .damping = phantom->damping};
+}
+
+ImplicitPolicy gdeq_policy(SolverOptions solver) {
+  if (!std::holds_alternative<Broyden>(solver.method)) solver.method = Broyden{};
+  return ImplicitPolicy(solver, SharedInverse{.max_gain = 0.0});
 }
 
 }  // namespace deq

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/fixed_point.h"
+#include "solvers/loop.h"
 #include "solvers/options.h"
 
 namespace deq {
@@ -19,20 +21,36 @@ class ImplicitPolicy final : public EquilibriumPolicy {
                           Compaction compaction = Compaction::off)
       : solver_(solver), adjoint_(adjoint), compaction_(compaction) {}
 
+  /// Methods that samples go on with when the one before broke down, in order; the limits are those of the solver.
+  ImplicitPolicy& fall_back_on(std::vector<SolverMethod> chain);
+  /// A forward method of your own instead of the one in the options, under the same limits.
+  ImplicitPolicy& use_method(std::string name, MethodFactory factory, ForwardNeeds needs = {});
+
   [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] bool needs_vjp() const override;
-  /// Never with a fixed number of steps (tolerance 0), where all samples run to the end.
+  /// Never with a fixed number of steps (tolerance 0), where all samples run to the end, nor with regions beside f.
   [[nodiscard]] bool compacts() const override;
+  [[nodiscard]] std::optional<Unrolling> unrolling() const override;
+  [[nodiscard]] ForwardNeeds forward_needs() const override;
   [[nodiscard]] std::string describe() const override;
 
   [[nodiscard]] const SolverOptions& solver() const { return solver_; }
   [[nodiscard]] const AdjointOptions& adjoint() const { return adjoint_; }
 
  private:
+  std::vector<SolverMethod> chain_;
+  std::string own_name_;
+  MethodFactory own_method_;
+  ForwardNeeds own_needs_;
   SolverOptions solver_;
   AdjointOptions adjoint_;
   Compaction compaction_;
 };
+
+/// The estimator of B. Nguyen, L. Mauch, Efficient Training of Deep Equilibrium Models, arXiv 2304.11663, 2023: Broyden
+/// forward, whose inverse is the backward. No outer-problem awareness, no guard, no refinement. `solver` gives limits
+/// and tolerance; another method than Broyden is replaced by it.
+ImplicitPolicy gdeq_policy(SolverOptions solver = {});
 
 }  // namespace deq

@@ -14,12 +14,16 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-StopRule::StopRule(const SolverOptions& options, int batch) : options_(options), max_steps_(options.max_steps) {
+void check_limits(const SolverOptions& options) {
   require(options.max_steps >= 1, "solver", "max_steps is ", options.max_steps, " but must be at least 1");
   require(options.tolerance.value >= 0.0, "solver", "tolerance is ", options.tolerance.value,
           " but must not be negative");
   require(options.time_budget_ms >= 0.0, "solver", "time_budget_ms is ", options.time_budget_ms,
           " but must not be negative");
+}
+
+StopRule::StopRule(const SolverOptions& options, int batch) : options_(options), max_steps_(options.max_steps) {
+  check_limits(options);
   const auto n = static_cast<std::size_t>(batch);
   running_.assign(n, 1);
   learning_.assign(n, 0);
@@ -34,8 +38,8 @@ void StopRule::limit_steps(int max_steps) {
   max_steps_ = max_steps;
 }
 
-void StopRule::start() {
-  std::fill(running_.begin(), running_.end(), std::uint8_t{1});
+void StopRule::start(SampleMask active) {
+  for (std::size_t b = 0; b < running_.size(); ++b) running_[b] = active.empty() || active[b] != 0 ? 1 : 0;
   std::fill(learning_.begin(), learning_.end(), std::uint8_t{0});
   std::fill(mark_.begin(), mark_.end(), kInfinity);
   std::fill(since_mark_.begin(), since_mark_.end(), 0);
@@ -73,7 +77,7 @@ void StopRule::observe(int step, const Measurement& measured, SolveReport& repor
   for (std::size_t b = 0; b < running_.size(); ++b) {
     learning_[b] = 0;
     if (running_[b] == 0) continue;
-    if (step == 0) report.initial_residual[b] = measured.objective[b];
+    if (step == 0 && report.solver[b] == 0) report.initial_residual[b] = measured.objective[b];
     SolveStatus status = SolveStatus::max_steps;
     if (stops(b, step, measured, status)) {
       running_[b] = 0;

@@ -14,6 +14,9 @@ struct Measurement {
   std::span<const double> objective;  ///< in the norm of the tolerance; infinite when not finite
 };
 
+/// Errors (RequestError): no steps, a negative tolerance.
+void check_limits(const SolverOptions& options);
+
 /// Decides per sample when a solve is over, and why. Samples are judged alone.
 class StopRule {
  public:
@@ -23,7 +26,8 @@ class StopRule {
   void limit_steps(int max_steps);
   [[nodiscard]] int max_steps() const { return max_steps_; }
 
-  void start();
+  /// Judges the samples of `active` [batch]; empty: all.
+  void start(SampleMask active = {});
   /// Judges the samples still running at the iterate after `step` steps and records those that stop in `report`.
   void observe(int step, const Measurement& measured, SolveReport& report);
   /// Ends the samples still running, as when the steps are used up.

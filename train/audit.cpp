@@ -1,195 +1,98 @@
 #include "train/audit.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "autodiff/vjp.h"
 #include "core/builder.h"
-#include "core/program.h"
+#include "core/error.h"
 #include "solvers/names.h"
-#include "train/audit_vector.h"
 
 namespace deq {
 namespace {
 
-/// What one program run on one batch gave.
-struct AuditRun {
-  double loss = 0;
-  std::vector<Tensor> gradients;  ///< in the order of the trainable parameters
-  std::vector<Tensor> adjoint;    ///< u, one per branch
-  SolveReport forward;
-  SolveReport backward;
-  double milliseconds = 0;
+// Of the check by differences: where f32 stops gaining, and images enough to see an error.
+constexpr double kTightTolerance = 1e-6;
+constexpr int kTightSteps = 100;
+constexpr int kTightPatience = 20;
+constexpr std::int64_t kDifferenceImages = 8;
+
+/// A model of its own without dropout, as the audit takes it.
+struct Subject {
+  explicit Subject(const Model& model) : copy(without_dropout(model.config)) {
+    copy_tensors(model.tensors(), copy.tensors(), "audit");
+  }
+  Subject(const Subject&) = delete;
+  Subject& operator=(const Subject&) = delete;
+  static Config without_dropout(Config config) {
+    require(config.model.task == "classification", "audit", "needs a classification model, this one is for ",
+            config.model.task);
+    config.model.dropout = 0;
+    return config;
+  }
+  [[nodiscard]] AuditedModel audited(int batch) const {
+    return {&copy.store, [this, batch](Graph& graph, const AuditPolicy& policy) {
+              const Value image = graph.input("image", {DType::f32, copy.image_shape(batch)}, Rate::batch);
+              const Value label = graph.input("label", {DType::i32, {batch}}, Rate::batch);
+              MdeqForward forward;
+              forward.equilibrium.policy = policy;
+              forward.outer_loss = [&](Value logits) { return mean(softmax_cross_entropy(logits, label).loss); };
+              const Mdeq::Output output = copy.network(image, forward);
+              return AuditedLoss{mean(softmax_cross_entropy(output.logits, label).loss), {*output.equilibrium}};
+            }};
+  }
+
+  Model copy;
 };
 
-double largest(const std::vector<double>& values) {
-  return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
+AuditInputs inputs_of(const AuditBatch& batch) { return {{"image", batch.images}, {"label", batch.labels}}; }
+
+/// The first rows of a tensor.
+template <class T>
+Tensor first_rows(const Tensor& from, std::int64_t rows) {
+  const std::int64_t row = from.shape().elements() / from.shape()[0];
+  Tensor out(from.dtype(), from.shape().with(0, rows));
+  std::copy_n(from.data<T>().begin(), rows * row, out.template data<T>().begin());
+  return out;
 }
-
-/// Launches after the loss.
-double backward_time(const std::vector<Program::LaunchTime>& launches) {
-  double total = 0;
-  bool is_backward = false;
-  for (const Program::LaunchTime& launch : launches) {
-    if (is_backward) total += launch.ms;
-    if (launch.op == "softmax_cross_entropy") is_backward = true;
-  }
-  return total;
-}
-
-/// Loss, gradients and adjoint of one estimator. The program still updates the running statistics of its model, which
-/// a training-mode forward does not read.
-class AuditProgram {
- public:
-  AuditProgram(const Model& model, Backend& backend, int batch, const SolverConfig& solver,
-               const std::string& estimator, bool plans_only = false) {
-    image_ = graph_.input("image", {DType::f32, model.image_shape(batch)}, Rate::batch);
-    label_ = graph_.input("label", {DType::i32, {batch}}, Rate::batch);
-    MdeqForward forward;
-    forward.equilibrium.policy = make_policy(solver, estimator);
-    loss_ = mean(softmax_cross_entropy(model.network(image_, forward).logits, label_).loss);
-    std::vector<Value> parameters;
-    for (const ParameterEntry& entry : model.store.entries())
-      if (entry.is_trainable) parameters.push_back(graph_.parameter(entry.name, entry.value));
-    gradients_ = gradients_or_zeros(loss_, parameters);
-    find_adjoint();
-    std::vector<Value> outputs = gradients_;
-    outputs.insert(outputs.end(), adjoint_.begin(), adjoint_.end());
-    outputs.push_back(loss_);
-    program_ = std::make_unique<Program>(
-        Program::compile(graph_, outputs, backend, {.checks_finite = false, .plans_only = plans_only}));
-  }
-
-  AuditRun run(const AuditBatch& batch) {
-    program_->bind(image_, batch.images);
-    program_->bind(label_, batch.labels);
-    AuditRun out;
-    out.milliseconds = backward_time(program_->profile());
-    out.loss = static_cast<double>(program_->read(loss_).data<float>()[0]);
-    for (const Value& gradient : gradients_) out.gradients.push_back(program_->read(gradient));
-    for (const Value& block : adjoint_) out.adjoint.push_back(program_->read(block));
-    out.forward = *program_->forward_report();
-    out.backward = *program_->backward_report();
-    return out;
-  }
-
-  [[nodiscard]] std::size_t peak_bytes() const { return program_->peak_bytes(); }
-
- private:
-  void find_adjoint() {
-    for (NodeId id = 0; id < graph_.size(); ++id)
-      if (std::holds_alternative<AdjointSolve>(graph_.node(id).op))
-        for (std::uint32_t i = 0; i < graph_.node(id).outputs.size(); ++i) adjoint_.push_back(graph_.value({id, i}));
-    check(!adjoint_.empty(), "audit", "the model has no equilibrium");
-  }
-
-  Graph graph_{Mode::training};
-  Value image_, label_, loss_;
-  std::vector<Value> gradients_, adjoint_;
-  std::unique_ptr<Program> program_;
-};
-
-/// Runs every batch of every estimator, the exact one first.
-class Audit {
- public:
-  Audit(const Model& model, Backend& backend, const std::vector<AuditBatch>& batches, const AuditOptions& options)
-      : model_(model), backend_(backend), batches_(batches), options_(options) {
-    total_ = static_cast<std::int64_t>(batches.size() * (1 + options.estimators.size()));
-  }
-
-  AuditResult run() {
-    AuditResult out;
-    baseline_bytes_ = AuditProgram(model_, backend_, batch(), options_.solver, "jfb", true).peak_bytes();
-    AuditProgram exact(model_, backend_, batch(), options_.solver, "exact");
-    for (const AuditBatch& batch : batches_) {
-      if (!goes_on()) return out;
-      exact_.push_back(exact.run(batch));
-      out.forward_residual = std::max(out.forward_residual, largest(exact_.back().forward.residual));
-      out.exact_residual = std::max(out.exact_residual, largest(exact_.back().backward.residual));
-      out.exact_calls = std::max(out.exact_calls, exact_.back().backward.map_calls);
-    }
-    for (const std::string& name : options_.estimators) {
-      if (is_stopped_) break;
-      out.estimators.push_back(name == "exact" ? measured_exact(exact) : measured(name));
-    }
-    return out;
-  }
-
- private:
-  [[nodiscard]] int batch() const { return static_cast<int>(batches_.front().images.shape()[0]); }
-
-  bool goes_on() {
-    if (options_.progress && !is_stopped_) is_stopped_ = !options_.progress(done_++, total_);
-    return !is_stopped_;
-  }
-
-  EstimatorAudit measured_exact(const AuditProgram& program) {
-    EstimatorAudit out = begun("exact", program);
-    for (const AuditRun& run : exact_) add(out, run, run);
-    done_ += static_cast<std::int64_t>(batches_.size());
-    return out;
-  }
-
-  EstimatorAudit measured(const std::string& name) {
-    AuditProgram program(model_, backend_, batch(), options_.solver, name);
-    EstimatorAudit out = begun(name, program);
-    for (std::size_t i = 0; i < batches_.size() && goes_on(); ++i) add(out, program.run(batches_[i]), exact_[i]);
-    return out;
-  }
-
-  EstimatorAudit begun(const std::string& name, const AuditProgram& program) const {
-    EstimatorAudit out;
-    out.name = name;
-    out.extra_bytes = program.peak_bytes() - std::min(program.peak_bytes(), baseline_bytes_);
-    for (const ParameterEntry& entry : model_.store.entries())
-      if (entry.is_trainable) out.gradients.emplace(entry.name, Tensor(entry.value->type()));
-    return out;
-  }
-
-  /// Adds a batch's share of every mean.
-  void add(EstimatorAudit& out, const AuditRun& run, const AuditRun& exact) const {
-    const double share = 1.0 / static_cast<double>(batches_.size());
-    const VectorComparison gradient = compare(run.gradients, exact.gradients);
-    const VectorComparison adjoint = compare(run.adjoint, exact.adjoint);
-    out.relative_error += share * gradient.relative_error;
-    out.cosine += share * gradient.cosine;
-    out.norm_ratio += share * gradient.norm_ratio;
-    out.adjoint_relative_error += share * adjoint.relative_error;
-    out.adjoint_cosine += share * adjoint.cosine;
-    out.map_calls += share * run.forward.map_calls;
-    out.vjp_calls += share * run.backward.map_calls;
-    out.milliseconds += share * run.milliseconds;
-    out.fallback_fraction += share * run.backward.fallback_fraction();
-    out.loss += share * run.loss;
-    std::size_t i = 0;
-    for (const ParameterEntry& entry : model_.store.entries())
-      if (entry.is_trainable) add_scaled(run.gradients[i++], share, out.gradients.at(entry.name));
-  }
-
-  const Model& model_;
-  Backend& backend_;
-  const std::vector<AuditBatch>& batches_;
-  const AuditOptions& options_;
-  std::vector<AuditRun> exact_;
-  std::size_t baseline_bytes_ = 0;
-  std::int64_t done_ = 0;
-  std::int64_t total_ = 0;
-  bool is_stopped_ = false;
-};
 
 }  // namespace
 
+std::vector<std::string> audited_by_default() {
+  std::vector<std::string> out;
+  for (const char* name :
+       {"exact",      "shine",        "shine-fallback",  "shine-refine-1",     "shine-refine-2", "shine-refine-5",
+        "jfb",        "jfb-refine-1", "jfb-refine-2",    "jfb-refine-5",       "limited-2",      "limited-5",
+        "limited-10", "neumann-2",    "neumann-5",       "phantom-2",          "phantom-5",      "unrolled-2",
+        "unrolled-5", "nystrom-5",    "adjoint-broyden", "adjoint-broyden-opa"})
+    if (is_adjoint_name(name)) out.emplace_back(name);
+  return out;
+}
+
 AuditResult audit_gradients(const Model& model, Backend& backend, const std::vector<AuditBatch>& batches,
-                            const AuditOptions& options) {
+                            const ModelAuditOptions& options) {
   require(!batches.empty(), "audit", "there is no batch to compare gradients on");
-  require(model.config.model.task == "classification", "audit", "needs a classification model, this one is for ",
-          model.config.model.task);
-  for (const std::string& name : options.estimators) (void)adjoint_from_name(name);
-  Config without_dropout = model.config;
-  without_dropout.model.dropout = 0;
-  const Model copy(without_dropout);
-  copy_tensors(model.tensors(), copy.tensors(), "audit");
-  return Audit(copy, backend, batches, options).run();
+  std::vector<AuditedEstimator> estimators;
+  for (const std::string& name : options.estimators) estimators.push_back({name, make_policy(options.solver, name)});
+  const Subject subject(model);
+  std::vector<AuditInputs> inputs;
+  for (const AuditBatch& batch : batches) inputs.push_back(inputs_of(batch));
+  const AuditedEstimator exact{"exact", make_policy(options.solver, "exact")};
+  return audit(subject.audited(static_cast<int>(batches.front().images.shape()[0])), exact, estimators, inputs, backend,
+               {.baseline = make_policy(options.solver, "jfb"), .progress = options.progress});
+}
+
+DifferenceCheck check_gradient(const Model& model, Backend& backend, const AuditBatch& batch,
+                               const SolverConfig& solver, const DifferenceOptions& options) {
+  const Subject subject(model);
+  const std::int64_t count = std::min(kDifferenceImages, batch.images.shape()[0]);
+  const AuditBatch part{.images = first_rows<float>(batch.images, count),
+                        .labels = first_rows<std::int32_t>(batch.labels, count)};
+  SolverConfig tight = solver;
+  tight.mode = "rel";
+  tight.tolerance = tight.backward_tolerance = kTightTolerance;
+  tight.max_steps = tight.backward_max_steps = std::max(kTightSteps, solver.max_steps);
+  tight.patience = kTightPatience;
+  return check_by_differences(subject.audited(static_cast<int>(count)), make_policy(tight, "exact"), inputs_of(part),
+                              backend, options);
 }
 
 }  // namespace deq

@@ -30,8 +30,9 @@ double median(const std::vector<double>& sorted) { return sorted[sorted.size() /
 Batch random_batch(const Model& model, int batch) {
   std::mt19937 generator(1);
   std::normal_distribution<float> normal;
+  const Shape images = model.image_shape(batch);
   Batch out{
-      .images = Tensor(DType::f32, model.image_shape(batch)), .labels = Tensor(DType::i32, {batch}), .valid = batch};
+      .images = Tensor(DType::f32, images), .labels = Tensor(DType::i32, model.label_shape(images)), .valid = batch};
   for (float& x : out.images.data<float>()) x = normal(generator);
   std::uniform_int_distribution<std::int32_t> label(0, model.network.config.classes - 1);
   for (std::int32_t& y : out.labels.data<std::int32_t>()) y = label(generator);

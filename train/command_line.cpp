@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "solvers/bilevel/method_preset.h"
 #include "solvers/names.h"
+#include "train/audit.h"
 #include "train/build_info.h"
 #include "train/config_keys.h"
 #include "train/nearest.h"
@@ -22,7 +23,7 @@ struct Parsed {
   std::string device;
   std::int64_t seed = 0;
   std::string estimators;
-  std::string audit_estimators = "exact,shine,shine-fallback,shine-refine-5,jfb,jfb-refine-5";
+  std::string audit_estimators;
   TrainRequest train;
   EvalRequest eval;
   PredictRequest predict;
@@ -103,8 +104,9 @@ void add_inference_limits(CLI::App& command, SolverLimits& limits) {
           "--time-budget", limits.time_budget_ms,
           "milliseconds the solve of one batch may take, checked once a step; 0: no limit; default: as configured")
       ->check(CLI::Range(0.0, kNoLimit));
-  command.add_flag("--no-compaction{false}", limits.has_compaction,
-                   "go on computing images whose solve has stopped, for comparison");
+  command.add_flag_callback(
+      "--no-compaction", [&limits] { limits.has_compaction = false; },
+      "go on computing images whose solve has stopped, for comparison");
 }
 
 void add_eval(CLI::App& app, Parsed& parsed) {
@@ -137,12 +139,14 @@ void check_predict(const PredictRequest& request) {
 }
 
 void add_predict(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = add_command(app, "predict", "Classify image files or a tensor",
+  CLI::App* command = add_command(app, "predict", "Classify image files, their pixels, or a tensor",
                                   "deq predict runs/shapes/checkpoints/best cat.png dog.png --top-k 3");
   PredictRequest& request = parsed.predict;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
   command->add_option("images", request.images, "image files (PNG, JPEG, BMP)");
   command->add_option("--top-k", request.top_k, "classes listed for an image")->check(CLI::Range(1, kLargest));
+  command->add_option("--save-dir", request.save_dir,
+                      "folder of label maps and overlays of a segmentation model; default: predictions");
   command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer");
   command->add_option("--tensor", request.tensor, "normalised images, float32 .npy of shape [N, C, H, W]");
   command->add_option("--save-logits", request.save_logits, "where the logits of --tensor go, .npy [N, classes]");
@@ -262,10 +266,14 @@ void add_import(CLI::App& app, Parsed& parsed) {
 void check_audit(const AuditRequest& request) {
   require(request.tensor.empty() == request.labels.empty(), "audit", "--tensor and --labels go together");
   require(request.tensor.empty() || request.data.empty(), "audit", "give --data or --tensor, not both");
+  const std::filesystem::path extension = request.plot.extension();
+  require(request.plot.empty() || extension == ".svg" || extension == ".png", "--plot", "'", request.plot.string(),
+          "' should end in .svg or .png");
 }
 
 /// Names that the solvers know; the error for others lists them.
 std::vector<std::string> audited_estimators(const std::string& list) {
+  if (list.empty()) return audited_by_default();
   std::vector<std::string> names;
   std::istringstream in(list);
   for (std::string name; std::getline(in, name, ',');) {
@@ -277,18 +285,25 @@ std::vector<std::string> audited_estimators(const std::string& list) {
 
 void add_audit(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(app, "audit", "Compare gradient estimators with the exact gradient",
-                                  "deq audit runs/shapes/checkpoints/best --estimators exact,shine,jfb --batch 32");
+                                  "deq audit runs/shapes/checkpoints/best --batch 32 --plot gradients.svg");
   AuditRequest& request = parsed.audit;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
   command->add_option("--tensor", request.tensor, "normalised images instead, float32 .npy of shape [N, C, H, W]");
   command->add_option("--labels", request.labels, "their classes, int64 .npy of shape [N]");
-  command->add_option("--estimators", parsed.audit_estimators, "gradient estimators, separated by commas");
+  command->add_option("--estimators", parsed.audit_estimators,
+                      "gradient estimators, separated by commas; default: about 20 of them");
   command->add_option("--batch", request.batch, "images at once; default: the whole tensor, or as configured")
       ->check(CLI::Range(1, 1 << 20));
   command->add_option("--batches", request.batches, "batches to average over; default: the whole tensor, or 1")
       ->check(CLI::Range(1, kLargest));
   add_solver_limits(*command, request.tolerance, request.max_steps);
+  command
+      ->add_option("--differences", request.differences,
+                   "directions in which the exact gradient is checked against differences of the loss; 0: none")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command->add_option("--plot", request.plot, "chart of error against cost, .svg or .png");
   command->add_option("--save-gradients", request.save_gradients, "folder for one safetensors file an estimator");
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {

@@ -34,12 +34,19 @@ struct ModelConfig {
 };
 
 struct DataConfig {
-  std::string name = "cifar10";       ///< cifar10, digits, folder or shapes
-  std::string path;                   ///< as --data; empty: DEQ_DATA_DIR
-  std::vector<int> image = {32, 32};  ///< height, width
-  bool augment = false;               ///< random crop after padding by 4, random flip
-  int train_size = 0;                 ///< images used for training; 0: all (for shapes: as many as are drawn)
-  int test_size = 0;                  ///< images used for evaluation; 0: all
+  std::string name = "cifar10";                 ///< one of known_datasets()
+  std::string path;                             ///< as --data; empty: DEQ_DATA_DIR
+  std::vector<int> image = {32, 32};            ///< height, width
+  std::vector<int> eval_image = {};             ///< height, width at evaluation; empty: as image. Segmentation only
+  bool augment = false;                         ///< what is usual for the set: random crops and flips, see docs/data.md
+  std::vector<double> scale = {0.5, 2.1};       ///< of augmented segmentation: random factor, in steps of 0.1
+  std::vector<double> crop_area = {0.08, 1.0};  ///< of augmented imagenet: share of the image that a crop covers
+  std::string bad_files = "skip";               ///< skip or error: what becomes of a file that cannot be decoded
+  std::vector<double> class_weights = {};       ///< of the segmentation loss; empty: all 1
+  int ignore_label = 255;                       ///< label of pixels that do not count
+  std::vector<int> label_map = {};              ///< class of each label of the files; empty: they are classes
+  int train_size = 0;                           ///< images used for training; 0: all (for shapes: as many as are drawn)
+  int test_size = 0;                            ///< images used for evaluation; 0: all
   std::vector<double> mean = {0.4914, 0.4822, 0.4465};
   std::vector<double> std = {0.2023, 0.1994, 0.2010};
   int threads = 1;        ///< of the loader; results do not depend on it
@@ -48,18 +55,23 @@ struct DataConfig {
 };
 
 struct SolverConfig {
-  std::string name = "broyden";  ///< broyden, broyden-lowrank, anderson or picard
+  std::string name = "broyden";  ///< broyden, broyden-lowrank, anderson, picard, adjoint-broyden, newton-krylov
   std::string mode = "rel";      ///< residual that is held against the tolerance: rel or abs, per sample
   int max_steps = 18;
   double tolerance = 1e-3;
-  int memory = 0;        ///< pairs kept; 0: as many as steps
+  int memory = 0;        ///< pairs kept, beyond which their smallest directions go; 0: as many as steps
   int patience = 0;      ///< steps without progress until a sample is stalled; 0: never
   double damping = 1.0;  ///< of Picard and Anderson, 1 is the plain step
   int backward_max_steps = 20;
   double backward_tolerance = 1e-3;
-  double time_budget_ms = 0;  ///< in inference, wall-clock limit of the solve of one batch; 0: none
-  bool compaction = true;     ///< in inference, images whose solve has stopped leave the batch
-  double guard_gain = 1.8;    ///< fall back when the shared estimate stretches the cotangent by more
+  double time_budget_ms = 0;         ///< in inference, wall-clock limit of the solve of one batch; 0: none
+  bool compaction = true;            ///< in inference, images whose solve has stopped leave the batch
+  std::string backward = "broyden";  ///< how `exact` and `limited-K` solve: also gmres, bicgstab, anderson, picard
+  double phantom_damping = 0.5;      ///< of phantom-K, 1 is the plain step
+  /// Solvers that images whose solve broke down go on with: names joined by commas, "none", or "auto" for broyden
+  /// (where another solver is chosen), then damped picard.
+  std::string fallback = "auto";
+  double guard_gain = 1.8;  ///< fall back when the shared estimate stretches the cotangent by more
   bool operator==(const SolverConfig&) const = default;
 };
 

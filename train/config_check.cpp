@@ -26,16 +26,45 @@ void check_branches(const ModelConfig& model, std::string_view place) {
             " channels, which 'model.num_groups' = ", model.num_groups, " does not divide");
 }
 
+/// A range [low, high] of a random choice.
+void check_range(const std::vector<double>& range, std::string_view key, std::string_view place) {
+  require(range.size() == 2 && range[0] <= range[1], place, "key '", key,
+          "' must be [low, high] with low not above high");
+}
+
+void check_segmentation(const DataConfig& data, const ModelConfig& model, std::string_view place) {
+  require(data.class_weights.empty() || std::ssize(data.class_weights) == model.classes, place,
+          "key 'data.class_weights' has ", data.class_weights.size(), " entries but 'model.classes' is ",
+          model.classes);
+  const auto is_positive = [](double weight) { return weight > 0; };
+  require(data.class_weights.empty() || std::ranges::any_of(data.class_weights, is_positive), place,
+          "key 'data.class_weights' holds zeros only: nothing would be trained");
+  require(model.classes <= 255, place, "key 'model.classes' is ", model.classes,
+          " but label maps are written with 8 bits: at most 255 classes");
+  for (const int label : data.label_map)
+    require(label < model.classes || label == data.ignore_label, place, "key 'data.label_map' names class ", label,
+            ", expected 0 to ", model.classes - 1, ", or -1 or ", data.ignore_label, " for what does not count");
+}
+
 void check_data(const DataConfig& data, const ModelConfig& model, std::string_view place) {
   require(data.image.size() == 2, place, "key 'data.image' has ", data.image.size(),
           " entries, expected [height, width]");
+  require(data.eval_image.empty() || data.eval_image.size() == 2, place, "key 'data.eval_image' has ",
+          data.eval_image.size(), " entries, expected [height, width] or none");
+  check_range(data.scale, "data.scale", place);
+  check_range(data.crop_area, "data.crop_area", place);
+  if (model.task == "segmentation") check_segmentation(data, model, place);
   const std::size_t halvings = static_cast<std::size_t>(model.downsample_times) + model.channels.size() - 1;
   require(halvings < 16, place, "'model.downsample_times' and 'model.channels' together halve the image ", halvings,
           " times, expected fewer than 16");
-  for (const int extent : data.image)
-    require(extent % (1 << halvings) == 0, place, "key 'data.image' has an extent of ", extent,
-            " pixels, which must divide by ", 1 << halvings, " (", model.downsample_times, " downsamplings, ",
-            model.channels.size(), " branches)");
+  const auto check_extents = [&](const std::vector<int>& extents, std::string_view key) {
+    for (const int extent : extents)
+      require(extent % (1 << halvings) == 0, place, "key '", key, "' has an extent of ", extent,
+              " pixels, which must divide by ", 1 << halvings, " (", model.downsample_times, " downsamplings, ",
+              model.channels.size(), " branches)");
+  };
+  check_extents(data.image, "data.image");
+  check_extents(data.eval_image, "data.eval_image");
   require(data.mean.size() == 3, place, "key 'data.mean' has ", data.mean.size(), " entries, expected 3 (R, G, B)");
   require(data.std.size() == 3, place, "key 'data.std' has ", data.std.size(), " entries, expected 3 (R, G, B)");
   const bool is_cifar = data.name == "cifar10";

@@ -63,10 +63,19 @@ void append_model_keys(std::vector<ConfigKey>& keys) {
 
 void append_data_keys(std::vector<ConfigKey>& keys) {
   using D = DataConfig;
-  keys.push_back(text("data.name", at<kData, &D::name>, {"cifar10", "digits", "folder", "shapes", "imagenet"}));
+  keys.push_back(
+      text("data.name", at<kData, &D::name>,
+           {"cifar10", "digits", "folder", "shapes", "imagenet", "shapes-seg", "segmentation_folder", "cityscapes"}));
   keys.push_back(text("data.path", at<kData, &D::path>));
   keys.push_back(number("data.image", at<kData, &D::image>, 1, 65536));
+  keys.push_back(number("data.eval_image", at<kData, &D::eval_image>, 1, 65536));
   keys.push_back(flag("data.augment", at<kData, &D::augment>));
+  keys.push_back(above("data.scale", at<kData, &D::scale>, 0, 16));
+  keys.push_back(above("data.crop_area", at<kData, &D::crop_area>, 0, 1));
+  keys.push_back(text("data.bad_files", at<kData, &D::bad_files>, {"skip", "error"}));
+  keys.push_back(number("data.class_weights", at<kData, &D::class_weights>, 0, 1e9));
+  keys.push_back(number("data.ignore_label", at<kData, &D::ignore_label>, 0, 65535));
+  keys.push_back(number("data.label_map", at<kData, &D::label_map>, -1, 65535));
   keys.push_back(number("data.train_size", at<kData, &D::train_size>, 0));
   keys.push_back(number("data.test_size", at<kData, &D::test_size>, 0));
   keys.push_back(number("data.mean", at<kData, &D::mean>, -1000, 1000));
@@ -77,7 +86,8 @@ void append_data_keys(std::vector<ConfigKey>& keys) {
 
 void append_solver_keys(std::vector<ConfigKey>& keys) {
   using S = SolverConfig;
-  keys.push_back(text("solver.name", at<kSolver, &S::name>, {"broyden", "broyden-lowrank", "anderson", "picard"}));
+  keys.push_back(text("solver.name", at<kSolver, &S::name>,
+                      {"broyden", "broyden-lowrank", "anderson", "picard", "adjoint-broyden", "newton-krylov"}));
   keys.push_back(text("solver.mode", at<kSolver, &S::mode>, {"rel", "abs"}));
   keys.push_back(number("solver.max_steps", at<kSolver, &S::max_steps>, 1, 100000));
   keys.push_back(number("solver.tolerance", at<kSolver, &S::tolerance>, 0, kNoLimit));
@@ -88,6 +98,10 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("solver.backward_tolerance", at<kSolver, &S::backward_tolerance>, 0, kNoLimit));
   keys.push_back(number("solver.time_budget_ms", at<kSolver, &S::time_budget_ms>, 0, kNoLimit));
   keys.push_back(flag("solver.compaction", at<kSolver, &S::compaction>));
+  keys.push_back(text("solver.backward", at<kSolver, &S::backward>,
+                      {"broyden", "broyden-lowrank", "anderson", "picard", "gmres", "bicgstab"}));
+  keys.push_back(above("solver.phantom_damping", at<kSolver, &S::phantom_damping>, 0, 1));
+  keys.push_back(text("solver.fallback", at<kSolver, &S::fallback>));
   keys.push_back(above("solver.guard_gain", at<kSolver, &S::guard_gain>, 0));
 }
 
@@ -166,7 +180,7 @@ std::string_view nearest_config_key(std::string_view name) {
 }
 
 bool is_estimator_name(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kPlain = {"exact", "shine",           "shine-fallback",
+  constexpr std::array<std::string_view, 7> kPlain = {"exact", "shine",           "shine-fallback",     "gdeq",
                                                       "jfb",   "adjoint-broyden", "adjoint-broyden-opa"};
   constexpr std::array<std::string_view, 7> kCounted = {"shine-refine-", "jfb-refine-", "limited-", "neumann-",
                                                         "phantom-",      "nystrom-",    "unrolled-"};
@@ -180,7 +194,7 @@ bool is_estimator_name(std::string_view name) {
 }
 
 std::string_view estimator_names() {
-  return "exact, shine, shine-fallback, shine-refine-K, jfb, jfb-refine-K, limited-K, neumann-K, phantom-K, "
+  return "exact, shine, shine-fallback, gdeq, shine-refine-K, jfb, jfb-refine-K, limited-K, neumann-K, phantom-K, "
          "adjoint-broyden, adjoint-broyden-opa, nystrom-K, unrolled-K";
 }
 

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+#include "data/cityscapes.h"
+#include "data/imagenet.h"
+#include "data/shape_scenes.h"
 #include "data/shapes.h"
 
 namespace deq {
@@ -20,6 +24,12 @@ class ConfiguredSet final : public Dataset {
     check(index >= 0 && index < size_, "data", "sample ", index, " of ", size_);
     return base_->sample(index);
   }
+  void load(const ExampleKey& key, Example& out) const override {
+    check(key.index >= 0 && key.index < size_, "data", "example ", key.index, " of ", size_);
+    base_->load(key, out);
+  }
+  [[nodiscard]] std::int64_t bad_file_count() const override { return base_->bad_file_count(); }
+  [[nodiscard]] std::vector<std::string> bad_files() const override { return base_->bad_files(); }
 
  private:
   std::shared_ptr<const Dataset> base_;
@@ -27,31 +37,50 @@ class ConfiguredSet final : public Dataset {
   std::int64_t size_;
 };
 
-ShapesOptions shapes_options(const DataConfig& data) {
-  ShapesOptions out;
-  if (data.seed != 0) out.seed = static_cast<std::uint64_t>(data.seed);
-  if (data.train_size > 0) out.train_images = data.train_size;
-  if (data.test_size > 0) out.test_images = data.test_size;
-  return out;
-}
-
 std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
 
 int configured_size(const DataConfig& data, Split split) {
   return split == Split::train ? data.train_size : data.test_size;
 }
 
+DatasetOptions dataset_options(const Config& config, Split split, View view) {
+  const DataConfig& data = config.data;
+  const std::vector<int>& size = view == View::training || data.eval_image.empty() ? data.image : data.eval_image;
+  return {.height = size[0],
+          .width = size[1],
+          .bad_images = data.bad_files == "error" ? BadImagePolicy::fail : BadImagePolicy::skip,
+          .seed = static_cast<std::uint64_t>(data.seed),
+          .size = configured_size(data, split),
+          .crop_area = {data.crop_area[0], data.crop_area[1]},
+          .scale = {data.scale[0], data.scale[1]},
+          .classes = config.model.classes,
+          .ignore_label = data.ignore_label,
+          .label_map = data.label_map};
+}
+
+/// Images of sets whose size is known without their files; 0 for others.
+std::int64_t known_size(std::string_view name, Split split) {
+  const bool is_training = split == Split::train;
+  if (name == "cifar10") return is_training ? 50000 : 10000;
+  if (name == "shapes") return is_training ? ShapesOptions{}.train_images : ShapesOptions{}.test_images;
+  if (name == "shapes-seg") return is_training ? kSceneTrainImages : kSceneTestImages;
+  if (name == "imagenet") return is_training ? kImagenetTrainImages : kImagenetTestImages;
+  if (name == "cityscapes") return is_training ? kCityscapesTrainImages : kCityscapesTestImages;
+  return 0;
+}
+
 }  // namespace
 
-std::shared_ptr<const Dataset> open_split(const Config& config, Split split, const std::filesystem::path& folder) {
+std::shared_ptr<const Dataset> open_split(const Config& config, Split split, const std::filesystem::path& folder,
+                                          View view) {
   const DataConfig& data = config.data;
-  std::shared_ptr<const Dataset> base;
-  if (data.name == "shapes")
-    base = draw_shapes(split, shapes_options(data));
-  else
-    base = open_dataset(data.name, folder, split);
+  const DatasetOptions options = dataset_options(config, split, view);
+  const std::shared_ptr<const Dataset> base = open_dataset(data.name, folder, split, options);
   const DatasetInfo& info = base->info();
-  const Shape wanted{data.image[0], data.image[1], static_cast<std::int64_t>(data.mean.size())};
+  const bool has_pixel_labels = info.label_shape.rank() > 0;
+  require(has_pixel_labels == (config.model.task == "segmentation"), "data", "key 'model.task' is '", config.model.task,
+          "' but '", data.name, "' has one class ", has_pixel_labels ? "a pixel" : "an image");
+  const Shape wanted{options.height, options.width, static_cast<std::int64_t>(data.mean.size())};
   require(info.image_shape == wanted, "data", "images of '", data.name, "' are ", info.image_shape,
           " but data.image and data.mean ask for ", wanted);
   require(static_cast<int>(info.class_names.size()) == config.model.classes, "data", "'", data.name, "' has ",
@@ -60,20 +89,27 @@ std::shared_ptr<const Dataset> open_split(const Config& config, Split split, con
                                          Normalisation{to_float(data.mean), to_float(data.std)});
 }
 
+std::shared_ptr<const Dataset> open_split(const Config& config, Split split, const std::filesystem::path& folder) {
+  return open_split(config, split, folder, split == Split::train ? View::training : View::evaluation);
+}
+
 std::int64_t split_size(const Config& config, Split split, const std::filesystem::path& folder) {
   const DataConfig& data = config.data;
-  std::int64_t size = 0;
-  if (data.name == "shapes") {
-    const ShapesOptions options = shapes_options(data);
-    return split == Split::train ? options.train_images : options.test_images;
-  }
-  if (data.name == "imagenet")
-    size = split == Split::train ? 1281167 : 50000;
-  else if (data.name == "cifar10")
-    size = split == Split::train ? 50000 : 10000;
-  else
-    return open_split(config, split, folder)->size();
   const std::int64_t limit = configured_size(data, split);
+  const bool is_drawn = data.name == "shapes" || data.name == "shapes-seg";
+  if (is_drawn && limit > 0) return limit;
+  namespace fs = std::filesystem;
+  const auto holds = [&](const char* part) {
+    return fs::exists(folder / part) || fs::exists(folder / data.name / part);
+  };
+  const bool has_files = data.name == "imagenet" ? holds("train") : holds("leftImg8bit") || holds("train.txt");
+  const bool is_counted = (data.name == "imagenet" || data.name == "cityscapes") && has_files;
+  // Planning needs no files where the configuration says how many there are.
+  const bool is_absent =
+      data.name == "segmentation_folder" && !holds("train.txt") && !holds("train") && !holds("images");
+  if (is_absent && limit > 0) return limit;
+  const std::int64_t size = is_counted ? 0 : known_size(data.name, split);
+  if (size == 0) return open_split(config, split, folder)->size();
   return limit > 0 ? std::min(limit, size) : size;
 }
 

@@ -8,12 +8,20 @@
 
 namespace deq {
 
+/// What the images of a split are for. In segmentation it decides their size: data.image or data.eval_image.
+enum class View : std::uint8_t { training, evaluation };
+
 /// One split of the configured set: its first `train_size` or `test_size` images, normalised with the configured
 /// statistics, so that a checkpoint's configuration is all that inference needs.
-/// Errors (RequestError): as open_dataset; images or class count that are not the configured ones.
+/// Errors (RequestError): as open_dataset; images, classes or a task that are not the configured ones.
+std::shared_ptr<const Dataset> open_split(const Config& config, Split split, const std::filesystem::path& folder,
+                                          View view);
+
+/// As the split is mostly used: the training split for training, the test split for evaluation.
 std::shared_ptr<const Dataset> open_split(const Config& config, Split split, const std::filesystem::path& folder);
 
-/// Images in a split without reading it where the set is known (cifar10, shapes); opens it otherwise.
+/// Images in a split without reading it where the set is known (cifar10, drawn sets, and imagenet and
+/// cityscapes when their files are not there); opens it otherwise.
 std::int64_t split_size(const Config& config, Split split, const std::filesystem::path& folder);
 
 }  // namespace deq

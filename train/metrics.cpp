@@ -1,5 +1,6 @@
 #include "train/metrics.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -68,7 +69,8 @@ void SolveMetrics::add(const SolveReport& report, int valid) {
   samples += static_cast<std::int64_t>(count);
   calls += report.map_calls;
   evaluations += report.sample_evaluations;
-  whole_evaluations += static_cast<std::int64_t>(report.steps.size()) * report.map_calls;
+  if (report.sample_evaluations > 0)
+    whole_evaluations += static_cast<std::int64_t>(report.steps.size()) * report.map_calls;
   out_of_time += report.is_out_of_time ? 1 : 0;
   if (samples == 0) return;
   steps = sum_steps / static_cast<double>(samples);
@@ -115,6 +117,7 @@ void MetricsWriter::write(const StepRecord& record) {
     json["jacobian_penalty"] = record.jacobian_penalty;
     json["jacobian_weight"] = record.jacobian_weight;
   }
+  if (record.bad_images > 0) json["bad_images"] = record.bad_images;
   append(json.dump());
 }
 
@@ -133,25 +136,32 @@ void MetricsWriter::write(const EvaluationRecord& record) {
                                {"max", record.spectral.max},
                                {"change", record.spectral.change},
                                {"samples", record.spectral.samples}};
+  if (!std::isnan(record.miou)) json["miou"] = record.miou;
+  if (record.bad_images > 0) json["bad_images"] = record.bad_images;
   append(json.dump());
 }
 
 std::string summary_json(const RunSummary& summary) {
-  const Json json = {{"config", summary.config_name},
-                     {"steps", summary.steps},
-                     {"total_steps", summary.total_steps},
-                     {"parameters", summary.parameters},
-                     {"peak_bytes", summary.peak_bytes},
-                     {"seconds", summary.seconds},
-                     {"images_per_s", summary.images_per_s},
-                     {"train_loss", summary.train_loss},
-                     {"test_loss", summary.test_loss},
-                     {"test_accuracy", summary.test_accuracy},
-                     {"best_accuracy", summary.best_accuracy},
-                     {"best_step", summary.best_step},
-                     {"interrupted", summary.is_interrupted},
-                     {"device", summary.device},
-                     {"threads", summary.threads}};
+  Json json = {{"config", summary.config_name},
+               {"steps", summary.steps},
+               {"total_steps", summary.total_steps},
+               {"parameters", summary.parameters},
+               {"peak_bytes", summary.peak_bytes},
+               {"seconds", summary.seconds},
+               {"images_per_s", summary.images_per_s},
+               {"train_loss", summary.train_loss},
+               {"test_loss", summary.test_loss},
+               {"test_accuracy", summary.test_accuracy},
+               {"best_accuracy", summary.best_accuracy},
+               {"best_step", summary.best_step},
+               {"interrupted", summary.is_interrupted},
+               {"device", summary.device},
+               {"threads", summary.threads}};
+  if (!std::isnan(summary.best_miou)) {
+    json["test_miou"] = summary.test_miou;
+    json["best_miou"] = summary.best_miou;
+  }
+  if (summary.bad_files > 0) json["bad_files"] = summary.bad_files;
   return json.dump(2) + "\n";
 }
 

@@ -52,6 +52,7 @@ struct StepRecord {
   SolveMetrics backward = {};
   double jacobian_weight = 0;  ///< of the penalty in this step; 0: it had none
   double jacobian_penalty = 0;
+  std::int64_t bad_images = 0;  ///< rows of the batch whose file was bad and replaced; not written when 0
 };
 
 /// One evaluation after `step` steps.
@@ -66,6 +67,8 @@ struct EvaluationRecord {
   double images_per_s = 0;
   SolveMetrics forward = {};
   SpectralMetrics spectral = {};
+  double miou = std::numeric_limits<double>::quiet_NaN();  ///< in segmentation; left out otherwise
+  std::int64_t bad_images = 0;                             ///< files left out; not written when 0
 };
 
 /// "pretrain" or "equilibrium".
@@ -104,7 +107,10 @@ struct RunSummary {
   double test_loss = std::numeric_limits<double>::quiet_NaN();
   double test_accuracy = std::numeric_limits<double>::quiet_NaN();
   double best_accuracy = std::numeric_limits<double>::quiet_NaN();
+  double test_miou = std::numeric_limits<double>::quiet_NaN();  ///< in segmentation; left out otherwise
+  double best_miou = std::numeric_limits<double>::quiet_NaN();
   std::int64_t best_step = 0;
+  std::int64_t bad_files = 0;  ///< found bad by this process; not written when 0
   bool is_interrupted = false;
   std::string device = {};
   int threads = 0;

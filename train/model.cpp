@@ -1,5 +1,8 @@
 #include "train/model.h"
 
+#include <algorithm>
+#include <sstream>
+
 #include "solvers/names.h"
 
 namespace deq {
@@ -31,6 +34,9 @@ SolverOptions solver_options(const SolverConfig& solver) {
   out.method = method_from_name(solver.name);
   if (auto* picard = std::get_if<Picard>(&out.method)) picard->damping = solver.damping;
   if (auto* broyden = std::get_if<Broyden>(&out.method)) broyden->memory = solver.memory;
+  if (auto* adjoint = std::get_if<AdjointBroyden>(&out.method)) adjoint->memory = solver.memory;
+  if (auto* krylov = std::get_if<NewtonKrylov>(&out.method); krylov && solver.memory > 0)
+    krylov->inner_steps = solver.memory;
   if (auto* anderson = std::get_if<Anderson>(&out.method)) {
     if (solver.memory > 0) anderson->memory = solver.memory;
     anderson->mixing = solver.damping;
@@ -38,6 +44,27 @@ SolverOptions solver_options(const SolverConfig& solver) {
   out.max_steps = solver.max_steps;
   out.tolerance = {.value = solver.tolerance, .mode = solver.mode == "abs" ? NormMode::absolute : NormMode::relative};
   out.patience = solver.patience;
+  return out;
+}
+
+std::vector<SolverMethod> fallback_chain(const SolverConfig& solver) {
+  if (solver.fallback == "none") return {};
+  constexpr double kSafeDamping = 0.5;
+  std::vector<SolverMethod> out;
+  if (solver.fallback == "auto") {
+    if (solver.name != "broyden" && solver.name != "broyden-lowrank") out.push_back(Broyden{.memory = solver.memory});
+    out.push_back(Picard{.damping = kSafeDamping});
+    return out;
+  }
+  std::istringstream names(solver.fallback);
+  for (std::string name; std::getline(names, name, ',');) {
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    SolverConfig link = solver;
+    link.name = name;
+    if (name == "picard") link.damping = std::min(link.damping, kSafeDamping);
+    out.push_back(solver_options(link).method);
+  }
   return out;
 }
 
@@ -49,14 +76,23 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
   }
   if (auto* shared = std::get_if<SharedInverse>(&adjoint); shared && shared->max_gain > 0)
     shared->max_gain = solver.guard_gain;
-  return std::make_shared<const ImplicitPolicy>(solver_options(solver), adjoint);
+  if (auto* phantom = std::get_if<Phantom>(&adjoint); phantom && phantom->damping < 1.0)
+    phantom->damping = solver.phantom_damping;
+  if (estimator == "gdeq") return std::make_shared<const ImplicitPolicy>(gdeq_policy(solver_options(solver)));
+  SolverOptions forward = solver_options(solver);
+  if (const auto method = forward_method_of(estimator, solver.memory)) forward.method = *method;
+  auto policy = std::make_shared<ImplicitPolicy>(forward, with_backward_method(adjoint, solver.backward));
+  policy->fall_back_on(fallback_chain(solver));
+  return policy;
 }
 
 std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& solver) {
   SolverOptions options = solver_options(solver);
   options.time_budget_ms = solver.time_budget_ms;
-  return std::make_shared<const ImplicitPolicy>(options, JacobianFree{},
-                                                solver.compaction ? Compaction::on : Compaction::off);
+  auto policy =
+      std::make_shared<ImplicitPolicy>(options, JacobianFree{}, solver.compaction ? Compaction::on : Compaction::off);
+  policy->fall_back_on(fallback_chain(solver));
+  return policy;
 }
 
 Model::Model(const Config& chosen, ParameterStart start)
@@ -72,6 +108,15 @@ NamedTensors Model::tensors() const {
 
 Shape Model::image_shape(int batch) const {
   return {batch, config.data.image[0], config.data.image[1], network.config.image_channels};
+}
+
+Shape Model::evaluation_shape(int batch) const {
+  const std::vector<int>& size = config.data.eval_image.empty() ? config.data.image : config.data.eval_image;
+  return {batch, size[0], size[1], network.config.image_channels};
+}
+
+Shape Model::label_shape(const Shape& images) const {
+  return is_segmentation() ? Shape{images[0], images[1], images[2]} : Shape{images[0]};
 }
 
 LoadedModel load_model(const std::filesystem::path& checkpoint) {

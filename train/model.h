@@ -17,6 +17,9 @@ MdeqConfig network_config(const ModelConfig& model);
 /// Forward solver of the configuration. Errors (RequestError): unknown solver name.
 SolverOptions solver_options(const SolverConfig& solver);
 
+/// Solvers that samples go on with after a breakdown (SolverConfig::fallback). Errors (RequestError): unknown names.
+std::vector<SolverMethod> fallback_chain(const SolverConfig& solver);
+
 /// Solver and gradient estimator of the configuration; `estimator` is a name as in `deq audit`.
 /// Errors (RequestError): unknown names.
 std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, const std::string& estimator);
@@ -36,6 +39,11 @@ struct Model {
   [[nodiscard]] NamedTensors tensors() const;
   /// [batch, height, width, channels] of the configured images.
   [[nodiscard]] Shape image_shape(int batch) const;
+  /// The same for evaluation: [batch, height, width, channels] of `data.eval_image` if there is one.
+  [[nodiscard]] Shape evaluation_shape(int batch) const;
+  /// [batch], or [batch, height, width] in segmentation, of the labels of images [batch, height, width, channels].
+  [[nodiscard]] Shape label_shape(const Shape& images) const;
+  [[nodiscard]] bool is_segmentation() const { return network.config.task == MdeqTask::segmentation; }
 
   Config config;
   ParameterStore store;

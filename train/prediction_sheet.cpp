@@ -32,9 +32,8 @@ SheetSummary write_prediction_sheet(const std::filesystem::path& path, std::span
     const bool is_good = truth < 0 || truth == best.index;
     std::string caption = concat(best.name, " ", std::lround(100 * best.probability), "%");
     if (!is_good) caption += "\ntrue: " + names[static_cast<std::size_t>(truth)];
-    items.push_back({.image = fitted(read_image(prediction.file), data.image[0], data.image[1]),
-                     .caption = std::move(caption),
-                     .is_good = is_good});
+    items.push_back(
+        {.image = model_view(read_image(prediction.file), data), .caption = std::move(caption), .is_good = is_good});
     ++out.shown;
     out.known += truth >= 0 ? 1 : 0;
     out.right += truth >= 0 && is_good ? 1 : 0;

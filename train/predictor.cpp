@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "data/random_crop.h"
 #include "data/transform.h"
 
 namespace deq {
@@ -61,6 +62,11 @@ Normalisation normalisation_of(const DataConfig& data) {
 
 }  // namespace
 
+Image model_view(const Image& image, const DataConfig& data) {
+  return data.name == "imagenet" ? centre_view(image, data.image[0], data.image[1])
+                                 : fitted(image, data.image[0], data.image[1]);
+}
+
 std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
                                       const std::vector<std::filesystem::path>& files, int top_k,
                                       SolveMetrics& solves) {
@@ -80,7 +86,7 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
       Prediction prediction;
       prediction.file = files[first + i].string();
       try {
-        const Image image = fitted(read_image(files[first + i]), data.image[0], data.image[1]);
+        const Image image = model_view(read_image(files[first + i]), data);
         normalise_image(image.pixels, {data.image[0], data.image[1], 3}, normalisation, {},
                         images.data<float>().subspan(i * image_elements, image_elements));
       } catch (const RequestError& error) {

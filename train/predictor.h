@@ -27,6 +27,9 @@ struct Prediction {
   std::string error;
 };
 
+/// The image as the model sees it in evaluation: scaled and cut to data.image.
+Image model_view(const Image& image, const DataConfig& data);
+
 /// Classifies image files: each is scaled and cut to the model's size and normalised as in training.
 /// A file that cannot be read gets an `error`; the others are answered. The solves are added to `solves`.
 std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,

@@ -30,8 +30,8 @@ std::size_t training_bytes(const Model& model, const Optimizer& optimizer, Backe
 std::size_t inference_bytes(const Model& model, Backend& backend, int unrolled_steps) {
   const TrainConfig& train = model.config.train;
   const int batch = train.eval_batch_size > 0 ? train.eval_batch_size : train.batch_size;
-  return InferenceStep(model, backend, model.image_shape(batch), model.config.solver, unrolled_steps,
-                       /*plans_only=*/true)
+  return InferenceStep(model, backend, model.evaluation_shape(batch), model.config.solver, unrolled_steps,
+                       /*plans_only=*/true, ScoreSize::image)
       .program()
       .peak_bytes();
 }
@@ -57,7 +57,8 @@ RunMemory plan_memory(const Model& model, const Optimizer& optimizer, Backend& b
   const TrainConfig& train = model.config.train;
   std::size_t monitor = 0, inference = 0;
   if (train.spectral_radius_steps > 0)
-    monitor = StabilityMonitor(model, backend, monitored_images(train, test_images), train.spectral_radius_steps, true)
+    monitor = StabilityMonitor(model, backend, model.evaluation_shape(monitored_images(train, test_images)),
+                               train.spectral_radius_steps, true)
                   .peak_bytes();
   RunMemory out;
   for (const bool is_pretraining : {true, false}) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/backend.h"
 #include "train/model.h"
 #include "train/optimizer.h"
 

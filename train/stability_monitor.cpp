@@ -30,11 +30,10 @@ int monitored_images(const TrainConfig& train, std::int64_t test_images) {
   return static_cast<int>(std::max<std::int64_t>(1, std::min({kMost, batch, test_images})));
 }
 
-StabilityMonitor::StabilityMonitor(const Model& model, Backend& backend, int batch, int steps, bool plans_only)
-    : batch_(batch),
-      seed_(static_cast<std::uint64_t>(model.config.train.seed)),
+StabilityMonitor::StabilityMonitor(const Model& model, Backend& backend, const Shape& image, int steps, bool plans_only)
+    : seed_(static_cast<std::uint64_t>(model.config.train.seed)),
       policy_(std::make_shared<const SpectralPolicy>(solver_options(model.config.solver), steps)) {
-  image_ = graph_.input("image", {DType::f32, model.image_shape(batch)}, Rate::batch);
+  image_ = graph_.input("image", {DType::f32, image}, Rate::batch);
   const std::vector<Value> u = trace_random_adjoint(model, image_, policy_);
   program_ = std::make_unique<Program>(
       Program::compile(graph_, u, backend, {.checks_finite = false, .plans_only = plans_only}));

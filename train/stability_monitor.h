@@ -14,10 +14,10 @@ namespace deq {
 /// no dropout). Below 1 plain iteration converges to z*; well above it, solves get hard and gradients large.
 class StabilityMonitor {
  public:
-  /// @param batch  images measured at once
+  /// @param image  [batch, height, width, channels]: images that are measured at once, and their size
   /// @param steps  products with J^T, >= 1; their vectors are held in memory, steps + 1 states
   /// `model` and `backend` must outlive the monitor.
-  StabilityMonitor(const Model& model, Backend& backend, int batch, int steps, bool plans_only = false);
+  StabilityMonitor(const Model& model, Backend& backend, const Shape& image, int steps, bool plans_only = false);
 
   /// @param images  f32 [batch,H,W,C], normalised
   /// @param valid   the first so many rows count, the others pad
@@ -26,11 +26,9 @@ class StabilityMonitor {
 
   /// Of the last measurement, every row.
   [[nodiscard]] const SpectralReport& report() const { return policy_->report(); }
-  [[nodiscard]] int batch() const { return batch_; }
   [[nodiscard]] std::size_t peak_bytes() const { return program_->peak_bytes(); }
 
  private:
-  int batch_;
   std::uint64_t seed_;
   std::shared_ptr<const SpectralPolicy> policy_;
   Graph graph_{Mode::inference};

@@ -5,6 +5,7 @@
 #include "autodiff/jacobian_penalty.h"
 #include "autodiff/vjp.h"
 #include "core/builder.h"
+#include "layers/pixel_cross_entropy.h"
 
 namespace deq {
 namespace {
@@ -27,19 +28,29 @@ Value penalty_of(const Model& model, const Mdeq::Output& output, int probes) {
   return jacobian_penalty(applied, output.states, probes);
 }
 
+/// [classes, 1]: data.class_weights, or ones.
+std::shared_ptr<Tensor> class_weights(const Config& config) {
+  auto out = std::make_shared<Tensor>(DType::f32, Shape{config.model.classes, 1});
+  const std::vector<double>& weights = config.data.class_weights;
+  for (std::size_t i = 0; i < out->data<float>().size(); ++i)
+    out->data<float>()[i] = weights.empty() ? 1.0F : static_cast<float>(weights[i]);
+  return out;
+}
+
 }  // namespace
 
-int count_correct(const Tensor& logits, const Tensor& labels, int valid) {
-  const std::int64_t classes = logits.shape()[1];
-  const auto scores = logits.data<float>();
-  const auto truth = labels.data<std::int32_t>();
-  int correct = 0;
-  for (int b = 0; b < valid; ++b) {
-    const auto row = scores.subspan(static_cast<std::size_t>(b * classes), static_cast<std::size_t>(classes));
-    const auto best = std::max_element(row.begin(), row.end()) - row.begin();
-    if (best == truth[static_cast<std::size_t>(b)]) ++correct;
+double share_correct(const Tensor& scores, const Tensor& labels) {
+  const std::size_t rows = static_cast<std::size_t>(labels.shape().elements());
+  const std::size_t classes = scores.data<float>().size() / rows;
+  std::int64_t correct = 0, counted = 0;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::int32_t truth = labels.data<std::int32_t>()[row];
+    if (truth < 0) continue;
+    const auto row_scores = scores.data<float>().subspan(row * classes, classes);
+    ++counted;
+    if (std::max_element(row_scores.begin(), row_scores.end()) - row_scores.begin() == truth) ++correct;
   }
-  return correct;
+  return counted > 0 ? static_cast<double>(correct) / static_cast<double>(counted) : 0;
 }
 
 TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backend& backend, const StepOptions& options)
@@ -50,13 +61,22 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
       seed_tensor_(DType::i64, {2}),
       loss_tensor_(DType::f32, {}),
       norm_tensor_(DType::f32, {}) {
-  image_ = graph_.input("image", {DType::f32, model.image_shape(options.batch)}, Rate::batch);
-  label_ = graph_.input("label", {DType::i32, {options.batch}}, Rate::batch);
+  const Shape image = model.image_shape(options.batch);
+  image_ = graph_.input("image", {DType::f32, image}, Rate::batch);
+  label_ = graph_.input("label", {DType::i32, model.label_shape(image)}, Rate::batch);
   lr_ = graph_.input("lr", {DType::f32, {}}, Rate::batch);
   count_ = graph_.input("optimizer_step", {DType::f32, {}}, Rate::batch);
-  const Mdeq::Output output = model.network(image_, forward_options(model, options));
+  MdeqForward forward = forward_options(model, options);
+  const std::shared_ptr<Tensor> weights = class_weights(model.config);
+  const auto pixel_loss = [&](Value scores) { return layers::pixel_cross_entropy(scores, label_, weights); };
+  const auto loss_of = [&](Value logits) {
+    return model.is_segmentation() ? pixel_loss(logits).loss : mean(softmax_cross_entropy(logits, label_).loss);
+  };
+  forward.outer_loss = loss_of;
+  const Mdeq::Output output = model.network(image_, forward);
   logits_ = output.logits;
-  loss_ = mean(softmax_cross_entropy(logits_, label_).loss);
+  loss_ = loss_of(logits_);
+  if (model.is_segmentation()) logits_ = pixel_loss(logits_).probability;  // the backward pass keeps it anyway
   const std::vector<Value> parameters = optimizer.parameters(graph_);
   std::vector<Value> gradient = gradients_or_zeros(loss_, parameters);
   if (options.jacobian_probes > 0) add_penalty(model, output, parameters, gradient);
@@ -105,13 +125,13 @@ StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
   program_->read(norm_, norm_tensor_);
   if (!penalty_.is_empty()) program_->read(penalty_, penalty_tensor_);
   return {.loss = loss_tensor_.data<float>()[0],
-          .accuracy = static_cast<double>(count_correct(logits_tensor_, batch.labels, batch.valid)) / batch.valid,
+          .accuracy = share_correct(logits_tensor_, batch.labels),
           .gradient_norm = norm_tensor_.data<float>()[0],
           .jacobian_penalty = penalty_tensor_.data<float>()[0]};
 }
 
 InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
-                             int unrolled_steps, bool plans_only)
+                             int unrolled_steps, bool plans_only, ScoreSize size)
     : batch_(static_cast<int>(image[0])) {
   image_ = graph_.input("image", {DType::f32, image}, Rate::batch);
   MdeqForward forward;
@@ -120,6 +140,8 @@ InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& 
   forward.equilibrium.output = is_applied ? EquilibriumOutput::applied : EquilibriumOutput::iterate;
   if (unrolled_steps == 0) forward.equilibrium.policy = make_inference_policy(solver);
   logits_ = model.network(image_, forward).logits;
+  if (model.is_segmentation() && size == ScoreSize::image)
+    logits_ = layers::enlarged_scores(logits_, image[1], image[2]);
   logits_tensor_ = Tensor(logits_.type());
   program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend,
                                                         {.checks_finite = false, .plans_only = plans_only}));

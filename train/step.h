@@ -14,8 +14,8 @@ namespace deq {
 
 /// What one training step computes beside the update.
 struct StepResult {
-  double loss = 0;              ///< mean over the batch
-  double accuracy = 0;          ///< share of right answers
+  double loss = 0;              ///< mean over the batch, in segmentation over its pixels that count
+  double accuracy = 0;          ///< share of right answers, in segmentation of right pixels
   double gradient_norm = 0;     ///< joint, before clipping
   double jacobian_penalty = 0;  ///< mean squared entry of the Jacobian a state element, unweighted; 0 without penalty
 };
@@ -52,15 +52,22 @@ class TrainingStep {
   StepOptions options_;
   std::uint64_t seed_;
   Graph graph_{Mode::training};
-  Value image_, label_, lr_, count_, loss_, logits_, norm_;
-  Value penalty_, penalty_weight_;  // empty without penalty
+  Value image_, label_, lr_, count_, loss_, logits_, norm_;  // logits_: any scores [rows, classes] with their order
+  Value penalty_, penalty_weight_;                           // empty without penalty
   std::unique_ptr<Program> program_;
   Tensor lr_tensor_, count_tensor_, seed_tensor_, loss_tensor_, logits_tensor_, norm_tensor_;
   Tensor penalty_tensor_{DType::f32, {}}, weight_tensor_{DType::f32, {}};
 };
 
-/// Rows of `logits` [B,K] whose largest entry is the label; rows from `valid` on do not count.
-int count_correct(const Tensor& logits, const Tensor& labels, int valid);
+/// Share of the labels >= 0 whose row of `scores` [.., K] is largest at the label; 0 when there is none.
+/// labels: one a row of `scores`.
+double share_correct(const Tensor& scores, const Tensor& labels);
+
+/// Where segmentation gives scores; classification has one row an image.
+enum class ScoreSize : std::uint8_t {
+  head,   ///< at the size of branch 0, as the head computes them
+  image,  ///< enlarged to the image, as the loss sees them
+};
 
 /// A program for inference on batches of one size: logits from images.
 class InferenceStep {
@@ -70,9 +77,9 @@ class InferenceStep {
   /// @param unrolled_steps  > 0: apply f that often instead of solving
   /// @param plans_only      for dry runs: memory is planned, not allocated
   InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
-                int unrolled_steps = 0, bool plans_only = false);
+                int unrolled_steps = 0, bool plans_only = false, ScoreSize size = ScoreSize::head);
 
-  /// images f32 [B,H,W,C] -> logits [B, classes] (valid until the next call).
+  /// images f32 [B,H,W,C] -> logits [B, classes], or [B, rows, columns, classes] (valid until the next call).
   const Tensor& run(const Tensor& images);
   [[nodiscard]] Program& program() { return *program_; }
   [[nodiscard]] int batch() const { return batch_; }

@@ -13,6 +13,7 @@ namespace {
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 std::string number(double value) { return concat(value); }
+std::string percent(double share) { return concat(std::round(share * 10000) / 100, " %"); }
 
 /// Doubles pass through text without loss.
 std::string exact(double value) {
@@ -90,7 +91,7 @@ void Trainer::resume() {
   copy_tensors(checkpoint.state, optimizer_.state(), folder.string());
   step_ = static_cast<std::int64_t>(counter(checkpoint, "step"));
   epoch_ = checkpoint.training.epoch;
-  best_accuracy_ = counter(checkpoint, "best_accuracy");
+  best_score_ = counter(checkpoint, "best_accuracy");
   best_step_ = static_cast<std::int64_t>(counter(checkpoint, "best_step"));
   evaluated_step_ = static_cast<std::int64_t>(counter(checkpoint, "evaluated_step"));
   jacobian_.restore_scale(counter(checkpoint, "jacobian_scale", 1));
@@ -99,6 +100,8 @@ void Trainer::resume() {
   last_result_.loss = checkpoint.training.train_loss;
   last_evaluation_.loss = checkpoint.training.test_loss;
   last_evaluation_.accuracy = checkpoint.training.test_accuracy;
+  if (const auto it = checkpoint.counters.find("test_miou"); it != checkpoint.counters.end())
+    last_evaluation_.miou = std::stod(it->second);
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl", step_);
 }
 
@@ -178,6 +181,7 @@ void Trainer::train_until(std::int64_t last) {
     if (is_due(every)) save_last();
   }
   if (is_interrupted() || step_ % eval_every() != 0) save_last();
+  note_bad_files();
 }
 
 void Trainer::check_finite(const StepResult& result) const {
@@ -202,7 +206,9 @@ void Trainer::log_step(const TrainingStep& taken, const StepResult& result, cons
                     .estimator = config_.train.estimator,
                     .backward = {},
                     .jacobian_weight = jacobian_draw_.weight,
-                    .jacobian_penalty = result.jacobian_penalty};
+                    .jacobian_penalty = result.jacobian_penalty,
+
+                    .bad_images = batch.count_bad(batch.valid)};
   if (record.is_pretraining) {
     record.estimator = "unrolled-" + std::to_string(config_.train.unroll_steps);
     record.forward.steps = config_.train.unroll_steps;
@@ -225,10 +231,10 @@ void Trainer::log_step(const TrainingStep& taken, const StepResult& result, cons
 SpectralMetrics Trainer::measured_stability() {
   if (config_.train.spectral_radius_steps == 0) return {};
   const int batch = monitored_images(config_.train, test_set_->size());
-  StabilityMonitor monitor(model_, backend_, batch, config_.train.spectral_radius_steps);
-  note_memory(monitor.peak_bytes());
   Loader loader(test_set_, {.batch_size = batch, .is_training = false, .threads = 1});
   const Batch& images = loader.next();
+  StabilityMonitor monitor(model_, backend_, images.images.shape(), config_.train.spectral_radius_steps);
+  note_memory(monitor.peak_bytes());
   const SpectralMetrics out = monitor.measure(images.images, images.valid, step_);
   if (out.samples > 0) last_radius_ = out.mean;
   jacobian_.observe(out.mean);
@@ -240,14 +246,16 @@ void Trainer::evaluate_now() {
   if (!inference_ || is_inference_unrolled_ != is_unrolled) {
     const int batch = config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size : config_.train.batch_size;
     inference_.reset();  // its arena goes before the next one comes
-    inference_ = std::make_unique<InferenceStep>(model_, backend_, model_.image_shape(batch), config_.solver,
-                                                 is_unrolled ? config_.train.unroll_steps : 0);
+    inference_ = std::make_unique<InferenceStep>(model_, backend_, model_.evaluation_shape(batch), config_.solver,
+                                                 is_unrolled ? config_.train.unroll_steps : 0, /*plans_only=*/false,
+                                                 ScoreSize::image);
     is_inference_unrolled_ = is_unrolled;
     note_memory(0);
   }
   const Evaluation result = evaluate(*inference_, test_set_,
                                      {.limit = config_.train.eval_limit,
                                       .threads = config_.data.threads,
+                                      .class_weights = config_.data.class_weights,
                                       .progress = [](std::int64_t, std::int64_t) { return !is_interrupted(); }});
   if (is_interrupted()) return;  // done again on resuming: evaluated_step_ is not this step
   const SpectralMetrics spectral = measured_stability();
@@ -262,14 +270,38 @@ void Trainer::evaluate_now() {
                                    .images = result.images,
                                    .images_per_s = result.images_per_s,
                                    .forward = result.forward,
-                                   .spectral = spectral});
-  progress_.note(concat("step ", step_, ": test accuracy ", number(std::round(result.accuracy * 10000) / 100),
-                        " %, loss ", number(result.loss), ", ", result.images, " images",
+                                   .spectral = spectral,
+                                   .miou = result.miou,
+                                   .bad_images = result.bad_images});
+  note_bad_files();
+  const bool has_miou = !std::isnan(result.miou);
+  progress_.note(concat("step ", step_, ": test accuracy ", percent(result.accuracy),
+                        has_miou ? concat(", mIoU ", percent(result.miou)) : "", ", loss ", number(result.loss), ", ",
+                        result.images, " images",
                         spectral.samples > 0 ? concat(", spectral radius ", number(spectral.mean)) : ""));
-  if (result.accuracy <= best_accuracy_) return;
-  best_accuracy_ = result.accuracy;
+  if (score_of(result) <= best_score_) return;
+  best_score_ = score_of(result);
   best_step_ = step_;
   save(options_.out / "checkpoints" / "best");
+}
+
+std::set<std::string> Trainer::bad_files() const {
+  std::set<std::string> out;
+  for (const Dataset* set : {train_set_.get(), test_set_.get()})
+    for (std::string& message : set->bad_files()) out.insert(std::move(message));
+  return out;
+}
+
+void Trainer::note_bad_files() {
+  constexpr std::ptrdiff_t kShown = 10;
+  if (train_set_->bad_file_count() == 0 && test_set_->bad_file_count() == 0) return;
+  const std::set<std::string> messages = bad_files();
+  if (messages.size() == noted_bad_files_) return;
+  if (noted_bad_files_ == 0)
+    for (auto it = messages.begin(); it != messages.end() && std::distance(messages.begin(), it) < kShown; ++it)
+      progress_.note("skipped " + *it);
+  progress_.note(concat(messages.size(), " bad files skipped so far (data.bad_files)"));
+  noted_bad_files_ = messages.size();
 }
 
 Checkpoint Trainer::checkpoint() const {
@@ -283,16 +315,17 @@ Checkpoint Trainer::checkpoint() const {
                  .model = model_.tensors(),
                  .state = optimizer_.state(),
                  .counters = {}};
-  if (best_accuracy_ >= 0) {
+  if (best_score_ >= 0) {
     out.training.test_loss = last_evaluation_.loss;
     out.training.test_accuracy = last_evaluation_.accuracy;
   }
   out.counters = {{"step", std::to_string(step_)},
-                  {"best_accuracy", exact(best_accuracy_)},
+                  {"best_accuracy", exact(best_score_)},
                   {"best_step", std::to_string(best_step_)},
                   {"evaluated_step", std::to_string(evaluated_step_)},
                   {"jacobian_scale", exact(jacobian_.scale())},
                   {"spectral_radius", exact(last_radius_)}};
+  if (!std::isnan(last_evaluation_.miou)) out.counters["test_miou"] = exact(last_evaluation_.miou);
   return out;
 }
 
@@ -309,9 +342,12 @@ RunSummary Trainer::summary() const {
   out.seconds = seconds();
   out.images_per_s = images_per_s_;
   out.train_loss = last_result_.loss;
-  out.test_loss = best_accuracy_ >= 0 ? last_evaluation_.loss : kUnknown;
-  out.test_accuracy = best_accuracy_ >= 0 ? last_evaluation_.accuracy : kUnknown;
-  out.best_accuracy = best_accuracy_ >= 0 ? best_accuracy_ : kUnknown;
+  out.test_loss = best_score_ >= 0 ? last_evaluation_.loss : kUnknown;
+  out.test_accuracy = best_score_ >= 0 ? last_evaluation_.accuracy : kUnknown;
+  const double best = best_score_ >= 0 ? best_score_ : kUnknown;
+  (model_.is_segmentation() ? out.best_miou : out.best_accuracy) = best;
+  out.test_miou = last_evaluation_.miou;
+  out.bad_files = static_cast<std::int64_t>(bad_files().size());
   out.best_step = best_step_;
   out.is_interrupted = is_interrupted();
   out.device = name_of(backend_.device());

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "train/evaluator.h"
 #include "train/jacobian_schedule.h"
@@ -50,6 +52,8 @@ class Trainer {
   void note_memory(std::size_t temporary_bytes);
   void evaluate_now();
   [[nodiscard]] SpectralMetrics measured_stability();
+  [[nodiscard]] std::set<std::string> bad_files() const;
+  void note_bad_files();
   void save(const std::filesystem::path& folder);
   void save_last();
   [[nodiscard]] bool is_pretraining() const { return step_ < config_.train.pretrain_steps; }
@@ -77,9 +81,10 @@ class Trainer {
 
   std::int64_t step_ = 0;  ///< optimiser steps taken
   std::int64_t epoch_ = 0;
-  double best_accuracy_ = -1;
+  double best_score_ = -1;  ///< see score_of
   std::int64_t best_step_ = 0;
   std::int64_t evaluated_step_ = 0;
+  std::size_t noted_bad_files_ = 0;
   double earlier_seconds_ = 0;
   Clock::time_point start_ = Clock::now();
   double images_per_s_ = 0;

@@ -1,7 +1,5 @@
-#include <algorithm>
-
+#include "autodiff/product_region.h"
 #include "autodiff/rules/rule.h"
-#include "autodiff/vjp.h"
 #include "core/builder.h"
 
 // The implicit function theorem at z* = f(z*; theta), with y = f(z*; theta) traced once more on the value z*:
@@ -23,25 +21,6 @@ Blocks blocks_of(const RuleContext& context) {
 
 Value zeros_like(Value value) { return constant(*value.graph, 0, value.shape(), value.type().dtype); }
 
-/// v -> J^T v at z*, in the nodes that f left in the graph, so that everything but v is computed once per batch.
-/// Each result is a value of its own: zeros where no y reads a block, a copy where J^T hands a v through.
-RegionId add_vjp_region(Graph& graph, const Blocks& blocks) {
-  std::vector<Value> v;
-  // The graph grows with each input, so its size never names two.
-  const std::string prefix = concat("adjoint.", graph.size(), ".v");
-  for (std::size_t i = 0; i < blocks.y.size(); ++i) {
-    v.push_back(graph.input(concat(prefix, i), blocks.y[i].type(), Rate::cotangent));
-  }
-  std::vector<Value> results = vjp(blocks.y, v, blocks.z);
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i].is_empty()) results[i] = zeros_like(blocks.z[i]);
-    const auto begin = results.begin(), end = begin + static_cast<std::ptrdiff_t>(i);
-    const bool is_state = std::find(v.begin(), v.end(), results[i]) != v.end();
-    if (is_state || std::find(begin, end, results[i]) != end) results[i] = copy(results[i]);
-  }
-  return graph.add_region(v, results);
-}
-
 }  // namespace
 
 InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context) {
@@ -50,8 +29,9 @@ InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context)
   const auto* equilibrium = std::get_if<Equilibrium>(&solve);
   check(equilibrium != nullptr, "vjp", "implicit_gradient names node ", op.equilibrium, ", which is ", name_of(solve));
 
-  const RegionId region =
-      equilibrium->policy->needs_vjp() ? add_vjp_region(context.graph, blocks) : context.graph.add_region({}, {});
+  const RegionId region = equilibrium->policy->needs_vjp()
+                              ? add_pullback_region(context.graph, blocks.y, blocks.z, Rate::cotangent)
+                              : context.graph.add_region({}, {});
   std::vector<Value> operands;
   for (std::size_t i = 0; i < blocks.y.size(); ++i) {
     const Value w = context.cotangents[i];

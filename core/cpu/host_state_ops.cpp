@@ -183,6 +183,27 @@ void HostStateOps::combine(const StateSpec& spec, double scale, std::span<const 
   });
 }
 
+void HostStateOps::recombine(const StateSpec& spec, StateStack x, int count, int kept,
+                             std::span<const double> coefficient, SampleMask samples) {
+  constexpr std::int64_t kChunk = 128;  // kMostRecombined chunks stay in the second-level cache
+  with_type(spec, [&]<class T>(T) {
+    each_sample<T>(spec, samples, [&](int b, const Rows<T>& rows) {
+      rows.each([&](std::int64_t at, std::int64_t n) {
+        T before[kMostRecombined][kChunk];
+        for (std::int64_t i = 0; i < n; i += kChunk) {
+          const std::int64_t length = std::min(kChunk, n - i);
+          for (int k = 0; k < count; ++k) std::copy_n(as<T>(x.at(k)) + at + i, length, before[k]);
+          for (int j = 0; j < kept; ++j) {
+            T* const target = as<T>(x.at(j)) + at + i;
+            for (int k = 0; k < count; ++k)
+              scale_add(k == 0 ? 0.0 : 1.0, target, coefficient[(j * count + k) * spec.batch + b], before[k], length);
+          }
+        }
+      });
+    });
+  });
+}
+
 void HostStateOps::dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
                         SampleMask samples) {
   with_type(spec, [&]<class T>(T) {

@@ -12,6 +12,8 @@ class HostStateOps final : public StateOps {
   void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) override;
   void combine(const StateSpec& spec, double scale, std::span<const double> coefficient, StateStack x, int count,
                StateView out, SampleMask samples) override;
+  void recombine(const StateSpec& spec, StateStack x, int count, int kept, std::span<const double> coefficient,
+                 SampleMask samples) override;
   void dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
             SampleMask samples) override;
   void copy_rows(const void* from, std::span<const int> from_rows, void* to, std::span<const int> to_rows,

@@ -51,24 +51,33 @@ void share_lines(const CompressedLines& lines, std::int64_t width, const Body& b
 }
 
 #ifdef __AVX512F__
+__m512d load_values(const double* from) { return _mm512_loadu_pd(from); }
+__m512d load_values(const std::uint16_t* from) {
+  return _mm512_maskz_cvtepi32_pd(0xFF, _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+}
+__m256i load_places(const std::int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+__m256i load_places(const std::uint16_t* from) {
+  return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+
 /// Hardware gathers of eight: 1.3 to 1.5 times the speed of what the compiler makes of the loop below.
-double sparse_dot(const double* value, const std::int32_t* index, std::int64_t count, const double* v) {
+template <class Value, class Index>
+double sparse_dot(const Value* value, const Index* index, std::int64_t count, const double* v) {
   constexpr std::int64_t kLanes = 8;
   double tail = 0;
   std::int64_t k = 0;
   if (count >= kLanes) {
     const auto gather = [&](std::int64_t at) {
-      const __m256i places = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index + at));
-      return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), 0xFF, places, v, sizeof(double));
+      return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), 0xFF, load_places(index + at), v, sizeof(double));
     };
     __m512d even = _mm512_setzero_pd();
     __m512d odd = _mm512_setzero_pd();
     for (; k + 2 * kLanes <= count; k += 2 * kLanes) {
-      even = _mm512_fmadd_pd(_mm512_loadu_pd(value + k), gather(k), even);
-      odd = _mm512_fmadd_pd(_mm512_loadu_pd(value + k + kLanes), gather(k + kLanes), odd);
+      even = _mm512_fmadd_pd(load_values(value + k), gather(k), even);
+      odd = _mm512_fmadd_pd(load_values(value + k + kLanes), gather(k + kLanes), odd);
     }
     if (k + kLanes <= count) {
-      even = _mm512_fmadd_pd(_mm512_loadu_pd(value + k), gather(k), even);
+      even = _mm512_fmadd_pd(load_values(value + k), gather(k), even);
       k += kLanes;
     }
     alignas(64) double lanes[kLanes];
@@ -79,7 +88,8 @@ double sparse_dot(const double* value, const std::int32_t* index, std::int64_t c
   return tail;
 }
 #else
-double sparse_dot(const double* value, const std::int32_t* index, std::int64_t count, const double* v) {
+template <class Value, class Index>
+double sparse_dot(const Value* value, const Index* index, std::int64_t count, const double* v) {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (std::int64_t k = 0; k < count; ++k) sum += value[k] * v[index[k]];
@@ -91,16 +101,27 @@ std::int64_t place_of(const CompressedLines& lines, std::int64_t line) {
   return lines.place == nullptr ? line : lines.place[line];
 }
 
-}  // namespace
-
-void sparse_product(const CompressedLines& lines, const double* v, double* out) {
+template <class Value, class Index>
+void product_of(const CompressedLines& lines, const Value* value, const Index* index, const double* v, double* out) {
   share_lines(lines, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t line = begin; line < end; ++line) {
       const std::int64_t first = lines.start[line];
-      out[place_of(lines, line)] =
-          sparse_dot(lines.value + first, lines.index + first, lines.start[line + 1] - first, v);
+      const double sum = sparse_dot(value + first, index + first, lines.start[line + 1] - first, v);
+      out[place_of(lines, line)] = lines.scale == nullptr ? sum : lines.scale[line] * sum;
     }
   });
+}
+
+}  // namespace
+
+void sparse_product(const CompressedLines& lines, const double* v, double* out) {
+  if (lines.code == nullptr) {
+    product_of(lines, lines.value, lines.index, v, out);
+  } else if (lines.short_index == nullptr) {
+    product_of(lines, lines.code, lines.index, v, out);
+  } else {
+    product_of(lines, lines.code, lines.short_index, v, out);
+  }
 }
 
 void sparse_block_product(const CompressedLines& lines, std::int64_t width, const double* v, double* out) {

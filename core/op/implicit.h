@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "core/fixed_point.h"
 
@@ -10,12 +11,21 @@ namespace deq {
 using NodeId = std::uint32_t;
 using RegionId = std::uint32_t;
 
+/// Regions that a forward solver evaluates beside f, at f's current states; built where its policy needs them.
+struct SolverRegions {
+  std::optional<RegionId> pullback;        ///< states v, results J(z)^T v
+  std::optional<RegionId> pushforward;     ///< states v, results J(z) v
+  std::optional<RegionId> outer_gradient;  ///< no states, results dL/dz
+  bool operator==(const SolverRegions&) const = default;
+};
+
 /// Solves z = f(z): `region` holds f's states and results. Inputs: z0 blocks. Outputs: z* blocks (best iterate a
 /// sample). Values of the outer graph that f reads are found by the compiler. z* is a leaf: gradients enter through
 /// ImplicitGradient.
 struct Equilibrium {
   RegionId region = 0;
   std::shared_ptr<const EquilibriumPolicy> policy;
+  SolverRegions beside = {};
   bool operator==(const Equilibrium&) const = default;
 };
 /// Inputs: y blocks (f applied once at z*), then z* blocks. Outputs: y blocks, or z* blocks when `returns_iterate`.

@@ -30,7 +30,10 @@ Mdeq::Output Mdeq::operator()(Value image, const MdeqForward& forward) const {
   if (forward.unrolled_steps > 0) {
     output.states = unrolled(function(injected), z0, forward.unrolled_steps);
   } else {
-    output.equilibrium = trace_equilibrium(function(injected), z0, forward.equilibrium);
+    EquilibriumOptions options = forward.equilibrium;
+    if (forward.outer_loss)
+      options.outer_loss = [&](std::span<const Value> z) { return forward.outer_loss(head({z.begin(), z.end()})); };
+    output.equilibrium = trace_equilibrium(function(injected), z0, options);
     output.states = output.equilibrium->values;
   }
   output.logits = head(output.states);

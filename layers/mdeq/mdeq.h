@@ -15,6 +15,8 @@ namespace deq {
 struct MdeqForward {
   int unrolled_steps = 0;            ///< > 0: apply f that often instead of solving (pre-training)
   EquilibriumOptions equilibrium{};  ///< used when unrolled_steps is 0
+  /// Scalar loss of the logits, for solvers that follow its gradient; goes through a copy of the head in the loop.
+  std::function<Value(Value logits)> outer_loss = {};
 };
 
 /// Multiscale deep equilibrium network: stem, z* = f(z*, stem(image)) over all branches at once from zero, head.

@@ -16,26 +16,40 @@ constexpr double kMostCaution = 855000.0, kMostTolerance = 500000.0;
 }  // namespace
 
 Elra::Elra(const ElraDescent& options, std::int64_t size)
-    : offset_(options.offset), rate_(options.first_rate), point_(size), gradient_(size) {
-  check(options.first_rate > 0.0, "Elra", "first_rate is ", options.first_rate, "; it must be positive");
+    : offset_(options.offset),
+      most_rise_(options.most_rise),
+      rate_(options.first_rate),
+      point_(size),
+      gradient_(size),
+      proposal_(size) {
+  check(options.first_rate > 0.0 && options.most_rise >= 1.0, "Elra", "first_rate is ", options.first_rate,
+        " and most_rise ", options.most_rise, "; expected first_rate > 0 and most_rise >= 1");
 }
 
 bool Elra::is_acceptable(double value) const {
   if (!has_point_) return true;
   const double best = std::max(best_, 0.0);
   const double band = 25.0 + (2500.0 + 71.0 * std::sqrt(best)) / (1.0 + std::sqrt(tolerance_));
-  return value < band * 1.1 * best;
+  return value < band * 1.1 * best && value < limit_;
 }
 
 void Elra::step(double value, ConstVector gradient, Vector lambda) {
   check(gradient.size() == point_.size() && lambda.size() == point_.size(), "Elra::step", "the gradient has ",
         gradient.size(), " entries and lambda ", lambda.size(), ", expected ", point_.size());
   value += offset_;
+  if (has_point_) respect_clipping(lambda);
   const bool is_finite = std::isfinite(value) && std::isfinite(norm(gradient));
   if (is_finite && is_acceptable(value))
     accept(value, gradient, lambda);
   else if (has_point_)
     reject(is_finite ? value : std::numeric_limits<double>::infinity(), lambda);
+}
+
+void Elra::respect_clipping(ConstVector lambda) {
+  if (std::equal(lambda.begin(), lambda.end(), proposal_.begin())) return;
+  combine(lambda, -1.0, point_, proposal_);
+  const double gone = -dot(proposal_, gradient_) / dot(gradient_, gradient_);
+  if (gone > 0.0) rate_ = std::clamp(gone, kLeastRate, kMostRate);
 }
 
 void Elra::accept(double value, ConstVector gradient, Vector lambda) {
@@ -50,6 +64,7 @@ void Elra::accept(double value, ConstVector gradient, Vector lambda) {
     rate_ = std::clamp(growth * bend < 1.0 ? rate_ * growth : rate_ / bend, kLeastRate, kMostRate);
   } else {
     best_ = value;
+    limit_ = most_rise_ * value;
     has_point_ = true;
   }
   previous_ = value;
@@ -69,6 +84,9 @@ void Elra::reject(double value, Vector lambda) {
   move(lambda);
 }
 
-void Elra::move(Vector lambda) { combine(point_, -rate_, gradient_, lambda); }
+void Elra::move(Vector lambda) {
+  combine(point_, -rate_, gradient_, lambda);
+  copy(lambda, proposal_);
+}
 
 }  // namespace deq

@@ -19,19 +19,22 @@ class Elra final : public OuterOptimizer {
 
  private:
   [[nodiscard]] bool is_acceptable(double value) const;
+  void respect_clipping(ConstVector lambda);
   void accept(double value, ConstVector gradient, Vector lambda);
   void reject(double value, Vector lambda);
   void move(Vector lambda);
 
-  double offset_;
+  double offset_, most_rise_;
   double rate_;
   double caution_ = 855000.0;    ///< D: caps the growth of alpha at 10^6 / (1 + D)
   double tolerance_ = 500000.0;  ///< E: narrows which values are accepted
+  double limit_ = 0.0;           ///< no value above it is accepted: `most_rise` times the first one
   double best_ = 0.0;            ///< lowest value, grown by a tenth at each step that does not lower it
   double previous_ = 0.0;        ///< value at the last accepted point
   bool has_point_ = false;
   int rejected_ = 0;
   std::vector<double> point_, gradient_;  ///< the last accepted point and its gradient
+  std::vector<double> proposal_;          ///< what the last step returned
 };
 
 }  // namespace deq

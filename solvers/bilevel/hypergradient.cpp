@@ -56,25 +56,29 @@ class AdjointSolve {
     check(method.probes >= 0 && method.scale > 0.0, kWhere, "probes is ", method.probes, " and scale ", method.scale,
           "; expected probes >= 0 and scale > 0");
     QuasiNewtonMemory memory = memory_of(point_);
+    memory.grow(memory.capacity() + method.probes);
     memory.apply(c_, q_);
     if (method.probes == 0) return;
-    std::vector<double> slope(q_.size()), moved(q_.size()), step(q_.size()), change(q_.size());
+    std::vector<double> slope(q_.size()), moved(q_.size()), image(q_.size()), direction(q_.begin(), q_.end());
+    std::vector<double> remainder(c_.begin(), c_.end());
     inner_gradient(point_.w, slope);
-    const double reach = method.scale * std::max(1.0, norm(point_.w));
-    for (; report_.steps < method.probes; ++report_.steps) {
-      const double length = norm(q_);
-      if (!(length > 0.0) || !std::isfinite(length)) return;
-      copy(q_, step);
-      scale(reach / length, step);
-      combine(point_.w, 1.0, step, moved);
-      inner_gradient(moved, change);
-      add_scaled(-1.0, slope, change);
-      // A pair without positive curvature would be refused at each further probe too.
-      if (!memory.push(step, change)) {
+    const double reach = method.scale * std::max(1.0, norm(point_.w)), target = norm(c_);
+    for (; report_.steps < method.probes && norm(direction) > 0.0; ++report_.steps) {
+      const double xi = reach / norm(direction);
+      combine(point_.w, xi, direction, moved);
+      inner_gradient(moved, image);
+      add_scaled(-1.0, slope, image);
+      scale(1.0 / xi, image);
+      if (!memory.push(direction, image)) {
         report_.status = AdjointStatus::negative_curvature;
         return;
       }
-      memory.apply(c_, q_);
+      const double length = dot(direction, remainder) / dot(direction, image);
+      if (report_.steps == 0) std::fill(q_.begin(), q_.end(), 0.0);
+      add_scaled(length, direction, q_);
+      add_scaled(-length, image, remainder);
+      report_.residual = norm(remainder) / target;
+      memory.apply(remainder, direction);
     }
   }
   void operator()(const NystromAdjoint& method) {

@@ -23,9 +23,10 @@ struct RefinedByCg {
   ConjugateGradientOptions solver{.tolerance = 1e-10, .max_iterations = 5};
   bool operator==(const RefinedByCg&) const = default;
 };
-/// Gradients instead of Hessian products: `probes` times u = B^-1 c, s = xi u with xi = scale max(1, |w|) / |u|,
-/// y = grad r(w + s) - grad r(w), into a copy of the memory; q is the last B^-1 c.
-/// In the manner of qNBO (ICLR 2025), which aims extra secant pairs at H^-1 grad F.
+/// Gradients instead of Hessian products: each of `probes` takes u = B^-1 (c - H q), H u by the difference of grad r
+/// over scale max(1, |w|) along u, moves q by the best multiple of u and puts the pair (u, H u) into a copy of the
+/// memory with room for it. The first u is the shared estimate itself. In the manner of qNBO (ICLR 2025), which aims
+/// extra secant pairs at H^-1 grad F.
 struct RefinedByProbes {
   int probes = 5;
   double scale = 1e-4;
@@ -70,7 +71,8 @@ struct HypergradientPoint {
 struct HypergradientReport {
   AdjointStatus status = AdjointStatus::direct;
   int steps = 0;
-  /// |H q - c| / |c| with c = grad_w F; not a number where the method does not know it (`measure_residual` does).
+  /// |H q - c| / |c| with c = grad_w F, by the method's own recursion; not a number where it does not know it
+  /// (`measure_residual` does).
   double residual = std::numeric_limits<double>::quiet_NaN();
   double outer_value = 0.0;  ///< F(w, lambda)
   bool is_fallback = false;  ///< the guard of SharedInverse took q = c

@@ -27,7 +27,8 @@ struct AdamDescent {
 /// length of the next one along the gradient; a step after which F is too high is undone and shortened.
 struct ElraDescent {
   double first_rate = 1e-5;
-  double offset = 0.0;  ///< added to F, which must be positive for the test of acceptance
+  double most_rise = 1.1;  ///< a point whose F exceeds this times the first F is undone
+  double offset = 0.0;     ///< added to F, which must be positive for the test of acceptance
   bool operator==(const ElraDescent&) const = default;
 };
 using OuterMethod = std::variant<GradientDescent, AdamDescent, ElraDescent>;

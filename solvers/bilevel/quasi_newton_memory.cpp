@@ -78,6 +78,11 @@ void QuasiNewtonMemory::apply(ConstVector x, Vector out) const {
   }
 }
 
+void QuasiNewtonMemory::grow(int capacity) {
+  check(capacity >= capacity_, "QuasiNewtonMemory::grow", "capacity is ", capacity, ", it was ", capacity_);
+  capacity_ = capacity;
+}
+
 void QuasiNewtonMemory::clear() {
   pairs_.clear();
   rank_ = 0;

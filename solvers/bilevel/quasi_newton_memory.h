@@ -33,6 +33,8 @@ class QuasiNewtonMemory final : public InverseEstimate {
   bool push(ConstVector s, ConstVector y);
   /// out [d] = B^-1 x for x [d]; they must not overlap.
   void apply(ConstVector x, Vector out) const;
+  /// Keeps room for `capacity` pairs from now on, at least as many as before.
+  void grow(int capacity);
   void clear();
 
   [[nodiscard]] std::int64_t size() const { return size_; }

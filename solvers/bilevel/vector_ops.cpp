@@ -24,7 +24,8 @@ struct Blocks {
 template <class Body>
 void for_blocks(std::size_t length, Body body) {
   const Blocks blocks(length);
-#pragma omp parallel for schedule(static) if (blocks.count > 1)
+  if (blocks.count <= 1) return body(0, blocks.size);
+#pragma omp parallel for schedule(static)
   for (std::int64_t b = 0; b < blocks.count; ++b) body(b * blocks.each, std::min(blocks.size, (b + 1) * blocks.each));
 }
 
@@ -32,8 +33,9 @@ void for_blocks(std::size_t length, Body body) {
 template <class Body>
 double sum_blocks(std::size_t length, Body body) {
   const Blocks blocks(length);
+  if (blocks.count <= 1) return body(0, blocks.size);
   std::array<double, kMostBlocks> parts;
-#pragma omp parallel for schedule(static) if (blocks.count > 1)
+#pragma omp parallel for schedule(static)
   for (std::int64_t b = 0; b < blocks.count; ++b)
     parts[b] = body(b * blocks.each, std::min(blocks.size, (b + 1) * blocks.each));
   double total = 0.0;

@@ -89,6 +89,29 @@ TEST_CASE("sparse products equal those of the dense matrix") {
   }
 }
 
+TEST_CASE("products of counts and of counts divided by row norms equal those of the dense matrix") {
+  const SparseMatrix pattern = random_matrix(60, 90, 4);
+  std::vector<double> counts(pattern.value().size());
+  for (std::size_t k = 0; k < counts.size(); ++k) counts[k] = static_cast<double>(k % 5 == 0 ? 65535 - k : 1 + k % 7);
+  const SparseMatrix whole(90, {pattern.row_start().begin(), pattern.row_start().end()},
+                           {pattern.column().begin(), pattern.column().end()}, counts);
+  const std::vector<std::int64_t> rows = {7, 3, 59, 7};
+  const SparseMatrix unit = whole.with_unit_rows();
+  // Products of 65535 with numbers of size 1, summed: relative to that size.
+  constexpr double kLarge = 65535 * kRounding;
+  for (const SparseMatrix& x : {whole, unit, unit.select_rows(rows), SparseMatrix::stacked(unit, unit),
+                                SparseMatrix::stacked(unit, whole), unit.with_columns(120), unit.with_unit_rows()}) {
+    const auto v = random_vector(x.columns(), 1);
+    const auto r = random_vector(x.rows(), 2);
+    std::vector<double> out(x.rows(), 7.0);
+    std::vector<double> back(x.columns(), 7.0);
+    x.multiply(v, out);
+    x.multiply_transposed(r, back);
+    CHECK(distance(out, dense_product(x, 1, v, false)) < kLarge);
+    CHECK(distance(back, dense_product(x, 1, r, true)) < kLarge);
+  }
+}
+
 TEST_CASE("sparse products have the same bits on any number of threads") {
   const SparseMatrix x = random_matrix(400, 700, 9);
   const auto v = random_vector(700, 1);

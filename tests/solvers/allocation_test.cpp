@@ -29,8 +29,11 @@ TEST_CASE("a solve and its adjoint allocate nothing") {
   HostStateOps ops;
   for (const SolverMethod& method : {SolverMethod(Picard{}), SolverMethod(Anderson{}), SolverMethod(Broyden{}),
                                      SolverMethod(Broyden{.form = BroydenForm::low_rank})})
-    for (const AdjointOptions& options : {AdjointOptions(JacobianFree{}), AdjointOptions(SharedInverse{kShineGain}),
-                                          AdjointOptions(Refined{}), AdjointOptions(FullAdjoint{})}) {
+    for (const AdjointOptions& options :
+         {AdjointOptions(JacobianFree{}), AdjointOptions(SharedInverse{kShineGain}), AdjointOptions(Refined{}),
+          AdjointOptions(FullAdjoint{}), AdjointOptions(KrylovAdjoint{}),
+          AdjointOptions(KrylovAdjoint{.method = KrylovMethod::bicgstab}), AdjointOptions(NeumannSeries{}),
+          AdjointOptions(NystromColumns{})}) {
       BoundLoop forward(spec, {.method = method, .max_steps = 6, .tolerance = {.value = 0.0}});
       Adjoint adjoint(spec, ops, options);
       const AlignedBytes workspace = allocate_aligned(adjoint.workspace_bytes() + 64);

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -10,14 +11,16 @@
 namespace deq::test {
 namespace {
 
-const std::vector<SolverMethod> kMethods{Picard{},
-                                         Picard{.damping = 0.7},
-                                         Anderson{},
-                                         Anderson{.memory = 3, .mixing = 0.5},
-                                         Broyden{},
-                                         Broyden{.memory = 4},
-                                         Broyden{.form = BroydenForm::low_rank},
-                                         Broyden{.form = BroydenForm::low_rank, .memory = 4}};
+const std::vector<SolverMethod> kMethods{
+    Picard{},
+    Picard{.damping = 0.7},
+    Anderson{},
+    Anderson{.memory = 3, .mixing = 0.5},
+    Broyden{},
+    Broyden{.memory = 4},
+    Broyden{.memory = 4, .limit = MemoryLimit::restart},
+    Broyden{.form = BroydenForm::low_rank},
+    Broyden{.form = BroydenForm::low_rank, .memory = 4, .limit = MemoryLimit::restart}};
 
 StateSpec spec_of(int batch, int n, DType dtype = DType::f64) {
   return {.batch = batch, .block_elems = {n - n / 3, n / 3}, .dtype = dtype};
@@ -293,6 +296,77 @@ TEST_CASE("an update with a vanishing denominator is skipped and counted") {
   }
 }
 
+TEST_CASE("a used-up time budget ends the solve at the best iterates seen") {
+  const StateSpec spec = spec_of(2, 9);
+  SampleMap map(spec, [](int sample, const Vector& z) {
+    Vector y(z);
+    for (double& value : y) value = sample == 0 ? 0.0 : 0.9 * value + 1.0;
+    return y;
+  });
+  const SolverOptions unlimited{.method = Picard{}, .max_steps = 50, .tolerance = {1e-3, NormMode::absolute}};
+  SolverOptions hurried = unlimited;
+  hurried.time_budget_ms = 1e-9;  // over at the first look at the clock
+  BoundLoop hurried_loop(spec, hurried);
+  const State z(spec);
+  hurried_loop.loop.solve(map, z.view(), hurried_loop.report);
+  const SolveReport& report = hurried_loop.report;
+  CHECK(report.is_out_of_time);
+  CHECK(report.map_calls == 1);
+  CHECK(report.sample_evaluations == 2);
+  CHECK(report.status == std::vector<SolveStatus>{SolveStatus::converged, SolveStatus::max_steps});
+  CHECK(report.steps == std::vector<int>{0, 0});
+  CHECK(report.residual[1] == doctest::Approx(3.0));  // nine ones
+  CHECK(z.sample(1) == Vector(9, 0.0));
+
+  SolverOptions patient = unlimited;
+  patient.time_budget_ms = 1e9;
+  BoundLoop patient_loop(spec, patient), unlimited_loop(spec, unlimited);
+  const State with_budget(spec), without(spec);
+  patient_loop.loop.solve(map, with_budget.view(), patient_loop.report);
+  unlimited_loop.loop.solve(map, without.view(), unlimited_loop.report);
+  CHECK_FALSE(patient_loop.report.is_out_of_time);
+  CHECK(patient_loop.report.steps == unlimited_loop.report.steps);
+  CHECK(with_budget.sample(1) == without.sample(1));
+}
+
+TEST_CASE("a map that stopped samples leave is asked for the running ones alone") {
+  /// Counts what it is asked for.
+  class CountingMap final : public FixedPointMap {
+   public:
+    explicit CountingMap(SampleMap& inner) : inner_(&inner) {}
+    [[nodiscard]] const StateSpec& spec() const override { return inner_->spec(); }
+    StateView input() override { return inner_->input(); }
+    StateView output() override { return inner_->output(); }
+    void replay() override { inner_->replay(); }
+    int replay_running(std::span<const std::uint8_t> running) override {
+      inner_->replay();
+      asked.push_back(static_cast<int>(std::count(running.begin(), running.end(), 1)));
+      return asked.back();
+    }
+    std::vector<int> asked;
+
+   private:
+    SampleMap* inner_;
+  };
+  const StateSpec spec = spec_of(3, 9);
+  SampleMap inner(spec, [](int sample, const Vector& z) {
+    Vector y(z);
+    for (double& value : y) value = 1.0 + 0.4 * sample * value;
+    return y;
+  });
+  CountingMap map(inner);
+  BoundLoop solver(spec, {.method = Picard{}, .max_steps = 30, .tolerance = {1e-2, NormMode::absolute}});
+  const State z(spec);
+  solver.loop.solve(map, z.view(), solver.report);
+  const SolveReport& report = solver.report;
+  CHECK(std::is_sorted(map.asked.rbegin(), map.asked.rend()));
+  CHECK(map.asked.front() == 3);
+  CHECK(map.asked.back() == 1);
+  const int needed = report.steps[0] + report.steps[1] + report.steps[2] + 3;
+  CHECK(report.sample_evaluations == needed);
+  CHECK(report.evaluations_saved() == doctest::Approx(1.0 - needed / (3.0 * report.map_calls)));
+}
+
 TEST_CASE("wrong options are refused by name") {
   HostStateOps ops;
   const StateSpec spec = spec_of(1, 9);
@@ -301,6 +375,7 @@ TEST_CASE("wrong options are refused by name") {
   CHECK_THROWS_AS(Loop(spec, ops, {.method = Picard{.damping = 0.0}}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.method = Anderson{.memory = 0}}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.tolerance = {.value = -1.0}}), RequestError);
+  CHECK_THROWS_AS(Loop(spec, ops, {.time_budget_ms = -1.0}), RequestError);
 }
 
 }  // namespace deq::test

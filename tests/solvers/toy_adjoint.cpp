@@ -9,8 +9,10 @@ namespace deq::test {
 ToyAdjoint::ToyAdjoint(double scale, unsigned seed, const SolverOptions& options)
     : spec{.batch = 1, .block_elems = {kSize}, .dtype = DType::f64},
       model(kSize, scale, seed),
-      map(
-          spec, [this](int, const Vector& at) { return model.f(at); }, false),
+      map(spec, {.f = [this](int, const Vector& at) { return model.f(at); },
+                 .vjp = [this](int, const Vector& at, const Vector& v) { return model.vjp(at, v); },
+                 .jvp = [this](int, const Vector& at, const Vector& v) { return model.jvp(at, v); },
+                 .outer_gradient = [this](int, const Vector&) { return w.sample(0); }}),
       forward(spec, options),
       z(spec),
       w(random_state(spec, seed + 1000)) {

@@ -30,10 +30,10 @@ struct ToyAdjoint {
 
   StateSpec spec;
   TanhModel model;
-  SampleMap map;
+  ModelMap map;
   BoundLoop forward;
   State z;
-  State w;
+  State w;  ///< also the outer gradient that the forward solve may ask for
   Vector exact;
   SolveReport report;
   std::string method;  ///< copied, because the report's view ends with the solver

@@ -115,6 +115,16 @@ void SampleMap::replay() {
   }
 }
 
+ModelMap::ModelMap(const StateSpec& layout, Functions functions)
+    : functions_(std::move(functions)),
+      f_(layout, functions_.f),
+      pullback_(
+          layout, [this](int b, const Vector& v) { return functions_.vjp(b, f_.in.sample(b), v); }, false),
+      pushforward_(
+          layout, [this](int b, const Vector& v) { return functions_.jvp(b, f_.in.sample(b), v); }, false),
+      outer_gradient_(
+          layout, [this](int b, const Vector&) { return functions_.outer_gradient(b, f_.in.sample(b)); }, false) {}
+
 BoundLoop::BoundLoop(const StateSpec& spec, const SolverOptions& options, EstimateUse use)
     : loop(spec, ops, options, use),
       workspace(allocate_aligned(loop.workspace_bytes() + 64)),
@@ -139,6 +149,13 @@ Vector TanhModel::vjp(const Vector& z, const Vector& v) const {
   Vector scaled = v;
   for (std::size_t i = 0; i < y.size(); ++i) scaled[i] *= 1.0 - y[i] * y[i];
   return w.transposed_times(scaled);
+}
+
+Vector TanhModel::jvp(const Vector& z, const Vector& v) const {
+  const Vector y = f(z);
+  Vector product = w.times(v);
+  for (std::size_t i = 0; i < y.size(); ++i) product[i] *= 1.0 - y[i] * y[i];
+  return product;
 }
 
 Vector TanhModel::exact_adjoint(const Vector& z, const Vector& cotangent) const {

@@ -65,6 +65,32 @@ class SampleMap final : public FixedPointMap {
   bool records_;
 };
 
+/// f with products of its Jacobian and the gradient of a loss, all functions of one sample's z.
+class ModelMap final : public FixedPointMap {
+ public:
+  using Function = std::function<Vector(int sample, const Vector& z)>;
+  using Product = std::function<Vector(int sample, const Vector& z, const Vector& v)>;
+  struct Functions {
+    Function f;
+    Product vjp = {};
+    Product jvp = {};
+    Function outer_gradient = {};
+  };
+  ModelMap(const StateSpec& layout, Functions functions);
+  [[nodiscard]] const StateSpec& spec() const override { return f_.spec(); }
+  StateView input() override { return f_.input(); }
+  StateView output() override { return f_.output(); }
+  void replay() override { f_.replay(); }
+  FixedPointMap* pullback() override { return functions_.vjp ? &pullback_ : nullptr; }
+  FixedPointMap* pushforward() override { return functions_.jvp ? &pushforward_ : nullptr; }
+  FixedPointMap* outer_gradient() override { return functions_.outer_gradient ? &outer_gradient_ : nullptr; }
+  [[nodiscard]] const std::vector<std::vector<Vector>>& queries() const { return f_.queries; }
+
+ private:
+  Functions functions_;
+  SampleMap f_, pullback_, pushforward_, outer_gradient_;
+};
+
 /// A loop with its memory.
 struct BoundLoop {
   BoundLoop(const StateSpec& spec, const SolverOptions& options, EstimateUse use = EstimateUse::kept);
@@ -81,6 +107,8 @@ struct TanhModel {
   Vector b;
   TanhModel(int n, double scale, unsigned seed);
   [[nodiscard]] Vector f(const Vector& z) const;
+  /// J v at z.
+  [[nodiscard]] Vector jvp(const Vector& z, const Vector& v) const;
   /// J^T v at z.
   [[nodiscard]] Vector vjp(const Vector& z, const Vector& v) const;
   /// (I - J^T)^-1 w at z.

@@ -3,13 +3,16 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "data/npy.h"
+#include "layers/audit_vector.h"
 #include "tests/train/golden_mdeq.h"
 #include "tests/train/program.h"
+#include "tests/train/small_model.h"
 #include "tests/train/temporary_folder.h"
-#include "train/audit_vector.h"
 #include "train/make_backend.h"
 #include "train/model.h"
 
@@ -76,7 +79,7 @@ TEST_CASE("an audit leaves the model as it was, dropout included") {
   const auto backend = make_backend({});
   const auto batches = audit_batches(model, images(5), labels({0, 1, 2, 0, 1}), 2);
   REQUIRE(batches.size() == 2);
-  const AuditOptions options{.estimators = {"exact", "jfb", "limited-3"}, .solver = model.config.solver};
+  const ModelAuditOptions options{.estimators = {"exact", "jfb", "limited-3"}, .solver = model.config.solver};
   const AuditResult first = audit_gradients(model, *backend, batches, options);
   const AuditResult second = audit_gradients(model, *backend, batches, options);
   for (const auto& [name, tensor] : model.tensors()) {
@@ -91,6 +94,41 @@ TEST_CASE("an audit leaves the model as it was, dropout included") {
   CHECK(first.estimators[1].extra_bytes == 0);
   // Without dropout nothing is random.
   for (std::size_t i = 0; i < 3; ++i) CHECK(first.estimators[i].relative_error == second.estimators[i].relative_error);
+}
+
+TEST_CASE("the default table has a finite row for every estimator, a check by differences and a chart") {
+  const TemporaryFolder folder;
+  const std::string checkpoint = (folder.path() / "tiny").string();
+  Model model(test::tiny_config());
+  test::make_contractive(model);
+  save_checkpoint(checkpoint, {.config = model.config,
+                               .class_names = {},
+                               .training = {.phase = "equilibrium"},
+                               .model = model.tensors(),
+                               .state = {},
+                               .counters = {}});
+  const std::string x = (folder.path() / "x.npy").string(), y = (folder.path() / "y.npy").string();
+  write_npy(x, images(3));
+  write_npy(y, labels({0, 1, 2}));
+  const std::string plot = (folder.path() / "error.svg").string();
+  const Outcome outcome =
+      run_program("audit " + checkpoint + " --tensor " + x + " --labels " + y + " --json --quiet --plot " + plot);
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto json = nlohmann::json::parse(outcome.out);
+  std::set<std::string> names;
+  for (const auto& row : json.at("estimators")) {
+    CAPTURE(row.dump());
+    names.insert(row.at("name").get<std::string>());
+    for (const auto& [key, value] : row.items()) CHECK((key == "name" || value.is_number()));
+  }
+  for (const char* name : {"exact", "shine", "shine-fallback", "shine-refine-5", "jfb", "jfb-refine-5", "limited-5",
+                           "neumann-5", "phantom-5", "unrolled-5", "nystrom-5"})
+    CHECK(names.contains(name));
+  CHECK(json.at("finite_difference").at("directions") == 2);
+  // Rounding of the loss, 1e-7, against a change of 2e-3 of it, and what the solves leave.
+  CHECK(json.at("finite_difference").at("relative_difference").get<double>() < 1e-2);
+  CHECK(std::filesystem::file_size(plot) > 1000);
 }
 
 TEST_CASE("images and labels that do not fit the model are refused") {
@@ -121,7 +159,8 @@ TEST_CASE("audit ends with status 2 and one line on a wrong request") {
       {"audit " + checkpoint + " --tensor " + x, "--labels"},
       {"audit " + checkpoint + tensors + " --data " + checkpoint, "not both"},
       {"audit " + checkpoint + tensors, "label 1 is 7"},
-      {"audit " + checkpoint + tensors + " --estimators neumann-5", "shine-refine-K"},
+      {"audit " + checkpoint + tensors + " --estimators neumann-0", "neumann-5"},
+      {"audit " + checkpoint + tensors + " --plot error.pdf", ".svg or .png"},
       {"audit " + checkpoint + tensors + " --estimators magic", "magic"},
   };
   for (const auto& [arguments, part] : cases) {

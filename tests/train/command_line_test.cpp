@@ -188,6 +188,10 @@ TEST_CASE("the flags of eval, predict and bench reach the request") {
   CHECK(eval.batch == 4);
   CHECK(eval.limits.tolerance == 1e-5);
   CHECK_FALSE(eval.limits.max_steps.has_value());
+  CHECK(eval.limits.has_compaction);
+  const auto hurried = parsed<EvalRequest>({"eval", "c", "--time-budget", "2.5", "--no-compaction"});
+  CHECK(hurried.limits.time_budget_ms == 2.5);
+  CHECK_FALSE(hurried.limits.has_compaction);
   const auto predict = parsed<PredictRequest>({"predict", "c", "a.png", "b.png", "--top-k", "2", "--max-steps", "7"});
   CHECK(predict.images.size() == 2);
   CHECK(predict.top_k == 2);

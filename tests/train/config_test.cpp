@@ -29,7 +29,8 @@ std::string other_value(const ConfigKey& key) {
   if (auto* const* flag = std::get_if<bool*>(&field)) return **flag ? "false" : "true";
   if (std::holds_alternative<std::string*>(field))
     return key.choices.empty() ? "\"exact\"" : "\"" + std::string(key.choices.back()) + "\"";
-  if (std::holds_alternative<std::vector<int>*>(field)) return key.leaf() == "image" ? "[64, 96]" : "[1, 2]";
+  if (std::holds_alternative<std::vector<int>*>(field)) return key.leaf().ends_with("image") ? "[64, 96]" : "[1, 2]";
+  if (key.name == "data.scale" || key.name == "data.crop_area") return "[0.25, 0.75]";
   if (std::holds_alternative<std::vector<double>*>(field))
     return key.leaf() == "betas" ? "[0.5, 0.25]" : "[0.5, 0.1, 0.25]";
   return std::holds_alternative<double*>(field) ? "0.015625" : "4";

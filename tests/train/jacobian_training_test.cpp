@@ -15,6 +15,7 @@
 #include "tests/train/program.h"
 #include "tests/train/small_model.h"
 #include "tests/train/temporary_folder.h"
+#include "tests/train/threads.h"
 #include "train/step.h"
 
 // The Jacobian penalty as a part of training: which gradient a penalised step adds, and what a run records of it.
@@ -26,6 +27,7 @@ using test::random_batch;
 using test::read_text;
 using test::run_program;
 using test::TemporaryFolder;
+using test::Threads;
 using test::tiny_config;
 
 namespace {
@@ -132,6 +134,7 @@ std::vector<nlohmann::json> records_of(const std::filesystem::path& run) {
 }  // namespace
 
 TEST_CASE("a penalised step adds the weighted gradient of the penalty with the states held") {
+  const Threads one(1);  // images this small gain nothing from more
   const Config config = converging_config();
   const Batch batch = random_batch(config, 2, 4);
   constexpr double kWeight = 0.5;
@@ -163,6 +166,7 @@ TEST_CASE("a penalised step adds the weighted gradient of the penalty with the s
 TEST_CASE("the drawn step limit holds for the run it was drawn for and needs no other program") {
   Config config = tiny_config();
   config.solver.tolerance = 0;  // every solve takes its limit
+  const Threads one(1);         // images this small gain nothing from more
   CpuBackend backend;
   const Model model(config);
   const Optimizer optimizer(config.optimizer, model.store);
@@ -179,6 +183,7 @@ TEST_CASE("the drawn step limit holds for the run it was drawn for and needs no 
 
 TEST_CASE("training on the penalty alone lowers it, in both phases") {
   Config config = tiny_config();
+  const Threads one(1);  // images this small gain nothing from more
   config.model.dropout = 0;
   CpuBackend backend;
   const Batch batch = random_batch(config, 4, 2);

@@ -51,6 +51,31 @@ TEST_CASE("a new run starts an empty file and a resumed one accepts a missing fi
   CHECK(read_text(folder.path() / "m.jsonl") == read_text(folder.path() / "n.jsonl"));
 }
 
+TEST_CASE("the share of evaluations saved is that of all solves together") {
+  SolveReport report;
+  report.resize(4);
+  SolveMetrics solves;
+  CHECK(solves.evaluations_saved() == 0.0);
+  report.map_calls = 10;
+  report.sample_evaluations = 20;  // of 40
+  solves.add(report, 3);
+  report.map_calls = 5;
+  report.sample_evaluations = 20;  // of 20
+  report.is_out_of_time = true;
+  solves.add(report);
+  CHECK(solves.evaluations_saved() == doctest::Approx(20.0 / 60.0));
+  CHECK(solves.out_of_time == 1);
+  CHECK(solves.samples == 7);
+
+  const TemporaryFolder folder;
+  {
+    MetricsWriter writer(folder.path() / "m.jsonl");
+    writer.write(EvaluationRecord{.step = 1, .forward = solves});
+  }
+  const auto json = nlohmann::json::parse(read_text(folder.path() / "m.jsonl"));
+  CHECK(json["forward"]["evaluations_saved"].get<double>() == doctest::Approx(1.0 / 3.0));
+}
+
 TEST_CASE("records hold the keys of the contract and write not-a-number as null") {
   const TemporaryFolder folder;
   {

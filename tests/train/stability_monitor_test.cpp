@@ -8,12 +8,14 @@
 #include "core/reference/backend.h"
 #include "solvers/loop.h"
 #include "tests/train/small_model.h"
+#include "tests/train/threads.h"
 #include "train/step.h"
 
 namespace deq {
 
 using test::make_contractive;
 using test::random_batch;
+using test::Threads;
 using test::tiny_config;
 
 namespace {
@@ -109,6 +111,7 @@ double dense_radius(Matrix a) {
 }  // namespace
 
 TEST_CASE("the monitor finds the largest eigenvalue of the dense Jacobian of an MDEQ, image by image") {
+  const Threads one(1);  // images this small gain nothing from more
   Config config = tiny_config();
   config.model.post_gn_affine = true;
   config.data.image = {4, 4};  // 160 elements of state: small enough to write the Jacobian down
@@ -119,7 +122,7 @@ TEST_CASE("the monitor finds the largest eigenvalue of the dense Jacobian of an 
     if (is_contractive) make_contractive(model);
     const Batch batch = random_batch(config, 2, 3);
     CpuBackend backend;
-    StabilityMonitor monitor(model, backend, 2, 40);
+    StabilityMonitor monitor(model, backend, model.image_shape(2), 40);
     const SpectralMetrics found = monitor.measure(batch.images, 2, 0);
     REQUIRE(found.samples == 2);
     for (std::int64_t row = 0; row < 2; ++row) {
@@ -135,6 +138,7 @@ TEST_CASE("the monitor finds the largest eigenvalue of the dense Jacobian of an 
 }
 
 TEST_CASE("inference hands the iterate or one more application of f to the head, as configured") {
+  const Threads one(1);  // images this small gain nothing from more
   Config config = tiny_config();
   config.model.post_gn_affine = true;
   config.solver.name = "picard";

@@ -9,6 +9,7 @@
 #include "data/npy.h"
 #include "data/safetensors.h"
 #include "train/audit.h"
+#include "train/audit_chart.h"
 #include "train/datasets.h"
 #include "train/durable_file.h"
 #include "train/interrupt.h"
@@ -64,7 +65,14 @@ void save_gradients(const std::filesystem::path& folder, const EstimatorAudit& a
   write_durable(folder / (audit.name + ".safetensors"), encode_safetensors(file));
 }
 
-nlohmann::ordered_json audit_json(const AuditResult& result) {
+/// What an audit found; `differences` is absent when none were asked for.
+struct AuditReport {
+  AuditResult result;
+  std::optional<DifferenceCheck> differences;
+};
+
+nlohmann::ordered_json audit_json(const AuditReport& report) {
+  const AuditResult& result = report.result;
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const EstimatorAudit& audit : result.estimators)
     list.push_back({{"name", audit.name},
@@ -79,20 +87,38 @@ nlohmann::ordered_json audit_json(const AuditResult& result) {
                     {"extra_bytes", audit.extra_bytes},
                     {"fallback_fraction", audit.fallback_fraction},
                     {"loss", audit.loss}});
-  return {{"forward", {{"residual", result.forward_residual}}},
-          {"exact", {{"residual", result.exact_residual}, {"calls", result.exact_calls}}},
-          {"estimators", list}};
+  nlohmann::ordered_json out = {{"forward", {{"residual", result.forward_residual}}},
+                                {"exact", {{"residual", result.exact_residual}, {"calls", result.exact_calls}}},
+                                {"estimators", list}};
+  if (const auto& check = report.differences)
+    out["finite_difference"] = {{"relative_difference", check->relative_difference},
+                                {"uncertainty", check->uncertainty},
+                                {"directions", check->directions},
+                                {"forward_residual", check->forward_residual}};
+  return out;
 }
 
-void print_text(const AuditResult& result) {
+void print_text(const AuditReport& report) {
+  const AuditResult& result = report.result;
   std::cout << "forward residual " << result.forward_residual << "; exact adjoint: residual " << result.exact_residual
             << " after " << result.exact_calls << " products\n"
-            << "estimator          rel. error  cosine    norm ratio  adjoint error  vjp  fallback  ms\n";
+            << std::left;
+  if (const auto& check = report.differences)
+    std::cout << "exact gradient against central differences of the loss: relative difference "
+              << check->relative_difference << " (uncertainty " << check->uncertainty << ", " << check->directions
+              << " directions, forward residual " << check->forward_residual << ")\n";
+  const auto row = [](const std::string& name, const auto&... cells) {
+    std::cout << std::setw(21) << name;
+    ((std::cout << std::setw(11) << cells), ...);
+    std::cout << "\n";
+  };
+  std::cout << std::setprecision(3);
+  row("estimator", "error", "cosine", "norm ratio", "adj. error", "adj. cos.", "f calls", "J^T calls", "fallback", "ms",
+      "extra MiB");
   for (const EstimatorAudit& audit : result.estimators)
-    std::cout << std::left << std::setw(19) << audit.name << std::setprecision(4) << std::setw(12)
-              << audit.relative_error << std::setw(10) << audit.cosine << std::setw(12) << audit.norm_ratio
-              << std::setw(15) << audit.adjoint_relative_error << std::setw(5) << audit.vjp_calls << std::setw(10)
-              << audit.fallback_fraction << audit.milliseconds << "\n";
+    row(audit.name, audit.relative_error, audit.cosine, audit.norm_ratio, audit.adjoint_relative_error,
+        audit.adjoint_cosine, audit.map_calls, audit.vjp_calls, audit.fallback_fraction, audit.milliseconds,
+        static_cast<double>(audit.extra_bytes) / (1 << 20));
 }
 
 }  // namespace
@@ -105,23 +131,29 @@ int run_audit(const AuditRequest& request) {
   const std::unique_ptr<Backend> backend = make_backend(request.run.device);
   const InterruptGuard guard;
   Progress progress(progress_style(request.run.is_quiet));
-  const AuditResult result = audit_gradients(model, *backend, batches,
-                                             {.estimators = request.estimators,
-                                              .solver = audit_solver(request, model.config.solver),
-                                              .progress = [&](std::int64_t done, std::int64_t total) {
-                                                progress.update({.step = done, .total = total, .phase = "audit"});
-                                                return !is_interrupted();
-                                              }});
+  const SolverConfig solver = audit_solver(request, model.config.solver);
+  const auto goes_on = [](auto...) { return !is_interrupted(); };
+  AuditReport report;
+  report.result = audit_gradients(
+      model, *backend, batches,
+      {.estimators = request.estimators, .solver = solver, .progress = [&](std::int64_t done, std::int64_t total) {
+         progress.update({.step = done, .total = total, .phase = "audit"});
+         return goes_on();
+       }});
+  if (request.differences > 0 && goes_on())
+    report.differences = check_gradient(model, *backend, batches.front(), solver,
+                                        {.directions = request.differences, .progress = goes_on});
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
   if (!request.save_gradients.empty()) {
     std::filesystem::create_directories(request.save_gradients);
-    for (const EstimatorAudit& audit : result.estimators) save_gradients(request.save_gradients, audit);
+    for (const EstimatorAudit& audit : report.result.estimators) save_gradients(request.save_gradients, audit);
   }
+  if (!request.plot.empty()) write_chart(audit_chart(report.result), request.plot);
   if (request.run.is_json)
-    std::cout << audit_json(result).dump(2) << "\n";
+    std::cout << audit_json(report).dump(2) << "\n";
   else
-    print_text(result);
+    print_text(report);
   return 0;
 }
 

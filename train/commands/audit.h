@@ -22,6 +22,8 @@ struct AuditRequest {
   std::optional<double> tolerance;      ///< of the forward solve and of the exact adjoint
   std::optional<int> max_steps;         ///< of both
   std::filesystem::path save_gradients;
+  std::filesystem::path plot;  ///< .svg or .png
+  int differences = 2;         ///< directions of the check by central differences; 0: none
 };
 
 /// Compares gradient estimators with the exact implicit gradient. @returns exit status

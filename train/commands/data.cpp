@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "data/file.h"
 #include "data/image.h"
+#include "data/pixel_labels.h"
 
 namespace deq {
 namespace {
@@ -30,15 +32,52 @@ std::string file_name(const std::string& class_name, int index) {
   return concat(class_name, "-", std::string(5 - std::min<std::size_t>(5, digits.size()), '0'), digits, ".png");
 }
 
+/// Writes images/00000.png ... with labels/00000.png ..., and classes.txt: what the set segmentation_folder reads.
+Json export_pairs(const Dataset& set, const DataExportRequest& request) {
+  constexpr std::int32_t kIgnored = 255;
+  const DatasetInfo& info = set.info();
+  for (const char* part : {"images", "labels"}) std::filesystem::create_directories(request.out / part);
+  Json files = Json::array();
+  for (int i = 0; i < request.count; ++i) {
+    const Sample sample = set.sample(i);
+    PixelLabels labels(static_cast<int>(info.label_shape[0]), static_cast<int>(info.label_shape[1]), kIgnored);
+    for (std::size_t k = 0; k < labels.labels.size(); ++k)
+      if (sample.pixel_labels[k] != kNoLabel) labels.labels[k] = sample.pixel_labels[k];
+    const std::string name = file_name("scene", i);
+    write_png(request.out / "images" / name, image_of(sample, info));
+    write_pixel_labels(request.out / "labels" / name, labels);
+    files.push_back(
+        {{"file", (request.out / "images" / name).string()}, {"labels", (request.out / "labels" / name).string()}});
+  }
+  std::string names;
+  for (const std::string& name : info.class_names) names += name + "\n";
+  write_file(request.out / "classes.txt", std::as_bytes(std::span(names)));
+  return files;
+}
+
+Json export_images(const Dataset& set, const DataExportRequest& request) {
+  const DatasetInfo& info = set.info();
+  Json files = Json::array();
+  for (int i = 0; i < request.count; ++i) {
+    const Sample sample = set.sample(i);
+    const std::string& name = info.class_names.at(static_cast<std::size_t>(sample.label));
+    const std::filesystem::path file = request.out / file_name(name, i);
+    write_png(file, image_of(sample, info));
+    files.push_back({{"file", file.string()}, {"class", sample.label}, {"name", name}});
+  }
+  return files;
+}
+
 }  // namespace
 
 int run_data_list(const DataListRequest& request) {
+  constexpr int kNameWidth = 21;
   Json all = Json::array();
   for (const KnownDataset& set : known_datasets()) {
     all.push_back({{"name", set.name}, {"description", set.description}, {"files", set.files}});
     if (!request.run.is_json)
-      std::cout << std::left << std::setw(9) << set.name << set.description << "\n         files: " << set.files
-                << "\n";
+      std::cout << std::left << std::setw(kNameWidth) << set.name << set.description << "\n"
+                << std::string(kNameWidth, ' ') << "files: " << set.files << "\n";
   }
   if (request.run.is_json) std::cout << all.dump(2) << "\n";
   return 0;
@@ -50,14 +89,7 @@ int run_data_export(const DataExportRequest& request) {
   require(request.count <= set->size(), "--count", request.count, " images asked for but '", request.name, "' has ",
           set->size(), " in split '", request.split, "'");
   std::filesystem::create_directories(request.out);
-  Json files = Json::array();
-  for (int i = 0; i < request.count; ++i) {
-    const Sample sample = set->sample(i);
-    const std::string& name = info.class_names.at(static_cast<std::size_t>(sample.label));
-    const std::filesystem::path file = request.out / file_name(name, i);
-    write_png(file, image_of(sample, info));
-    files.push_back({{"file", file.string()}, {"class", sample.label}, {"name", name}});
-  }
+  const Json files = info.label_shape.rank() > 0 ? export_pairs(*set, request) : export_images(*set, request);
   if (request.run.is_json)
     std::cout << Json{{"name", request.name}, {"split", request.split}, {"files", files}}.dump(2) << "\n";
   else

@@ -13,16 +13,23 @@
 namespace deq {
 namespace {
 
-void print_evaluation(const EvalRequest& request, const Evaluation& result) {
+void print_evaluation(const EvalRequest& request, const Evaluation& result,
+                      const std::vector<std::string>& class_names) {
   if (request.run.is_json) {
-    const nlohmann::ordered_json json = {{"accuracy", result.accuracy},
-                                         {"loss", result.loss},
-                                         {"images", result.images},
-                                         {"images_per_s", result.images_per_s},
-                                         {"forward", forward_json(result.forward)}};
+    nlohmann::ordered_json json = {{"accuracy", result.accuracy},
+                                   {"loss", result.loss},
+                                   {"images", result.images},
+                                   {"images_per_s", result.images_per_s},
+                                   {"forward", forward_json(result.forward)}};
+    if (!result.class_iou.empty()) {
+      json["miou"] = result.miou;
+      for (std::size_t i = 0; i < result.class_iou.size(); ++i) json["class_iou"][class_names[i]] = result.class_iou[i];
+    }
+    if (result.bad_images > 0) json["bad_images"] = result.bad_images;
     std::cout << json.dump(2) << "\n";
     return;
   }
+  if (!result.class_iou.empty()) std::cout << "mIoU " << result.miou * 100 << " %, ";
   std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on " << result.images
             << " images (" << result.images_per_s << " images/s); solver " << result.forward.steps
             << " steps, residual " << result.forward.residual << ", " << spared(result.forward) << "\n";
@@ -34,22 +41,26 @@ int run_eval(const EvalRequest& request) {
   LoadedModel loaded = load_model(request.checkpoint);
   Config& config = loaded.model->config;
   apply(request.limits, config.solver);
-  const auto dataset = open_split(config, split_of(request.split), data_folder(request.data, config.data.path));
+  const auto dataset =
+      open_split(config, split_of(request.split), data_folder(request.data, config.data.path), View::evaluation);
   const std::unique_ptr<Backend> backend = make_backend(request.run.device);
   const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
-  InferenceStep step(*loaded.model, *backend, loaded.model->image_shape(batch), config.solver,
-                     unrolled_steps_of(loaded.checkpoint));
+  InferenceStep step(*loaded.model, *backend, loaded.model->evaluation_shape(batch), config.solver,
+                     unrolled_steps_of(loaded.checkpoint), /*plans_only=*/false, ScoreSize::image);
   const InterruptGuard guard;
   Progress progress(progress_style(request.run.is_quiet));
-  const Evaluation result = evaluate(
-      step, dataset,
-      {.limit = request.limit, .threads = config.data.threads, .progress = [&](std::int64_t done, std::int64_t total) {
-         progress.update({.step = done, .total = total, .phase = "eval"});
-         return !is_interrupted();
-       }});
+  const Evaluation result = evaluate(step, dataset,
+                                     {.limit = request.limit,
+                                      .threads = config.data.threads,
+                                      .class_weights = config.data.class_weights,
+                                      .progress = [&](std::int64_t done, std::int64_t total) {
+                                        progress.update({.step = done, .total = total, .phase = "eval"});
+                                        return !is_interrupted();
+                                      }});
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
-  print_evaluation(request, result);
+  for (const std::string& message : dataset->bad_files()) std::cerr << "skipped " << message << "\n";
+  print_evaluation(request, result, dataset->info().class_names);
   return 0;
 }
 

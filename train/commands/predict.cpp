@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/npy.h"
+#include "train/commands/predict_labels.h"
 #include "train/make_backend.h"
 #include "train/prediction_sheet.h"
 #include "train/predictor.h"
@@ -71,6 +72,7 @@ int run_predict(const PredictRequest& request) {
   LoadedModel loaded = load_model(request.checkpoint);
   apply(request.limits, loaded.model->config.solver);
   const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  if (request.tensor.empty() && loaded.model->is_segmentation()) return predict_labels(request, loaded, *backend);
   if (request.tensor.empty()) return predict_images(request, loaded, *backend);
   SolveMetrics solves;
   write_npy(request.save_logits, predict_tensor(loaded, *backend, read_npy(request.tensor), solves));

@@ -13,13 +13,14 @@ struct PredictRequest {
   std::filesystem::path checkpoint;
   std::vector<std::filesystem::path> images;
   int top_k = 5;
-  std::filesystem::path sheet;   ///< PNG of images and answers; empty: none
-  std::filesystem::path tensor;  ///< f32 [N, C, H, W], normalised; empty: images
+  std::filesystem::path save_dir = "predictions";  ///< of label maps and overlays; segmentation only
+  std::filesystem::path sheet;                     ///< PNG of images and answers; empty: none
+  std::filesystem::path tensor;                    ///< f32 [N, C, H, W], normalised; empty: images
   std::filesystem::path save_logits;
   SolverLimits limits;
 };
 
-/// Classifies. @returns exit status: 0, or 1 when an image among several could not be read
+/// Classifies images, or their pixels. @returns exit status: 0, or 1 when an image among several could not be read
 int run_predict(const PredictRequest& request);
 
 }  // namespace deq

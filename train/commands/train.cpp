@@ -25,8 +25,10 @@ namespace {
 /// What would otherwise only be found out when the equilibrium phase begins.
 void check_trainable(const Config& config) {
   make_policy(config.solver, config.train.estimator);
-  require(config.model.task == "classification", "train", "key 'model.task' is '", config.model.task,
-          "' but only classification can be trained yet");
+  const bool is_segmentation = config.model.task == "segmentation";
+  require(is_segmentation || (config.data.class_weights.empty() && config.data.eval_image.empty()), "train",
+          "keys 'data.class_weights' and 'data.eval_image' are for segmentation, but 'model.task' is '",
+          config.model.task, "'");
 }
 
 std::string percent(double share) { return std::isnan(share) ? "not measured" : concat(share * 100, " %"); }
@@ -55,11 +57,14 @@ int run_train(const TrainRequest& request) {
                    .is_quiet = request.run.is_quiet,
                    .threads = request.run.threads});
   const RunSummary summary = trainer.run();
+  const bool is_segmentation = config.model.task == "segmentation";
   if (request.run.is_json)
     std::cout << summary_json(summary);
   else
     std::cout << "step " << summary.steps << " of " << summary.total_steps << ", test accuracy "
-              << percent(summary.test_accuracy) << ", best " << percent(summary.best_accuracy) << "; saved in "
+              << percent(summary.test_accuracy)
+              << (is_segmentation ? concat(", mIoU ", percent(summary.test_miou)) : "") << ", best "
+              << percent(is_segmentation ? summary.best_miou : summary.best_accuracy) << "; saved in "
               << (request.out / "checkpoints").string() << "\n";
   return summary.is_interrupted ? kInterruptedStatus : 0;
 }

@@ -1,4 +1,4 @@
-#include "train/audit_vector.h"
+#include "layers/audit_vector.h"
 
 #include <cmath>
 

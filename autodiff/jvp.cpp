@@ -1,0 +1,30 @@
+#include "autodiff/jvp.h"
+
+#include "autodiff/vjp.h"
+#include "core/error.h"
+
+namespace deq {
+
+std::vector<Value> jvp(std::span<const Value> outputs, std::span<const Value> wrt, std::span<const Value> tangents) {
+  check(wrt.size() == tangents.size(), "jvp", wrt.size(), " variables but ", tangents.size(), " tangents");
+  if (outputs.empty()) return {};
+  Graph& graph = *outputs.front().graph;
+  // u is what J^T u is differentiated by; its value never matters and no result reads it.
+  const std::string prefix = concat("jvp.", graph.size(), ".u");
+  std::vector<Value> u;
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    u.push_back(graph.input(concat(prefix, i), outputs[i].type(), graph.rate(outputs[i].ref)));
+  const std::vector<Value> pulled = vjp(outputs, u, wrt);
+  std::vector<Value> rows, along;
+  for (std::size_t j = 0; j < pulled.size(); ++j) {
+    if (tangents[j].is_empty()) continue;
+    check(tangents[j].type() == wrt[j].type(), "jvp", "variable ", j, " is ", wrt[j].type(), " but its tangent is ",
+          tangents[j].type());
+    if (pulled[j].is_empty()) continue;
+    rows.push_back(pulled[j]);
+    along.push_back(tangents[j]);
+  }
+  return vjp(rows, along, u);
+}
+
+}  // namespace deq

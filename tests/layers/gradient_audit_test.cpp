@@ -1,0 +1,119 @@
+#include "layers/gradient_audit.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "core/builder.h"
+#include "core/cpu/backend.h"
+#include "evaluate.h"
+#include "layers/difference_check.h"
+#include "layers/linear.h"
+#include "solvers/names.h"
+#include "solvers/policy.h"
+
+using namespace deq;
+using namespace deq::layers_tests;
+
+namespace {
+
+constexpr int kBatch = 5;
+constexpr int kWidth = 12;
+
+struct Cell {
+  explicit Cell(const ParamScope& scope) : inner(scope / "inner", kWidth, kWidth) {}
+  Value operator()(Value z, Value x) const { return deq::tanh(inner(z) * 0.9 + x); }
+  layers::Linear inner;
+};
+
+/// A small regression.
+struct Toy {
+  Toy()
+      : store(7),
+        cell(ParamScope(store) / "cell"),
+        stem(ParamScope(store) / "stem", 4, kWidth),
+        head(ParamScope(store) / "head", kWidth, 1) {}
+  /// @param has_traces  hand the traces on
+  [[nodiscard]] AuditedModel audited(bool has_traces = true) const {
+    return {&store, [this, has_traces](Graph& graph, const AuditPolicy& policy) {
+              const Value x = graph.input("x", {DType::f32, {kBatch, 4}}, Rate::batch);
+              const Value injected = stem(x);
+              const auto f = [&](std::span<const Value> z) { return std::vector<Value>{cell(z[0], injected)}; };
+              const EquilibriumTrace trace = trace_equilibrium(f, {zeros_like(injected)}, {.policy = policy});
+              AuditedLoss out{mean(square(head(trace.values[0]) - 0.5))};
+              if (has_traces) out.equilibria = {trace};
+              return out;
+            }};
+  }
+  [[nodiscard]] static AuditPolicy policy(const std::string& estimator) {
+    return std::make_shared<ImplicitPolicy>(SolverOptions{.max_steps = 60, .tolerance = {.value = 1e-6}},
+                                            adjoint_from_name(estimator));
+  }
+
+  ParameterStore store;
+  Cell cell;
+  layers::Linear stem, head;
+};
+
+const std::vector<AuditInputs> kBatches{{{"x", wave({kBatch, 4})}}, {{"x", wave({kBatch, 4}, 0.9)}}};
+
+}  // namespace
+
+TEST_CASE("an audit needs no more than a function that traces the loss") {
+  const Toy toy;
+  CpuBackend backend;
+  std::vector<AuditedEstimator> estimators;
+  for (const char* name : {"exact", "jfb", "shine", "shine-refine-5", "neumann-5", "neumann-20", "phantom-5",
+                           "unrolled-1", "unrolled-20", "nystrom-12"})
+    estimators.push_back({name, Toy::policy(name)});
+  const AuditResult result = audit(toy.audited(), {"exact", Toy::policy("exact")}, estimators, kBatches, backend, {});
+  REQUIRE(result.estimators.size() == estimators.size());
+  std::map<std::string, EstimatorAudit> row;
+  for (const EstimatorAudit& entry : result.estimators) row[entry.name] = entry;
+  CHECK(row["exact"].relative_error == 0.0);
+  CHECK(row["jfb"].relative_error > 0.01);
+  CHECK(row["jfb"].vjp_calls == 0);
+  CHECK(row["shine-refine-5"].relative_error < row["jfb"].relative_error);
+  CHECK(row["shine-refine-5"].vjp_calls == 6);
+  CHECK(row["neumann-20"].relative_error < row["neumann-5"].relative_error);
+  CHECK(row["unrolled-20"].relative_error < 1e-2);
+  CHECK(row["unrolled-20"].adjoint_relative_error < 1e-2);
+  CHECK(row["phantom-5"].vjp_calls == 4);
+  CHECK(row["phantom-5"].map_calls == row["jfb"].map_calls + 4);
+  CHECK(row["nystrom-12"].relative_error < 1e-3);  // all coordinates
+  // One full step is the Jacobian-free gradient, the adjoint too.
+  CHECK(row["unrolled-1"].relative_error == doctest::Approx(row["jfb"].relative_error));
+  CHECK(row["unrolled-1"].adjoint_relative_error == doctest::Approx(row["jfb"].adjoint_relative_error));
+  for (const EstimatorAudit& entry : result.estimators) {
+    CHECK(entry.milliseconds > 0.0);
+    CHECK(entry.gradients.size() == toy.store.entries().size());
+  }
+}
+
+TEST_CASE("without traces the adjoint errors of an unrolled estimator are unknown and its gradient is not") {
+  const Toy toy;
+  CpuBackend backend;
+  const AuditResult result = audit(toy.audited(false), {"exact", Toy::policy("exact")},
+                                   {{"unrolled-3", Toy::policy("unrolled-3")}}, kBatches, backend, {});
+  CHECK(std::isnan(result.estimators[0].adjoint_relative_error));
+  CHECK(std::isfinite(result.estimators[0].relative_error));
+}
+
+TEST_CASE("differences of the loss confirm the exact gradient and refute a wrong one") {
+  const Toy toy;
+  CpuBackend backend;
+  std::vector<std::vector<float>> before;
+  for (const ParameterEntry& entry : toy.store.entries()) {
+    const auto values = entry.value->data<float>();
+    before.emplace_back(values.begin(), values.end());
+  }
+  const DifferenceCheck right = check_by_differences(toy.audited(), Toy::policy("exact"), kBatches[0], backend);
+  const DifferenceCheck wrong = check_by_differences(toy.audited(), Toy::policy("jfb"), kBatches[0], backend);
+  CHECK(right.directions == 2);
+  CHECK(right.relative_difference < 5e-3);  // f32: 1e-7 of the loss against steps that change it by 2e-3
+  CHECK(wrong.relative_difference > 0.05);
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const auto values = toy.store.entries()[i].value->data<float>();
+    CHECK(std::equal(values.begin(), values.end(), before[i].begin()));
+  }
+}

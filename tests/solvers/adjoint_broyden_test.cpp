@@ -1,0 +1,182 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "solvers/pair_memory.h"
+#include "tests/solvers/toy_maps.h"
+
+namespace deq::test {
+namespace {
+
+constexpr int kSize = 30;
+const StateSpec kSpec{.batch = 1, .block_elems = {kSize}, .dtype = DType::f64};
+
+/// f(z) = A z + b with products and a constant outer gradient.
+struct Affine {
+  Affine(double scale, unsigned seed) : a(kSize, kSize) {
+    std::mt19937_64 rng(seed);
+    a = random_matrix(kSize, scale, rng);
+    b = random_vector(kSize, rng);
+    w = random_vector(kSize, rng);
+  }
+  [[nodiscard]] ModelMap map() const {
+    return {kSpec,
+            {.f =
+                 [this](int, const Vector& z) {
+                   Vector y = a.times(z);
+                   for (int i = 0; i < kSize; ++i) y[i] += b[i];
+                   return y;
+                 },
+             .vjp = [this](int, const Vector&, const Vector& v) { return a.transposed_times(v); },
+             .outer_gradient = [this](int, const Vector&) { return w; }}};
+  }
+  /// (I - A)^T v.
+  [[nodiscard]] Vector transposed_system(const Vector& v) const {
+    Vector y = a.transposed_times(v);
+    for (int i = 0; i < kSize; ++i) y[i] = v[i] - y[i];
+    return y;
+  }
+  [[nodiscard]] Matrix system() const {
+    Matrix m = a;
+    for (int i = 0; i < kSize; ++i)
+      for (int j = 0; j < kSize; ++j) m.at(i, j) = (i == j ? 1.0 : 0.0) - a.at(i, j);
+    return m;
+  }
+  Matrix a;
+  Vector b, w;
+};
+
+/// M^-1 by columns of M, for small sizes.
+Matrix inverse_of(const InverseEstimate& m_inv) {
+  Matrix columns(kSize, kSize), out(kSize, kSize);
+  State x(kSpec);
+  const State y(kSpec);
+  for (int j = 0; j < kSize; ++j) {
+    Vector unit(kSize, 0.0);
+    unit[j] = 1.0;
+    x.set(0, unit);
+    m_inv.apply(x.view(), y.view());
+    for (int i = 0; i < kSize; ++i) columns.at(i, j) = y.sample(0)[i];
+  }
+  for (int j = 0; j < kSize; ++j) {
+    Vector unit(kSize, 0.0);
+    unit[j] = 1.0;
+    const Vector column = solve_dense(columns, unit);
+    for (int i = 0; i < kSize; ++i) out.at(i, j) = column[i];
+  }
+  return out;
+}
+
+double frobenius_distance(const Matrix& x, const Matrix& y) { return distance(x.data, y.data); }
+
+SolverOptions fixed_steps(int steps, const AdjointBroyden& method = {}) {
+  return {.method = method, .max_steps = steps, .tolerance = {.value = 0.0}};
+}
+
+}  // namespace
+
+TEST_CASE("the adjoint tangent condition holds after every step") {
+  for (const unsigned seed : {1U, 2U, 3U}) {
+    const Affine affine(0.9, seed);
+    for (const int steps : {1, 5, 12}) {
+      ModelMap map = affine.map();
+      BoundLoop solver(kSpec, fixed_steps(steps));
+      const State z(kSpec);
+      solver.loop.solve(map, z.view(), solver.report);
+      REQUIRE(solver.report.best_step[0] == steps);
+      Vector sigma = affine.a.times(z.sample(0));
+      for (int i = 0; i < kSize; ++i) sigma[i] += affine.b[i] - z.sample(0)[i];
+      const double length = norm(sigma);
+      for (double& value : sigma) value /= length;
+      // M^T (I - A)^T sigma = sigma is the condition without inverting M.
+      State x(kSpec);
+      x.set(0, affine.transposed_system(sigma));
+      const State out(kSpec);
+      solver.loop.estimate().apply_transpose(x.view(), out.view());
+      // 1e-14 is rounding of a product of norms of a few units; sigma and r differ by rounding of z.
+      CHECK(distance(out.sample(0), sigma) < 1e-13);
+    }
+  }
+}
+
+TEST_CASE("adjoint Broyden solves an affine system of size n in n steps and then knows every left product") {
+  for (const unsigned seed : {1U, 2U, 3U}) {
+    const Affine affine(0.9, seed);
+    ModelMap map = affine.map();
+    BoundLoop solver(kSpec,
+                     {.method = AdjointBroyden{}, .max_steps = kSize + 2, .tolerance = {1e-9, NormMode::absolute}});
+    const State z(kSpec);
+    solver.loop.solve(map, z.view(), solver.report);
+    CHECK(solver.report.status[0] == SolveStatus::converged);
+    CHECK(solver.report.steps[0] <= kSize + 1);  // the first step comes before the first update
+    CHECK(solver.report.jacobian_products == solver.report.steps_run);
+    State v = random_state(kSpec, 77);
+    const State q(kSpec);
+    solver.loop.estimate().apply_transpose(v.view(), q.view());
+    CHECK(distance(affine.transposed_system(q.sample(0)), v.sample(0)) < 1e-4 * norm(v.sample(0)));
+  }
+}
+
+TEST_CASE("the distance of the inverse estimate's inverse to the Jacobian never grows on an affine system") {
+  const Affine affine(0.9, 5);
+  double last = std::numeric_limits<double>::infinity();
+  for (int steps = 0; steps <= 16; ++steps) {
+    ModelMap map = affine.map();
+    BoundLoop solver(kSpec, fixed_steps(std::max(steps, 1)));
+    const State z(kSpec);
+    solver.loop.solve(map, z.view(), solver.report);
+    const double now = frobenius_distance(inverse_of(solver.loop.estimate()), affine.system());
+    CHECK(now <= last * (1.0 + 1e-9));
+    last = now;
+  }
+  CHECK(last < 0.8 * frobenius_distance(affine.a, Matrix(kSize, kSize)));  // it began at |A|
+}
+
+TEST_CASE("extra updates bring the left product of the outer gradient close to exact") {
+  const Affine affine(0.9, 8);
+  const Vector exact = [&] {
+    Matrix transposed(kSize, kSize);
+    const Matrix system = affine.system();
+    for (int i = 0; i < kSize; ++i)
+      for (int j = 0; j < kSize; ++j) transposed.at(i, j) = system.at(j, i);
+    return solve_dense(transposed, affine.w);
+  }();
+  const auto error = [&](int every) {
+    ModelMap map = affine.map();
+    BoundLoop solver(kSpec, fixed_steps(18, {.outer_every = every}));
+    const State z(kSpec);
+    solver.loop.solve(map, z.view(), solver.report);
+    CHECK(solver.report.jacobian_products == 18 + (every == 0 ? 0 : every == 1 ? 18 : 3));
+    State w(kSpec);
+    w.set(0, affine.w);
+    const State q(kSpec);
+    solver.loop.estimate().apply_transpose(w.view(), q.view());
+    return distance(q.sample(0), exact) / norm(exact);
+  };
+  const double none = error(0), fifth = error(5), each = error(1);
+  CHECK(fifth < 0.5 * none);
+  CHECK(each < 0.2 * fifth);
+}
+
+TEST_CASE("adjoint Broyden also works in a memory smaller than its steps") {
+  const Affine affine(0.5, 4);
+  ModelMap map = affine.map();
+  BoundLoop solver(kSpec, {.method = AdjointBroyden{.memory = 8, .outer_every = 5},
+                           .max_steps = 60,
+                           .tolerance = {1e-9, NormMode::absolute}});
+  const State z(kSpec);
+  solver.loop.solve(map, z.view(), solver.report);
+  CHECK(solver.report.status[0] == SolveStatus::converged);
+  CHECK(solver.report.restarts > 0);
+}
+
+TEST_CASE("a map without the products that adjoint Broyden needs is refused by name") {
+  SampleMap plain(kSpec, [](int, const Vector& z) { return z; });
+  BoundLoop solver(kSpec, fixed_steps(3));
+  const State z(kSpec);
+  CHECK_THROWS_WITH_AS(solver.loop.solve(plain, z.view(), solver.report),
+                       "adjoint_broyden: the map offers no products with its J^T", Error);
+}
+
+}  // namespace deq::test

@@ -1,0 +1,54 @@
+#include "train/commands/predict_labels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+namespace deq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json prediction_json(const SegmentationPrediction& prediction) {
+  if (!prediction.error.empty()) return {{"file", prediction.file}, {"error", prediction.error}};
+  Json classes = Json::array();
+  for (const ClassShare& entry : prediction.classes)
+    classes.push_back({{"class", entry.index}, {"name", entry.name}, {"colour", entry.colour}, {"share", entry.share}});
+  return {{"file", prediction.file},
+          {"labels", prediction.labels.string()},
+          {"overlay", prediction.overlay.string()},
+          {"classes", classes},
+          {"solver",
+           {{"steps", prediction.steps},
+            {"residual", prediction.residual},
+            {"status", std::string(name_of(prediction.status))}}}};
+}
+
+void print_prediction(const SegmentationPrediction& prediction) {
+  if (!prediction.error.empty()) return;
+  std::cout << prediction.file << ":";
+  for (const ClassShare& entry : prediction.classes)
+    std::cout << "  " << entry.name << " (" << entry.colour << ") " << std::round(entry.share * 1000) / 10 << " %";
+  std::cout << "  (solver " << prediction.steps << " steps, " << name_of(prediction.status) << ")\n  labels "
+            << prediction.labels.string() << ", overlay " << prediction.overlay.string() << "\n";
+}
+
+}  // namespace
+
+int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
+  require(request.sheet.empty(), "--sheet", "is for classification; this model names pixels: see --save-dir");
+  const auto predictions = predict_label_maps(loaded, backend, request.images, request.save_dir);
+  Json all = Json::array();
+  for (const SegmentationPrediction& prediction : predictions) {
+    if (!prediction.error.empty()) std::cerr << "deq: " << prediction.error << "\n";
+    all.push_back(prediction_json(prediction));
+    if (!request.run.is_json) print_prediction(prediction);
+  }
+  if (request.run.is_json) std::cout << all.dump(2) << "\n";
+  const bool has_failed = std::ranges::any_of(predictions, [](const auto& p) { return !p.error.empty(); });
+  if (has_failed && predictions.size() == 1) return 2;
+  return has_failed ? 1 : 0;
+}
+
+}  // namespace deq

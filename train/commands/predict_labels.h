@@ -1,0 +1,12 @@
+#pragma once
+
+#include "train/commands/predict.h"
+#include "train/segmentation_predictor.h"
+
+namespace deq {
+
+/// deq predict CKPT IMAGE... of a segmentation model: writes label maps and overlays, prints what each image holds.
+/// @returns exit status: 2 when the only image could not be read, 1 when one among several could not
+int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Backend& backend);
+
+}  // namespace deq
