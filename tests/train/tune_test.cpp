@@ -110,7 +110,7 @@ TEST_CASE("a second run keeps what is finished and another configuration is refu
 }
 
 TEST_CASE("an interrupted run ends with 130 and goes on where it stopped") {
-  const SmallSet set(libsvm_text(2000), "[outer]\npoints = 3000\nseeds = 200\nmethods = \"hoag\"\n");
+  const SmallSet set(libsvm_text(200), "[outer]\npoints = 30\nseeds = 5000\nmethods = \"hoag\"\n");
   const std::vector<std::string> arguments = {"tune",  set.config.string(), "--data", set.folder.path().string(),
                                               "--out", set.out.string(),    "--quiet"};
   RunningProgram program(arguments);
@@ -132,7 +132,7 @@ TEST_CASE("a wrong configuration, method or seed is refused by name") {
   check_refused(set.run("--audit --method grid"), "is a search");
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\npionts = 3\n");
   check_refused(set.run(), set.config.string() + ":4: unknown key 'outer.pionts'; did you mean 'outer.points'?");
-  write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\nlambda = 800.0\nbound = 900.0\n");
+  write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\nlambda = 800.0\n");
   check_refused(set.run(), "must be at least -600 and at most 600");
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\nlambda = 13\n");
   check_refused(set.run(), "'outer.bound' keeps lambda within 12");
