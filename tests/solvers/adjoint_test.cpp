@@ -67,7 +67,9 @@ TEST_CASE("an unknown estimator is refused with the list of those there are") {
   for (const char* name : {"shin", "", "shine-refine-", "shine-refine-0", "limited-x", "jfb-refine-5x"})
     CHECK_THROWS_AS((void)adjoint_from_name(name), RequestError);
   CHECK_THROWS_WITH_AS((void)method_from_name("newton"),
-                       "solver: 'newton' is none of picard, anderson, broyden, broyden-lowrank", RequestError);
+                       "solver: 'newton' is none of picard, anderson, broyden, broyden-lowrank, adjoint-broyden, "
+                       "newton-krylov",
+                       RequestError);
 }
 
 TEST_CASE("a policy keeps the estimate and the vjp only where they are read") {

@@ -94,9 +94,9 @@ TEST_CASE("a wrong key or type in the configuration is refused by file and line"
   check_refused("train " + file, file + ":2");
   write_text(file, "[solver]\nname = \"newton\"\n");
   check_refused("train " + file, "broyden");
-  // Known names that this version cannot train with are refused before anything is written.
+  // What cannot be trained is refused before anything is written.
   const std::string out = " --out " + (folder.path() / "run").string();
-  check_refused("train " + config_file("shapes-mdeq") + out + " --set train.estimator=neumann-3", "neumann-3");
+  check_refused("train " + config_file("shapes-mdeq") + out + " --set train.estimator=neumann", "neumann-K");
   check_refused("train " + config_file("shapes-mdeq") + out + " --set model.task=segmentation", "model.task");
   CHECK_FALSE(std::filesystem::exists(folder.path() / "run"));
 }
