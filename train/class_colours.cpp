@@ -38,12 +38,16 @@ Image class_overlay(const Image& image, const PixelLabels& classes) {
   check(image.height == classes.height && image.width == classes.width, "overlay", "image of ", image.height, " x ",
         image.width, " but labels of ", classes.height, " x ", classes.width);
   constexpr int kTint = 45, kBorderTint = 100;  // percent
+  const auto differs = [&](int y, int x, std::int32_t label) {
+    const bool is_inside = y >= 0 && x >= 0 && y < classes.height && x < classes.width;
+    return is_inside && classes.at(y, x) != label;
+  };
   Image out(image.height, image.width);
   for (int y = 0; y < image.height; ++y) {
     for (int x = 0; x < image.width; ++x) {
       const std::int32_t label = classes.at(y, x);
-      const bool is_border = (x + 1 < image.width && classes.at(y, x + 1) != label) ||
-                             (y + 1 < image.height && classes.at(y + 1, x) != label);
+      const bool is_border = label != 0 && (differs(y, x + 1, label) || differs(y + 1, x, label) ||
+                                            differs(y, x - 1, label) || differs(y - 1, x, label));
       const auto colour = class_colour(label);
       const int tint = is_border ? kBorderTint : kTint;
       for (std::size_t c = 0; c < colour.size(); ++c)

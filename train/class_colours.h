@@ -16,8 +16,8 @@ std::array<std::uint8_t, 3> class_colour(int index);
 /// "#rrggbb".
 std::string colour_text(const std::array<std::uint8_t, 3>& colour);
 
-/// The image with every pixel tinted in the colour of its class, borders between classes in full colour. Both have one
-/// size.
+/// The image with every pixel tinted in the colour of its class, the borders of all but class 0 in full colour. Both
+/// have one size.
 Image class_overlay(const Image& image, const PixelLabels& classes);
 
 }  // namespace deq

@@ -100,7 +100,7 @@ std::int64_t split_size(const Config& config, Split split, const std::filesystem
   if (is_drawn && limit > 0) return limit;
   namespace fs = std::filesystem;
   const auto holds = [&](const char* part) {
-    return fs::exists(folder / part) || fs::exists(folder / data.name / part);
+    return !folder.empty() && (fs::exists(folder / part) || fs::exists(folder / data.name / part));
   };
   const bool has_files = data.name == "imagenet" ? holds("train") : holds("leftImg8bit") || holds("train.txt");
   const bool is_counted = (data.name == "imagenet" || data.name == "cityscapes") && has_files;

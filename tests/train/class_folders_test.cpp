@@ -94,5 +94,17 @@ TEST_CASE("training on class folders depends neither on loader threads nor on an
   CHECK(answered.status == 0);
 }
 
+TEST_CASE("a dry run knows the size of ImageNet without its files, wherever it is started, and counts what is there") {
+  const Folders folders;
+  const std::filesystem::path here = std::filesystem::current_path();
+  std::filesystem::current_path(folders.data);  // a folder called train in it must not be mistaken for the data
+  const std::string plan = "train " + test::config_file("imagenet-mdeq-small") + " --dry-run --json --quiet";
+  const Outcome without = run_program(plan);
+  const Outcome with = run_program(plan + " --set model.classes=10 --data .");
+  std::filesystem::current_path(here);
+  CHECK(Json::parse(without.out)["dataset"]["train"] == 1281167);
+  CHECK(Json::parse(with.out)["dataset"]["train"] == 41);
+}
+
 }  // namespace
 }  // namespace deq
