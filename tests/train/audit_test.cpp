@@ -99,7 +99,10 @@ TEST_CASE("an audit leaves the model as it was, dropout included") {
 TEST_CASE("the default table has a finite row for every estimator, a check by differences and a chart") {
   const TemporaryFolder folder;
   const std::string checkpoint = (folder.path() / "tiny").string();
-  Model model(test::tiny_config());
+  Config config = test::tiny_config();
+  config.model.post_gn_affine = true;
+  config.data.name = "folder";
+  Model model(config);
   test::make_contractive(model);
   save_checkpoint(checkpoint, {.config = model.config,
                                .class_names = {},
@@ -126,7 +129,7 @@ TEST_CASE("the default table has a finite row for every estimator, a check by di
                            "neumann-5", "phantom-5", "unrolled-5", "nystrom-5"})
     CHECK(names.contains(name));
   CHECK(json.at("finite_difference").at("directions") == 2);
-  // Rounding of the loss, 1e-7, against a change of 2e-3 of it, and what the solves leave.
+  // Curvature and kinks of a random network within the step; it shrinks with the step.
   CHECK(json.at("finite_difference").at("relative_difference").get<double>() < 1e-2);
   CHECK(std::filesystem::file_size(plot) > 1000);
 }
