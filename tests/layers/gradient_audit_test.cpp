@@ -110,7 +110,7 @@ TEST_CASE("differences of the loss confirm the exact gradient and refute a wrong
   const DifferenceCheck right = check_by_differences(toy.audited(), Toy::policy("exact"), kBatches[0], backend);
   const DifferenceCheck wrong = check_by_differences(toy.audited(), Toy::policy("jfb"), kBatches[0], backend);
   CHECK(right.directions == 2);
-  CHECK(right.relative_difference < 5e-3);  // f32: 1e-7 of the loss against steps that change it by 2e-3
+  CHECK(right.relative_difference < 5e-3);  // f32: 1e-7 of the loss against steps that change it by 5e-4
   CHECK(wrong.relative_difference > 0.02);
   for (std::size_t i = 0; i < before.size(); ++i) {
     const auto values = toy.store.entries()[i].value->data<float>();

@@ -100,7 +100,8 @@ TEST_CASE("the default table has a finite row for every estimator, a check by di
   const TemporaryFolder folder;
   const std::string checkpoint = (folder.path() / "tiny").string();
   Config config = test::tiny_config();
-  config.model.post_gn_affine = true;  // scaled down below
+  config.model.post_gn_affine = true;
+  config.data.name = "folder";
   Model model(config);
   test::make_contractive(model);
   save_checkpoint(checkpoint, {.config = model.config,
@@ -128,7 +129,7 @@ TEST_CASE("the default table has a finite row for every estimator, a check by di
                            "neumann-5", "phantom-5", "unrolled-5", "nystrom-5"})
     CHECK(names.contains(name));
   CHECK(json.at("finite_difference").at("directions") == 2);
-  // Rounding of the loss, 1e-7, against a change of 2e-3 of it, and what the solves leave.
+  // Curvature and kinks of a random network within the step; it shrinks with the step.
   CHECK(json.at("finite_difference").at("relative_difference").get<double>() < 1e-2);
   CHECK(std::filesystem::file_size(plot) > 1000);
 }
