@@ -48,7 +48,9 @@ void report_solves(const PredictRequest& request, const SolveMetrics& solves) {
 int predict_images(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
   SolveMetrics solves;
   const std::vector<Prediction> predictions = predict_files(loaded, backend, request.images, request.top_k, solves);
-  report_solves(request, solves);
+  const auto has_error = [](const Prediction& p) { return !p.error.empty(); };
+  const bool has_failed = std::any_of(predictions.begin(), predictions.end(), has_error);
+  if (!has_failed) report_solves(request, solves);  // beside errors stderr holds nothing else
   Json all = Json::array();
   for (const Prediction& prediction : predictions) {
     if (!prediction.error.empty()) std::cerr << "deq: " << prediction.error << "\n";
@@ -56,12 +58,10 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
     if (!request.run.is_json) print_prediction(prediction);
   }
   if (request.run.is_json) std::cout << all.dump(2) << "\n";
-  const auto has_error = [](const Prediction& p) { return !p.error.empty(); };
   if (!request.sheet.empty() && !std::all_of(predictions.begin(), predictions.end(), has_error)) {
     const SheetSummary sheet = write_prediction_sheet(request.sheet, predictions, loaded);
     if (!request.run.is_quiet) std::cerr << describe(sheet, request.sheet) << "\n";
   }
-  const bool has_failed = std::any_of(predictions.begin(), predictions.end(), has_error);
   if (has_failed && predictions.size() == 1) return 2;
   return has_failed ? 1 : 0;
 }
