@@ -15,11 +15,12 @@ namespace deq {
 struct RunHistory {
   std::filesystem::path folder;
   std::string name;  ///< of the folder; unique among the runs read together
-  std::vector<StepRecord> training;
-  std::vector<EvaluationRecord> evaluations;
-  std::optional<RunSummary> summary;  ///< none: the run has not ended yet, or goes on after the one that is there
-  std::optional<Config> config;
-  std::vector<std::string> notes;  ///< what was left out, and why
+  std::vector<StepRecord> training = {};
+  std::vector<EvaluationRecord> evaluations = {};
+  std::optional<RunSummary> summary =
+      std::nullopt;  ///< none: the run has not ended yet, or goes on after the one that is there
+  std::optional<Config> config = std::nullopt;
+  std::vector<std::string> notes = {};  ///< what was left out, and why
 };
 
 /// Reads metrics.jsonl, and config.toml and summary.json where they are. A last line without an end, which a running

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iomanip>
 #include <sstream>
 
@@ -110,9 +111,9 @@ void add_best(std::string measure, std::span<const RunHistory> runs, Reached (*v
               std::vector<RunFact>& out) {
   out.push_back(fact("final " + measure, runs, [&](const RunHistory& run) { return percent(value(run).last); }));
   out.push_back(fact("best " + measure, runs, [&](const RunHistory& run) {
-    const Reached reached = value(run);
-    if (!std::isfinite(reached.best)) return std::string(kNone);
-    return concat(percent(reached.best), " at step ", grouped(reached.best_step));
+    const Reached found = value(run);
+    if (!std::isfinite(found.best)) return std::string(kNone);
+    return concat(percent(found.best), " at step ", grouped(found.best_step));
   }));
 }
 
