@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -33,11 +34,20 @@ struct ChartSeries {
   std::vector<double> low = {};  ///< with `high`: a band or whiskers in y; both empty or as long as `y`
   std::vector<double> high = {};
   SeriesStyle style = SeriesStyle::line;
-  std::vector<std::string> labels = {};  ///< empty or as long as `y`
+  std::vector<std::string> labels = {};            ///< empty or as long as `y`
+  std::optional<std::size_t> look = std::nullopt;  ///< number of its colour and marker; default: its place in the chart
+  bool is_faint = false;                           ///< of a line: thin, pale and without markers
+  bool is_dashed = false;                          ///< of a line
+};
+
+/// A place on the x axis with a name, drawn as a vertical line behind the data.
+struct ChartMark {
+  double x = 0;
+  std::string text;
 };
 
 /// A chart with two axes. Colours are the palette of Okabe and Ito, which the colour-blind can tell apart; markers
-/// differ as well. The legend stands beside the plot, so it never covers data.
+/// differ as well. The legend stands beside or above the plot, so it never covers data.
 struct Chart {
   std::string title;
   ChartAxis x;
@@ -45,6 +55,8 @@ struct Chart {
   std::vector<ChartSeries> series;
   int width = 820;  ///< units: SVG user units; a PNG has two pixels for each
   int height = 480;
+  std::vector<ChartMark> marks = {};
+  bool has_legend_above = false;  ///< in rows between title and plot
 };
 
 /// Writes `chart` to `path`, an .svg or a .png by its extension, so that a kill leaves the old or the new file. The

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "train/chart_series.h"
+
 namespace deq {
 
 namespace {
@@ -12,6 +14,8 @@ constexpr double kTitleSize = 15;
 constexpr double kLabelSize = 13;
 constexpr double kTickSize = 12;
 constexpr double kLegendSize = 12;
+constexpr double kMarkSize = 10;
+constexpr Colour kMark{0.55, 0.55, 0.55};
 constexpr double kGap = 8;
 constexpr double kEdge = 14;
 constexpr double kLegendLine = 21;
@@ -80,19 +84,15 @@ ChartFrame::ChartFrame(const Chart& chart, Pen& pen)
       y_(chart.y, y_range(chart)),
       x_ticks_(x_ticks(chart, x_)),
       y_ticks_(y_.ticks()) {
-  const auto is_named = [](const ChartSeries& series) { return !series.name.empty(); };
-  has_legend_ = chart.series.size() > 1 && std::any_of(chart.series.begin(), chart.series.end(), is_named);
   pen.font(kTickSize);
   const double y_width = widest(y_ticks_, pen);
   const double x_width = widest(x_ticks_, pen);
-  pen.font(kLegendSize);
-  double legend = 0;
-  for (const ChartSeries& series : chart.series) legend = std::max(legend, pen.text_width(series.name));
-  legend = has_legend_ ? legend + kLegendKey + 3 * kGap : 0;
 
   plot_.left = kEdge + (chart.y.label.empty() ? 0 : kLabelSize + kGap) + y_width + kGap;
-  plot_.top = kEdge + (chart.title.empty() ? 0 : kTitleSize + kGap);
-  plot_.width = chart.width - plot_.left - legend - kEdge - kGap;
+  plot_.width = chart.width - plot_.left - kEdge - kGap;
+  place_legend(pen);
+  if (!chart.has_legend_above) plot_.width -= legend_width_;
+  plot_.top = kEdge + (chart.title.empty() ? 0 : kTitleSize + kGap) + (chart.has_legend_above ? legend_height_ : 0);
   y_label_x_ = kEdge + kLabelSize / 2;
   has_turned_labels_ =
       x_ticks_.size() > 1 && has_bars(chart) && x_width + kGap > plot_.width / static_cast<double>(x_ticks_.size());
@@ -114,7 +114,8 @@ void ChartFrame::draw(Pen& pen) const {
   draw_y_axis(pen);
   pen.font(kTitleSize, true);
   pen.text({plot_.left, kEdge}, {0, 0}, chart_.title);
-  if (has_legend_) draw_legend(pen);
+  draw_legend(pen);
+  draw_marks(pen);
 }
 
 void ChartFrame::draw_border(Pen& pen) const {
@@ -160,14 +161,44 @@ void ChartFrame::draw_y_axis(Pen& pen) const {
   pen.turned_text({y_label_x_, plot_.top + plot_.height / 2}, {0.5, 0.5}, 90, chart_.y.label);
 }
 
+void ChartFrame::draw_marks(Pen& pen) const {
+  pen.font(kMarkSize);
+  for (const ChartMark& mark : chart_.marks) {
+    const double x = at(mark.x, y_.range().low).x;
+    pen.path({{x, plot_.top}, {x, plot_.bottom()}}, {.colour = kMark, .marker = 0, .dashes = {3, 3}}, 1.2);
+    pen.text({x + kGap / 2, plot_.top + 2}, {0, 0}, mark.text);
+  }
+}
+
+void ChartFrame::place_legend(Pen& pen) {
+  const auto is_named = [](const ChartSeries& series) { return !series.name.empty(); };
+  const std::vector<ChartSeries>& all = chart_.series;
+  if (all.size() < 2 || std::none_of(all.begin(), all.end(), is_named)) return;
+  pen.font(kLegendSize);
+  Point next{0, 0};
+  double widest_name = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].name.empty()) continue;
+    const double name = pen.text_width(all[i].name);
+    const double width = kLegendKey + 3 * kGap + name;
+    if (chart_.has_legend_above && next.x > 0 && next.x + width > plot_.width) next = {0, next.y + kLegendLine};
+    legend_.push_back({i, next});
+    widest_name = std::max(widest_name, name);
+    next = chart_.has_legend_above ? Point{next.x + width, next.y} : Point{0, next.y + kLegendLine};
+  }
+  legend_width_ = widest_name + kLegendKey + 3 * kGap;
+  legend_height_ = legend_.back().at.y + kLegendLine + kGap / 2;
+}
+
 void ChartFrame::draw_legend(Pen& pen) const {
   pen.font(kLegendSize);
-  const double left = plot_.right() + 2 * kGap;
-  double y = plot_.top + kLegendLine / 2;
-  for (std::size_t i = 0; i < chart_.series.size(); ++i) {
-    const ChartSeries& series = chart_.series[i];
-    if (series.name.empty()) continue;
-    const SeriesLook look = series_look(i);
+  const Point corner = chart_.has_legend_above ? Point{plot_.left, plot_.top - legend_height_}
+                                               : Point{plot_.right() + 2 * kGap, plot_.top};
+  for (const LegendEntry& entry : legend_) {
+    const ChartSeries& series = chart_.series[entry.series];
+    const SeriesLook look = look_of(series, entry.series);
+    const double left = corner.x + entry.at.x;
+    const double y = corner.y + entry.at.y + kLegendLine / 2;
     const double middle = left + kLegendKey / 2;
     switch (series.style) {
       case SeriesStyle::line: pen.path({{left, y}, {left + kLegendKey, y}}, look, 2); [[fallthrough]];
@@ -175,7 +206,6 @@ void ChartFrame::draw_legend(Pen& pen) const {
       case SeriesStyle::bars: pen.rectangle({middle - 7, y - 6, 14, 12}, look.colour); break;
     }
     pen.text({left + kLegendKey + kGap, y}, {0, 0.5}, series.name);
-    y += kLegendLine;
   }
 }
 

@@ -9,6 +9,8 @@ namespace deq {
 namespace {
 
 constexpr double kLineWidth = 2;
+constexpr double kFaintWidth = 1;
+constexpr double kFaintOpacity = 0.3;
 constexpr double kMarkerRadius = 3.4;
 constexpr double kPointRadius = 4.2;
 constexpr std::size_t kMostMarkers = 40;  // of a line; more would hide it
@@ -39,10 +41,10 @@ void draw_line(const ChartSeries& series, const SeriesLook& look, const ChartFra
       piece.push_back(frame.at(series.x[i], series.y[i]));
       continue;
     }
-    pen.path(piece, look, kLineWidth);
+    pen.path(piece, look, series.is_faint ? kFaintWidth : kLineWidth);
     piece.clear();
   }
-  if (series.y.size() > kMostMarkers) return;
+  if (series.is_faint || series.y.size() > kMostMarkers) return;
   for (std::size_t i = 0; i < series.y.size(); ++i)
     if (is_drawn(series, i)) pen.marker(frame.at(series.x[i], series.y[i]), look, kMarkerRadius);
 }
@@ -142,19 +144,26 @@ void draw_labels(const Chart& chart, const ChartFrame& frame, Pen& pen) {
 
 }  // namespace
 
+SeriesLook look_of(const ChartSeries& series, std::size_t place) {
+  SeriesLook look = series_look(series.look.value_or(place));
+  if (series.is_faint) look.colour = look.colour.faded(kFaintOpacity);
+  if (series.is_dashed) look.dashes = {5, 4};
+  return look;
+}
+
 void draw_series(const Chart& chart, const ChartFrame& frame, Pen& pen) {
   const auto is_bars = [](const ChartSeries& series) { return series.style == SeriesStyle::bars; };
   const auto bars = static_cast<std::size_t>(std::count_if(chart.series.begin(), chart.series.end(), is_bars));
   pen.clip(frame.plot());
   for (std::size_t i = 0; i < chart.series.size(); ++i)
-    if (chart.series[i].style == SeriesStyle::line) draw_band(chart.series[i], series_look(i), frame, pen);
+    if (chart.series[i].style == SeriesStyle::line) draw_band(chart.series[i], look_of(chart.series[i], i), frame, pen);
   std::size_t slot = 0;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const ChartSeries& series = chart.series[i];
     switch (series.style) {
-      case SeriesStyle::line: draw_line(series, series_look(i), frame, pen); break;
-      case SeriesStyle::points: draw_points(series, series_look(i), frame, pen); break;
-      case SeriesStyle::bars: draw_bars(series, series_look(i), slot++, bars, frame, pen); break;
+      case SeriesStyle::line: draw_line(series, look_of(series, i), frame, pen); break;
+      case SeriesStyle::points: draw_points(series, look_of(series, i), frame, pen); break;
+      case SeriesStyle::bars: draw_bars(series, look_of(series, i), slot++, bars, frame, pen); break;
     }
   }
   pen.end_clip();

@@ -1,70 +1,15 @@
 #include "train/command_line.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <functional>
-#include <map>
-#include <utility>
 
 #include "core/error.h"
-#include "solvers/bilevel/method_preset.h"
-#include "solvers/names.h"
-#include "train/audit.h"
 #include "train/build_info.h"
-#include "train/config_keys.h"
+#include "train/command_line_parts.h"
 #include "train/nearest.h"
 
 namespace deq {
 
 namespace {
-
-/// What CLI11 fills in while it parses; one instance for the command that was called.
-struct Parsed {
-  std::string device;
-  std::int64_t seed = 0;
-  std::string estimators;
-  std::string audit_estimators;
-  TrainRequest train;
-  EvalRequest eval;
-  PredictRequest predict;
-  InfoRequest info;
-  BenchRequest bench;
-  DataListRequest data_list;
-  DataExportRequest data_export;
-  ImportRequest import_mdeq;
-  AuditRequest audit;
-  TuneRequest tune;
-  std::function<Request()> finish;  ///< set by the command that was called
-};
-
-constexpr double kNoLimit = 1e300;
-constexpr int kLargest = 1'000'000'000;
-
-CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& what, const std::string& example) {
-  CLI::App* command = app.add_subcommand(name, what);
-  command->footer("Example:\n  " + example + "\n");
-  return command;
-}
-
-/// The flags of RunOptions. They are turned into values by `finish_run`, once parsing is over.
-void add_run_options(CLI::App& command, RunOptions& run, Parsed& parsed) {
-  command.add_option("--device", parsed.device, "cpu, cuda, cuda:N or reference; default: the best there is");
-  command.add_option("--threads", run.threads, "threads of the computation; default: all")->check(CLI::Range(1, 1024));
-  command.add_option("--seed", parsed.seed, "seed of everything random")->check(CLI::Range(std::int64_t{0}, INT64_MAX));
-  command.add_flag("--json", run.is_json, "machine-readable result on stdout");
-  command.add_flag("--quiet", run.is_quiet, "no progress on stderr");
-}
-
-RunOptions finish_run(const CLI::App& command, RunOptions run, const Parsed& parsed) {
-  run.device = device_named(parsed.device);
-  if (command.count("--seed") > 0) run.seed = parsed.seed;
-  return run;
-}
-
-void add_set_option(CLI::App& command, std::vector<std::string>& overrides) {
-  // One value each, so that a positional argument may follow.
-  command.add_option("--set", overrides, "section.key=value, may be repeated")->allow_extra_args(false);
-}
 
 void add_train(CLI::App& app, Parsed& parsed) {
   CLI::App* command =
@@ -88,13 +33,6 @@ void add_train(CLI::App& app, Parsed& parsed) {
       return out;
     };
   });
-}
-
-void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps) {
-  command.add_option("--tol", tolerance, "tolerance of the solver; default: as configured")
-      ->check(CLI::Range(0.0, kNoLimit));
-  command.add_option("--max-steps", max_steps, "most solver steps; default: as configured")
-      ->check(CLI::Range(1, kLargest));
 }
 
 void add_inference_limits(CLI::App& command, SolverLimits& limits) {
@@ -176,37 +114,6 @@ void add_info(CLI::App& app, Parsed& parsed) {
   });
 }
 
-std::vector<std::string> split_estimators(const std::string& list) {
-  std::vector<std::string> names;
-  std::istringstream in(list);
-  for (std::string name; std::getline(in, name, ',');) {
-    require(is_estimator_name(name), "--estimators", "'", name, "' is not one of ", estimator_names());
-    names.push_back(name);
-  }
-  return names;
-}
-
-void add_bench(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = add_command(app, "bench", "Measure a training step and its parts on random input",
-                                  "deq bench train/configs/cifar10-mdeq-tiny.toml --batch 32 --estimators shine,jfb");
-  BenchRequest& request = parsed.bench;
-  command->add_option("config", request.config, "configuration (TOML)")->required();
-  add_set_option(*command, request.overrides);
-  command->add_option("--batch", request.batch, "images at once; default: as configured")
-      ->check(CLI::Range(1, 1 << 20));
-  command->add_option("--repeats", request.repeats, "timed repetitions")->check(CLI::Range(1, 100000));
-  command->add_option("--estimators", parsed.estimators, "gradient estimators, separated by commas");
-  add_run_options(*command, request.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      BenchRequest out = parsed.bench;
-      out.run = finish_run(*command, out.run, parsed);
-      out.estimators = split_estimators(parsed.estimators);
-      return out;
-    };
-  });
-}
-
 void add_data_list(CLI::App& data, Parsed& parsed) {
   CLI::App* command = add_command(data, "list", "List the data sets known by name", "deq data list");
   add_run_options(*command, parsed.data_list.run, parsed);
@@ -263,90 +170,6 @@ void add_import(CLI::App& app, Parsed& parsed) {
   });
 }
 
-void check_audit(const AuditRequest& request) {
-  require(request.tensor.empty() == request.labels.empty(), "audit", "--tensor and --labels go together");
-  require(request.tensor.empty() || request.data.empty(), "audit", "give --data or --tensor, not both");
-  const std::filesystem::path extension = request.plot.extension();
-  require(request.plot.empty() || extension == ".svg" || extension == ".png", "--plot", "'", request.plot.string(),
-          "' should end in .svg or .png");
-}
-
-/// Names that the solvers know; the error for others lists them.
-std::vector<std::string> audited_estimators(const std::string& list) {
-  if (list.empty()) return audited_by_default();
-  std::vector<std::string> names;
-  std::istringstream in(list);
-  for (std::string name; std::getline(in, name, ',');) {
-    (void)adjoint_from_name(name);
-    names.push_back(name);
-  }
-  return names;
-}
-
-void add_audit(CLI::App& app, Parsed& parsed) {
-  CLI::App* command = add_command(app, "audit", "Compare gradient estimators with the exact gradient",
-                                  "deq audit runs/shapes/checkpoints/best --batch 32 --plot gradients.svg");
-  AuditRequest& request = parsed.audit;
-  command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
-  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--tensor", request.tensor, "normalised images instead, float32 .npy of shape [N, C, H, W]");
-  command->add_option("--labels", request.labels, "their classes, int64 .npy of shape [N]");
-  command->add_option("--estimators", parsed.audit_estimators,
-                      "gradient estimators, separated by commas; default: about 20 of them");
-  command->add_option("--batch", request.batch, "images at once; default: the whole tensor, or as configured")
-      ->check(CLI::Range(1, 1 << 20));
-  command->add_option("--batches", request.batches, "batches to average over; default: the whole tensor, or 1")
-      ->check(CLI::Range(1, kLargest));
-  add_solver_limits(*command, request.tolerance, request.max_steps);
-  command
-      ->add_option("--differences", request.differences,
-                   "directions in which the exact gradient is checked against differences of the loss; 0: none")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str();
-  command->add_option("--plot", request.plot, "chart of error against cost, .svg or .png");
-  command->add_option("--save-gradients", request.save_gradients, "folder for one safetensors file an estimator");
-  add_run_options(*command, request.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      AuditRequest out = parsed.audit;
-      check_audit(out);
-      out.estimators = audited_estimators(parsed.audit_estimators);
-      out.run = finish_run(*command, out.run, parsed);
-      return out;
-    };
-  });
-}
-
-void add_tune(CLI::App& app, Parsed& parsed) {
-  CLI::App* command =
-      add_command(app, "tune", "Tune hyper-parameters of a model by hypergradients, comparing methods",
-                  "deq tune train/configs/tune-20news.toml --method hoag,shine --seeds 3 --out runs/20news");
-  TuneRequest& request = parsed.tune;
-  command->add_option("config", request.config, "configuration (TOML)")->required();
-  command->add_option("--method", request.methods,
-                      concat("methods, separated by commas: ", method_preset_names(), "; default: as configured"));
-  command->add_option("--seeds", request.seeds, "number of seeds, from --seed or 0 on; default: as configured")
-      ->check(CLI::Range(1, 10000));
-  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--out", request.out, "folder of traces, summary and plots; default: runs/NAME");
-  command->add_flag("--dry-run", request.is_dry_run, "print the whole configuration and do nothing");
-  auto* audit = command->add_flag("--audit", request.is_audit,
-                                  "compare each method's hypergradient with the exact one along HOAG's path");
-  command
-      ->add_flag("--inverse-quality", request.is_inverse_quality,
-                 "compare the inverse that the inner solver leaves with the exact one")
-      ->excludes(audit);
-  add_run_options(*command, request.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      TuneRequest out = parsed.tune;
-      out.run = finish_run(*command, out.run, parsed);
-      if (out.out.empty()) out.out = std::filesystem::path("runs") / out.config.stem();
-      return out;
-    };
-  });
-}
-
 /// CLI11 would only say that the word was not expected.
 void check_command_name(const CLI::App& app, std::span<const std::string> arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return;
@@ -376,6 +199,7 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
   add_import(app, parsed);
   add_audit(app, parsed);
   add_tune(app, parsed);
+  add_plot(app, parsed);
   check_command_name(app, arguments);
   try {
     // CLI11 takes the arguments last first.

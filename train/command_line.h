@@ -11,6 +11,7 @@
 #include "train/commands/eval.h"
 #include "train/commands/import.h"
 #include "train/commands/info.h"
+#include "train/commands/plot.h"
 #include "train/commands/predict.h"
 #include "train/commands/train.h"
 #include "train/commands/tune.h"
@@ -19,7 +20,7 @@ namespace deq {
 
 /// What a command line asks for.
 using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
-                             DataExportRequest, ImportRequest, AuditRequest, TuneRequest>;
+                             DataExportRequest, ImportRequest, AuditRequest, TuneRequest, PlotRequest>;
 
 /// Reads the arguments after the program's name. Empty when help or the version was asked for; it is then in `text`.
 /// Errors: RequestError for an unknown command or flag, a missing or malformed argument.

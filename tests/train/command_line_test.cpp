@@ -86,7 +86,7 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
 
 TEST_CASE("every command has help with an example") {
   CHECK(contains(run_program("--help").out, "train"));
-  for (const char* command : {"train", "eval", "predict", "info", "bench", "audit", "import mdeq"}) {
+  for (const char* command : {"train", "eval", "predict", "info", "bench", "audit", "plot", "import mdeq"}) {
     const Outcome outcome = run_program(std::string(command) + " --help");
     CHECK(outcome.status == 0);
     CHECK(contains(outcome.out, concat("Example:\n  deq ", command, " ")));

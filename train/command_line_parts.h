@@ -1,0 +1,56 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "train/command_line.h"
+
+namespace deq {
+
+/// What CLI11 fills in while it parses; one instance for the command that was called.
+struct Parsed {
+  std::string device;
+  std::int64_t seed = 0;
+  std::string estimators;
+  std::string audit_estimators;
+  TrainRequest train;
+  EvalRequest eval;
+  PredictRequest predict;
+  InfoRequest info;
+  BenchRequest bench;
+  DataListRequest data_list;
+  DataExportRequest data_export;
+  ImportRequest import_mdeq;
+  AuditRequest audit;
+  TuneRequest tune;
+  PlotRequest plot;
+  std::function<Request()> finish;  ///< set by the command that was called
+};
+
+inline constexpr double kNoLimit = 1e300;
+inline constexpr int kLargest = 1'000'000'000;
+
+/// A command with its line in the list of commands and an example in its help.
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& what, const std::string& example);
+
+/// The flags of RunOptions. They are turned into values by `finish_run`, once parsing is over.
+void add_run_options(CLI::App& command, RunOptions& run, Parsed& parsed);
+
+/// `run` with its device and seed. Errors: RequestError for a device that is not there.
+RunOptions finish_run(const CLI::App& command, RunOptions run, const Parsed& parsed);
+
+/// --set section.key=value
+void add_set_option(CLI::App& command, std::vector<std::string>& overrides);
+
+/// --tol and --max-steps
+void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps);
+
+/// The commands that measure and compare: bench, audit, tune, plot.
+void add_bench(CLI::App& app, Parsed& parsed);
+void add_audit(CLI::App& app, Parsed& parsed);
+void add_tune(CLI::App& app, Parsed& parsed);
+void add_plot(CLI::App& app, Parsed& parsed);
+
+}  // namespace deq

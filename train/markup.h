@@ -1,0 +1,11 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace deq {
+
+/// `text` as the contents of an element or of a quoted attribute of XML or HTML.
+std::string escaped_markup(std::string_view text);
+
+}  // namespace deq
