@@ -93,7 +93,7 @@ class Audit {
     out.adjoint_relative_error += share * adjoint.relative_error;
     out.adjoint_cosine += share * adjoint.cosine;
     out.map_calls += share * (run.forward.map_calls + run.extra_map_calls);
-    out.vjp_calls += share * run.backward.map_calls;
+    out.vjp_calls += share * (run.forward.jacobian_products + run.backward.map_calls);
     out.milliseconds += share * run.milliseconds;
     out.fallback_fraction += share * run.backward.fallback_fraction();
     out.loss += share * run.loss;

@@ -5,6 +5,7 @@
 #include "solvers/fallback.h"
 #include "solvers/loop.h"
 #include "solvers/names.h"
+#include "solvers/warm_start.h"
 
 namespace deq {
 
@@ -21,7 +22,18 @@ ImplicitPolicy& ImplicitPolicy::use_method(std::string name, MethodFactory facto
   return *this;
 }
 
+ImplicitPolicy& ImplicitPolicy::start_warm() {
+  starts_warm_ = true;
+  return *this;
+}
+
 std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_solver(const StateSpec& spec, StateOps& ops) const {
+  std::unique_ptr<FixedPointSolver> cold = make_cold_solver(spec, ops);
+  if (!starts_warm_) return cold;
+  return std::make_unique<WarmStartSolver>(spec, ops, std::move(cold));
+}
+
+std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_cold_solver(const StateSpec& spec, StateOps& ops) const {
   const EstimateUse use = needs_estimate(adjoint_) ? EstimateUse::kept : EstimateUse::dropped;
   std::unique_ptr<Loop> first = own_method_
                                     ? std::make_unique<Loop>(spec, ops, solver_, use, own_method_(spec, ops), own_name_)
@@ -65,6 +77,7 @@ std::string ImplicitPolicy::describe() const {
   if (own_method_) out = concat(own_name_, out.substr(out.find('(')));
   for (const SolverMethod& method : chain_) out += concat(" > ", name_of(method));
   if (compacts()) out += ", compacting";
+  if (starts_warm_) out += ", warm start";
   return concat(out, ", ", name_of(adjoint_));
 }
 

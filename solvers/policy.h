@@ -26,6 +26,9 @@ class ImplicitPolicy final : public EquilibriumPolicy {
   /// A forward method of your own instead of the one in the options, under the same limits.
   ImplicitPolicy& use_method(std::string name, MethodFactory factory, ForwardNeeds needs = {});
 
+  /// Every solve begins at the solution of the one before in the same program (solvers/warm_start.h).
+  ImplicitPolicy& start_warm();
+
   [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] bool needs_vjp() const override;
@@ -39,6 +42,8 @@ class ImplicitPolicy final : public EquilibriumPolicy {
   [[nodiscard]] const AdjointOptions& adjoint() const { return adjoint_; }
 
  private:
+  [[nodiscard]] std::unique_ptr<FixedPointSolver> make_cold_solver(const StateSpec& spec, StateOps& ops) const;
+
   std::vector<SolverMethod> chain_;
   std::string own_name_;
   MethodFactory own_method_;
@@ -46,6 +51,7 @@ class ImplicitPolicy final : public EquilibriumPolicy {
   SolverOptions solver_;
   AdjointOptions adjoint_;
   Compaction compaction_;
+  bool starts_warm_ = false;
 };
 
 /// The estimator of B. Nguyen, L. Mauch, Efficient Training of Deep Equilibrium Models, arXiv 2304.11663, 2023: Broyden

@@ -28,7 +28,8 @@ bool is_drawable(const EstimatorAudit& entry) {
 Chart audit_chart(const AuditResult& result) {
   Chart chart{
       .title = "Gradient error against cost",
-      .x = {.label = "backward passes through f: products with J^T, and one for the parameters", .is_log = true},
+      .x = {.label = "backward passes through f: products with J^T, in the forward too, and one for the parameters",
+            .is_log = true},
       .y = {.label = "relative error of the gradient", .is_log = true},
       .series = {}};
   for (const EstimatorAudit& entry : result.estimators) {

@@ -39,8 +39,10 @@ struct Toy {
               const Value x = graph.input("x", {DType::f32, {kBatch, 4}}, Rate::batch);
               const Value injected = stem(x);
               const auto f = [&](std::span<const Value> z) { return std::vector<Value>{cell(z[0], injected)}; };
-              const EquilibriumTrace trace = trace_equilibrium(f, {zeros_like(injected)}, {.policy = policy});
-              AuditedLoss out{mean(square(head(trace.values[0]) - 0.5))};
+              const auto loss = [&](std::span<const Value> z) { return mean(square(head(z[0]) - 0.5)); };
+              const EquilibriumTrace trace =
+                  trace_equilibrium(f, {zeros_like(injected)}, {.policy = policy, .outer_loss = loss});
+              AuditedLoss out{loss(trace.values)};
               if (has_traces) out.equilibria = {trace};
               return out;
             }};
@@ -88,6 +90,25 @@ TEST_CASE("an audit needs no more than a function that traces the loss") {
     CHECK(entry.milliseconds > 0.0);
     CHECK(entry.gradients.size() == toy.store.entries().size());
   }
+}
+
+TEST_CASE("an audit counts the products with the Jacobian that the forward solver asks for") {
+  constexpr int kSteps = 10;
+  const Toy toy;
+  CpuBackend backend;
+  const auto products = [&](const SolverMethod& method, const std::string& estimator) {
+    const SolverOptions fixed{.method = method, .max_steps = kSteps, .tolerance = {.value = 0}};
+    const AuditedEstimator audited{estimator, std::make_shared<ImplicitPolicy>(fixed, adjoint_from_name(estimator))};
+    const AuditResult result = audit(toy.audited(), {"exact", Toy::policy("exact")}, {audited}, kBatches, backend);
+    CHECK(result.estimators[0].map_calls == kSteps + 1);
+    return result.estimators[0].vjp_calls;
+  };
+  CHECK(products(Broyden{}, "shine") == 0);
+  // One a step, and one for every extra update, before steps 5 and 10; sharing asks for none after that.
+  CHECK(products(AdjointBroyden{}, "adjoint-broyden") == kSteps);
+  CHECK(products(AdjointBroyden{.outer_every = 5}, "adjoint-broyden-opa") == kSteps + 2);
+  // The products of the backward come on top, six for five steps; nobody reads M then, so its last update is saved.
+  CHECK(products(AdjointBroyden{}, "jfb-refine-5") == kSteps - 1 + 6);
 }
 
 TEST_CASE("without traces the adjoint errors of an unrolled estimator are unknown and its gradient is not") {
