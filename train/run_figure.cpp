@@ -17,7 +17,7 @@ constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr int kWidth = 620;
 constexpr int kHeight = 340;
 constexpr std::size_t kFewest = 24;       // values that are worth smoothing
-constexpr int kWindows = 50;              // of the running mean, side by side over a whole run
+constexpr int kWindows = 30;              // of the running mean, side by side over a whole run
 constexpr std::size_t kMostDrawn = 3000;  // values of a line
 
 using TrainingValue = std::function<double(const StepRecord&)>;
@@ -30,6 +30,8 @@ struct PanelKind {
   bool is_log = false;
   TrainingValue training;
   EvaluationValue evaluation;
+  bool is_smoothed = true;  ///< noisy from step to step
+  bool has_zero = false;    ///< the axis starts at 0
 };
 
 /// A value that the axis can show.
@@ -37,6 +39,14 @@ double shown(double value, bool is_log) { return std::isfinite(value) && (!is_lo
 
 bool has_finite(const std::vector<double>& values) {
   return std::any_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+}
+
+double largest(const Chart& chart) {
+  double out = 0;
+  for (const ChartSeries& series : chart.series)
+    for (const double value : series.y)
+      if (value > out) out = value;
+  return out > 0 ? out : 1;
 }
 
 /// Fills panels with the series of runs.
@@ -62,7 +72,9 @@ class Panels {
       if (kind.training) add_training(kind, i, chart);
       if (kind.evaluation) add_evaluations(kind, i, chart);
     }
-    if (!chart.series.empty()) panels_.push_back(std::move(chart));
+    if (chart.series.empty()) return;
+    if (kind.has_zero) chart.y.range = ChartRange{0, 1.1 * largest(chart)};
+    panels_.push_back(std::move(chart));
   }
 
   [[nodiscard]] std::vector<Chart> take() { return std::move(panels_); }
@@ -79,7 +91,10 @@ class Panels {
       if (first != run.training.begin() && first != run.training.end()) steps.insert(first->step);
     }
     std::vector<ChartMark> out;
-    for (const std::int64_t step : steps) out.push_back({static_cast<double>(step), out.empty() ? "equilibrium" : ""});
+    // The name once, because elsewhere it may stand on data.
+    const bool is_named = panels_.empty();
+    for (const std::int64_t step : steps)
+      out.push_back({static_cast<double>(step), is_named && out.empty() ? "equilibrium" : ""});
     return out;
   }
 
@@ -94,8 +109,8 @@ class Panels {
     }
     if (!has_finite(raw.y)) return;
     ChartSeries mean = raw;
-    const bool is_smoothed = raw.y.size() >= kFewest;
-    mean.name = is_alone() ? "training" : kind.evaluation ? run.name + ", training" : run.name;
+    const bool is_smoothed = kind.is_smoothed && raw.y.size() >= kFewest;
+    mean.name = is_alone() ? (kind.evaluation ? "training" : "") : kind.evaluation ? run.name + ", training" : run.name;
     mean.is_dashed = !is_alone() && kind.evaluation;
     if (is_smoothed) {
       const int reach = std::max(2, static_cast<int>(raw.y.size()) / (2 * kWindows));
@@ -175,7 +190,8 @@ void add_forward(Panels& panels) {
   panels.add({.title = "Steps of the forward solve",
               .y = "steps",
               .training = [](const StepRecord& record) { return unless_zero(record.forward.steps); },
-              .evaluation = [](const EvaluationRecord& record) { return unless_zero(record.forward.steps); }});
+              .evaluation = [](const EvaluationRecord& record) { return unless_zero(record.forward.steps); },
+              .has_zero = true});
   panels.add({.title = "Spectral radius of the Jacobian at z*",
               .y = "mean over images",
               .training = {},
@@ -222,11 +238,14 @@ Figure run_figure(std::span<const RunHistory> runs) {
   panels.add({.title = "Learning rate",
               .y = "learning rate",
               .training = [](const StepRecord& record) { return record.lr; },
-              .evaluation = {}});
+              .evaluation = {},
+              .is_smoothed = false,
+              .has_zero = true});
   panels.add({.title = "Speed of training",
               .y = "images per second",
               .training = [](const StepRecord& record) { return record.images_per_s; },
-              .evaluation = {}});
+              .evaluation = {},
+              .has_zero = true});
   Figure figure{.title = figure_title(runs), .panels = panels.take()};
   check(!figure.panels.empty(), "plot", "no record of ", runs.front().folder.string(), " holds a finite value");
   return figure;
