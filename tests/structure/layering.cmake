@@ -13,7 +13,7 @@ set(may_include_train core autodiff solvers layers data train)
 set(private_dnnl "^core/cpu/onednn\\.(h|cpp)$")
 set(private_cblas "^core/cpu/gemm\\.cpp$")
 set(private_stb "^data/stb\\.cpp$")
-set(private_CLI "^train/command_line\\.cpp$")
+set(private_CLI "^train/command_line(\\.cpp|_[a-z]+\\.(h|cpp))$")
 # config_value.h is what the two readers of configurations share; nothing else includes it.
 set(private_toml "^train/(.*\\.cpp|config_value\\.h)$")
 
