@@ -66,6 +66,7 @@ struct SolverConfig {
   double backward_tolerance = 1e-3;
   double time_budget_ms = 0;         ///< in inference, wall-clock limit of the solve of one batch; 0: none
   bool compaction = true;            ///< in inference, images whose solve has stopped leave the batch
+  bool warm_start = false;           ///< in inference, each row of a batch starts at that of the batch before
   std::string backward = "broyden";  ///< how `exact` and `limited-K` solve: also gmres, bicgstab, anderson, picard
   double phantom_damping = 0.5;      ///< of phantom-K, 1 is the plain step
   /// Solvers that images whose solve broke down go on with: names joined by commas, "none", or "auto" for broyden

@@ -98,6 +98,7 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("solver.backward_tolerance", at<kSolver, &S::backward_tolerance>, 0, kNoLimit));
   keys.push_back(number("solver.time_budget_ms", at<kSolver, &S::time_budget_ms>, 0, kNoLimit));
   keys.push_back(flag("solver.compaction", at<kSolver, &S::compaction>));
+  keys.push_back(flag("solver.warm_start", at<kSolver, &S::warm_start>));
   keys.push_back(text("solver.backward", at<kSolver, &S::backward>,
                       {"broyden", "broyden-lowrank", "anderson", "picard", "gmres", "bicgstab"}));
   keys.push_back(above("solver.phantom_damping", at<kSolver, &S::phantom_damping>, 0, 1));

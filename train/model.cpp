@@ -92,6 +92,7 @@ std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& 
   auto policy =
       std::make_shared<ImplicitPolicy>(options, JacobianFree{}, solver.compaction ? Compaction::on : Compaction::off);
   policy->fall_back_on(fallback_chain(solver));
+  if (solver.warm_start) policy->start_warm();
   return policy;
 }
 

@@ -270,6 +270,31 @@ TEST_CASE("the logits of an image are the same bits whatever its batch mates") {
   }
 }
 
+TEST_CASE("solver.warm_start reaches inference and never training") {
+  CpuBackend backend;
+  Config config = tiny_config();
+  config.model.post_gn_affine = true;
+  Model model(config);
+  make_contractive(model);
+  config.solver.max_steps = 30;
+  config.solver.warm_start = true;
+  CHECK(make_policy(config.solver, "shine")->describe().find("warm") == std::string::npos);
+  InferenceStep step(model, backend, model.image_shape(3), config.solver);
+  Batch batch = random_batch(config, 3, 5);
+  const Tensor first = step.run(batch.images).clone();
+  CHECK(step.program().forward_report()->steps_run > 2);
+  // A frame that repeats the last one but for one image solves that image alone.
+  for (float& x : batch.images.data<float>().first(192)) x = -x;
+  const Tensor& second = step.run(batch.images);
+  const SolveReport& report = *step.program().forward_report();
+  CHECK(report.count(SolveStatus::converged) == 3);
+  CHECK(report.steps[0] > 0);
+  for (std::size_t row : {1U, 2U}) {
+    CHECK(report.steps[row] == 0);
+    for (std::size_t i = 4 * row; i < 4 * row + 4; ++i) CHECK(second.data<float>()[i] == first.data<float>()[i]);
+  }
+}
+
 TEST_CASE("the number of threads changes no bit of an image's logits") {
   const Config config = tiny_config();
   const Model model(config);
