@@ -74,12 +74,12 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
   const bool has_last = has_checkpoint(options_.out / "checkpoints" / "last");
   if (options_.is_resume && has_last) {
     resume();
+    write_durably(options_.out / "config.toml", write_config(config_));  // rates and limits may have changed
     return;
   }
   require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
           "' already holds a run; continue it with --resume or choose another --out");
-  const std::string text = write_config(config_);
-  write_durably(options_.out / "config.toml", text);
+  write_durably(options_.out / "config.toml", write_config(config_));
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl");
 }
 
