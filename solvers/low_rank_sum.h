@@ -42,40 +42,4 @@ class LowRankSum final : public InverseEstimate {
   std::vector<int> rank_;
 };
 
-/// Broyden's method with its inverse as a LowRankSum. With q = M r (M before the update) and the last step s:
-///   v = M^T s,  u = q / (s.s - s.q),  next step = q s.s / (s.s - s.q).
-/// Same iterates as the product form at twice the memory; here to check it and for pairs that are no steps.
-/// Source: the update of the DEQ reference solvers, signs turned to M ~ (I - J)^-1.
-class BroydenLowRankMethod final : public Method {
- public:
-  BroydenLowRankMethod(const StateSpec& spec, StateOps& ops, const Broyden& options, int max_steps);
-  void layout(Slab& workspace, Slab& estimate) override;
-  /// Ignores `base`: the sum starts at I.
-  void start(const InverseEstimate* base) override;
-  StateView residual_slot(int) override { return residual_; }
-  int advance(const Iterate& iterate) override;
-  void truncate(int sample, int best_step) override;
-  [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
-  [[nodiscard]] MethodCounts counts() const override { return {.restarts = restarts_}; }
-
- private:
-  int learn(int index, SampleMask learning);
-
-  StateSpec spec_;
-  StateOps* ops_;
-  LowRankSum estimate_;
-  double breakdown_;
-  int restarts_ = 0;
-  int restarted_at_ = 0;
-  std::vector<int> sample_started_at_;
-  StateView residual_;
-  StateView step_;               // s
-  StateView product_;            // q = M r
-  std::vector<double> along_;    // [batch] s.q
-  std::vector<double> norm2_;    // [batch] s.s
-  std::vector<double> u_scale_;  // [batch]
-  std::vector<double> s_scale_;  // [batch]
-  const std::vector<double> one_;
-};
-
 }  // namespace deq

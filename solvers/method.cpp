@@ -2,10 +2,10 @@
 
 #include "solvers/adjoint_broyden.h"
 #include "solvers/anderson.h"
+#include "solvers/broyden_low_rank.h"
 #include "solvers/broyden_product.h"
 #include "solvers/broyden_reduced.h"
 #include "solvers/loop.h"
-#include "solvers/low_rank_sum.h"
 #include "solvers/newton_krylov.h"
 #include "solvers/picard.h"
 #include "solvers/stop_rule.h"
