@@ -115,6 +115,11 @@ void append_train_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("train.pretrain_steps", at<kTrain, &T::pretrain_steps>, 0));
   keys.push_back(number("train.unroll_steps", at<kTrain, &T::unroll_steps>, 1, 1000));
   keys.push_back(text("train.estimator", at<kTrain, &T::estimator>));
+  keys.push_back(text("train.start", at<kTrain, &T::start>, {"zeros", "gaussian", "mixed"}));
+  keys.push_back(number("train.correction_states", at<kTrain, &T::correction_states>, 1, 1000));
+  keys.push_back(
+      text("train.correction_weights", at<kTrain, &T::correction_weights>, {"geometric", "linear", "constant"}));
+  keys.push_back(above("train.correction_decay", at<kTrain, &T::correction_decay>, 0, 1));
   keys.push_back(number("train.eval_every", at<kTrain, &T::eval_every>, 0));
   keys.push_back(number("train.eval_limit", at<kTrain, &T::eval_limit>, 0));
   keys.push_back(number("train.log_every", at<kTrain, &T::log_every>, 1));
