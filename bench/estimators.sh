@@ -124,9 +124,13 @@ for set in $sets; do
   for estimator in ${estimators//,/ }; do
     rate=$([ -e "$out/$set-speed/$estimator" ] && median "$out/$set-speed/$estimator" || echo "not measured")
     for seed in $seeds; do
-      number "$out/$set-$seed/$estimator/summary.json" test_accuracy
-    done | awk -v name="$estimator" -v rate="$rate" '{ a += 100 * $1; aa += 1e4 * $1 * $1; n++ }
-      END { m = a / n; v = n > 1 ? (aa - n * m * m) / (n - 1) : 0
-            printf "| `%s` | %.2f ± %.2f | %s |\n", name, m, sqrt(v > 0 ? v : 0), rate }'
+      folder=$out/$set-$seed/$estimator
+      [ ! -e "$folder/done" ] || number "$folder/summary.json" test_accuracy
+    done | awk -v name="$estimator" -v rate="$rate" -v wanted="$(wc -w <<<"$seeds")" '
+      { a += 100 * $1; aa += 1e4 * $1 * $1; n++ }
+      END { if (n == 0) { printf "| `%s` | not trained | %s |\n", name, rate; exit }
+            m = a / n; v = n > 1 ? (aa - n * m * m) / (n - 1) : 0
+            few = n < wanted ? sprintf(" (%d of %d seeds)", n, wanted) : ""
+            printf "| `%s` | %.2f ± %.2f%s | %s |\n", name, m, sqrt(v > 0 ? v : 0), few, rate }'
   done
 done
