@@ -307,6 +307,34 @@ SparseMatrix SparseMatrix::with_columns(std::int64_t columns) const {
   return out;
 }
 
+SparseMatrix SparseMatrix::with_column_order(std::span<const std::int32_t> order) const {
+  const Storage& from = *storage_;
+  check(static_cast<std::int64_t>(order.size()) == columns(), "sparse matrix", order.size(), " numbers for ", columns(),
+        " columns");
+  std::vector<std::int32_t> place(order.size(), -1);
+  for (std::size_t j = 0; j < order.size(); ++j) {
+    check(0 <= order[j] && order[j] < columns() && place[order[j]] < 0, "sparse matrix", "column ", order[j], " of ",
+          columns(), " is out of range or comes twice");
+    place[order[j]] = static_cast<std::int32_t>(j);
+  }
+  std::vector<std::int64_t> entry(from.value.size());  // which entry of `from` each one is
+  std::iota(entry.begin(), entry.end(), std::int64_t{0});
+  for (std::int64_t row = 0; row < rows(); ++row)
+    std::sort(entry.begin() + from.start[row], entry.begin() + from.start[row + 1],
+              [&](std::int64_t a, std::int64_t b) { return place[from.column[a]] < place[from.column[b]]; });
+  std::vector<std::int32_t> column;
+  std::vector<double> value;
+  std::vector<std::uint16_t> code;
+  for (const std::int64_t k : entry) {
+    column.push_back(place[from.column[k]]);
+    value.push_back(from.value[k]);
+    if (!from.row_scale.empty()) code.push_back(from.code[k]);
+  }
+  SparseMatrix out(columns(), from.start, std::move(column), std::move(value));
+  if (!from.row_scale.empty()) out.set_codes(std::move(code), from.row_scale);
+  return out;
+}
+
 std::vector<double> SparseMatrix::to_dense() const {
   std::vector<double> out(rows() * columns());
   for (std::int64_t row = 0; row < rows(); ++row) {

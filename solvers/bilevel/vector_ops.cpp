@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "solvers/bilevel/vector_blocks.h"
 
@@ -57,6 +58,16 @@ double add_scaled_dot(double a, ConstVector x, Vector y, ConstVector z) {
   });
 }
 
+void add_scaled_turn(double a, Vector x, Vector y, ConstVector z, double b) {
+  for_blocks(x.size(), [a, x = x.data(), y = y.data(), z = z.data(), b](std::int64_t first, std::int64_t last) {
+#pragma omp simd
+    for (std::int64_t i = first; i < last; ++i) {
+      y[i] += a * x[i];
+      x[i] = z[i] + b * x[i];
+    }
+  });
+}
+
 void combine(ConstVector x, double a, ConstVector y, Vector out) {
   for_blocks(x.size(), [x = x.data(), a, y = y.data(), out = out.data()](std::int64_t first, std::int64_t last) {
 #pragma omp simd
@@ -75,6 +86,13 @@ void copy(ConstVector from, Vector to) {
   for_blocks(from.size(), [from = from.data(), to = to.data()](std::int64_t first, std::int64_t last) {
     std::copy(from + first, from + last, to + first);
   });
+}
+
+bool is_same(ConstVector x, ConstVector y) {
+  return sum_blocks(x.size(), [x, y](std::int64_t first, std::int64_t last) {
+           const auto bytes = static_cast<std::size_t>(last - first) * sizeof(double);
+           return std::memcmp(x.data() + first, y.data() + first, bytes) == 0 ? 0.0 : 1.0;
+         }) == 0.0;
 }
 
 double relative_error(ConstVector x, ConstVector y) {
