@@ -46,8 +46,12 @@ class Program {
     double ms = 0;
   };
   std::vector<LaunchTime> profile();
-  /// Tells an inference program that parameters were changed from outside, so the next run repeats its step segment.
+  /// Tells a program that parameters were changed from outside: the next run repeats the step segment and, on a device,
+  /// sends the tensors of all parameters whose last writer was not the device.
   void parameters_changed();
+  /// Brings the tensors of parameters up to date after runs on a device that keeps parameters in its own memory. To be
+  /// called before the host reads or changes them; does nothing on other backends.
+  void fetch_parameters();
 
   /// Copies an output to the host (f32 on every backend for values of type f32).
   void read(Value output, Tensor& into) const;
