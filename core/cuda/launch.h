@@ -15,8 +15,8 @@ inline constexpr std::int64_t kMostElements = INT32_MAX;
 inline constexpr int kWarp = 32;
 /// Most threads of a block on every architecture.
 inline constexpr int kMostThreads = 1024;
-/// Dynamic shared memory that needs no opt-in.
-inline constexpr int kSharedBytes = 48 * 1024;
+/// Dynamic shared memory that needs no opt-in (48 KiB, less what reductions keep).
+inline constexpr int kSharedBytes = 40 * 1024;
 /// Shared memory a block may opt in to on every architecture we build for (8.6 and 8.9 have the least: 99 KiB).
 inline constexpr int kMostSharedBytes = 96 * 1024;
 

@@ -9,7 +9,7 @@
 namespace deq::cuda {
 
 template <class Functor>
-__global__ void __launch_bounds__(256) run_for_each(std::int64_t n, const Functor functor) {
+__global__ void __launch_bounds__(256) run_for_each(std::int64_t n, const __grid_constant__ Functor functor) {
   const std::int64_t stride = std::int64_t{gridDim.x} * blockDim.x;
   for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += stride) {
     functor(static_cast<Index>(i));
@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(256) run_for_each(std::int64_t n, const Functo
 }
 
 template <class Program>
-__global__ void run_block(const Program program) {
+__global__ void run_block(const __grid_constant__ Program program) {
   program(DeviceBlock{});
 }
 
