@@ -5,11 +5,13 @@
 #include <limits>
 #include <random>
 
-#include "core/interpreter.h"
-#include "core/reference/backend.h"
+#include "core/cuda/conv_kernels.h"
+#include "core/cuda/dispatch.h"
+#include "core/cuda/host_launcher.h"
+#include "core/cuda/update_kernels.h"
 #include "tests/core/cpu_kernel_cases.h"
-#include "tests/core/emulated_cuda.h"
-#include "tests/op_cases/op_cases.h"
+#include "tests/op_cases/emulated_cuda.h"
+#include "tests/op_cases/program_grid.h"
 
 // Every kernel of ours for CUDA, run on the host index by index and block by block: what they compute, and that they
 // keep to the rules of kernels. Only launches and the vendor's libraries are left for a device to prove.
@@ -214,31 +216,12 @@ TEST_CASE("joined updates do what each would have done") {
   }
 }
 
-TEST_CASE("the emulated CUDA backend agrees with the reference on the whole op grid") {
-  // As the CPU's bound in cpu_op_grid_test.cpp, with the same exception: a group of two elements normalises to +-1.
+TEST_CASE("programs on the emulated device agree with the reference on the whole op grid") {
+  // As the CPU's bound in cpu_op_grid_test.cpp.
   constexpr double kGridError = 3e-6;
-  ReferenceBackend reference;
-  EmulatedCuda emulated;
-  for (const op_cases::OpCase& op_case : op_cases::all()) {
-    CAPTURE(op_case.name);
-    const op_cases::BuiltCase built = op_cases::build(op_case);
-    const Bindings bindings = op_cases::bindings_of(op_case);  // f64, exact in f32
-    const std::vector<Tensor> wanted = interpret(*built.graph, built.outputs, bindings, reference);
-    const std::vector<Tensor> found = interpret(*built.graph, built.outputs, bindings, emulated);
-    const double least = op_case.name.starts_with("group_norm_grad: [2,1,1,8] groups 4") ? 1.0 : 0.0;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      CAPTURE(i);
-      if (found[i].dtype() != DType::f32) {
-        CHECK(same_bits(found[i], wanted[i]));
-        continue;
-      }
-      double difference = 0, scale = least * least * static_cast<double>(wanted[i].shape().elements());
-      for (std::size_t k = 0; k < found[i].data<float>().size(); ++k) {
-        const double expected = wanted[i].data<double>()[k];
-        difference += std::pow(static_cast<double>(found[i].data<float>()[k]) - expected, 2);
-        scale += expected * expected;
-      }
-      CHECK(std::sqrt(difference) < kGridError * (std::sqrt(scale) + 1e-30));
-    }
+  EmulatedCuda device;
+  for (const op_cases::Disagreement& found : op_cases::compare_programs(device, kGridError)) {
+    CAPTURE(found.where);
+    CHECK(found.error < kGridError);
   }
 }
