@@ -1,4 +1,4 @@
-#include "core/cuda/conv_kernels.h"
+#include "core/cuda/direct_kernels.h"
 #include "core/cuda/kernels.h"
 #include "core/cuda/launcher.h"
 

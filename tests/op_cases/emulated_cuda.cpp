@@ -1,7 +1,7 @@
 #include "tests/op_cases/emulated_cuda.h"
 
 #include "core/cpu/host_state_ops.h"
-#include "core/cuda/conv_kernels.h"
+#include "core/cuda/direct_kernels.h"
 #include "core/cuda/dispatch.h"
 #include "core/cuda/host_launcher.h"
 #include "core/cuda/image_kernels.h"
