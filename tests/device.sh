@@ -134,22 +134,23 @@ if [ -z "$has_gpu" ]; then
 elif [ -z "$sanitizer" ]; then
   skip "compute-sanitizer is not installed here"
 else
-  for tool in memcheck racecheck; do
-    if limited 60 "$sanitizer" --tool "$tool" --error-exitcode 9 "$bin/solvers_tests" \
-        --test-case='*device*bits*' --source-file='*/cuda_*' >"$out/$tool.log" 2>&1; then
-      tail -n 1 "$out/$tool.log"
+  # sanitized NAME TOOL COMMAND...
+  sanitized() {
+    local log=$out/sanitizer-$1.log
+    if limited 60 "$sanitizer" --tool "$2" --error-exitcode 9 "${@:3}" >"$log" 2>&1; then
+      echo "$1, $2: $(tail -n 1 "$log")"
     else
-      tail -n 20 "$out/$tool.log"
-      fail "compute-sanitizer $tool on the solver operations ($out/$tool.log)"
+      grep -E '=====' "$log" | head -20
+      fail "compute-sanitizer $2 on $1 ($log)"
     fi
+  }
+  for tool in memcheck racecheck; do
+    sanitized "solver-operations-$tool" $tool "$bin/solvers_tests" --source-file='*/cuda_*' \
+      --test-case='*bits*,*operations*'
   done
-  if limited 90 "$sanitizer" --tool memcheck --error-exitcode 9 "$bin/deq" bench "$DEQ_CONFIGS/shapes-mdeq.toml" \
-      --batch 2 --repeats 1 --set solver.max_steps=3 --device cuda --quiet --json >"$out/memcheck-step.log" 2>&1; then
-    tail -n 1 "$out/memcheck-step.log"
-  else
-    tail -n 20 "$out/memcheck-step.log"
-    fail "compute-sanitizer memcheck on a training step ($out/memcheck-step.log)"
-  fi
+  sanitized op-grid memcheck "$bin/core_tests" --source-file='*/cuda_op_grid*' --test-case='*f32*'
+  sanitized training-step memcheck "$bin/deq" bench "$DEQ_CONFIGS/shapes-mdeq.toml" --batch 2 --repeats 1 \
+    --set solver.max_steps=3 --device cuda --quiet --json
 fi
 
 section "benchmark"
