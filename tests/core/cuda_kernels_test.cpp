@@ -217,8 +217,8 @@ TEST_CASE("joined updates do what each would have done") {
 }
 
 TEST_CASE("programs on the emulated device agree with the reference on the whole op grid") {
-  // As the CPU's bound in cpu_op_grid_test.cpp.
-  constexpr double kGridError = 3e-6;
+  // Sums of at most a few hundred terms of 6e-8 each; 3.1e-7 is the largest seen.
+  constexpr double kGridError = 1e-6;
   EmulatedCuda device;
   for (const op_cases::Disagreement& found : op_cases::compare_programs(device, kGridError)) {
     CAPTURE(found.where);
