@@ -13,6 +13,7 @@ using lanes::Vector;
 
 constexpr int kChains = 4;  // independent sums, so that additions do not wait for one another
 constexpr int kChain = 4;   // vectors each of them takes before its sum moves to double
+constexpr std::int64_t kPage = 4096;
 template <class T>
 constexpr std::int64_t kBlock = kChains* kChain* kLanes<T>;
 
@@ -58,11 +59,20 @@ template <class S, class T>
   return sum;
 }
 
+/// Asks for the page behind that of `x` to come to the second-level cache. While y hits there, the processor fetches x
+/// late by itself; in one burst a page this made links of bf16 steps 1.4 times as fast, of float ones 1.04 times.
+template <class S>
+[[gnu::always_inline]] inline void prefetch_next_page(const S* x) {
+  const char* const page = reinterpret_cast<const char*>(x) + kPage;
+  for (int line = 0; line < kPage; line += 64) __builtin_prefetch(page + line, 0, 2);
+}
+
 template <class S, class T>
 [[gnu::always_inline]] inline double add_scaled_dot_of(T a, const S* x, T* y, std::int64_t n) {
   std::int64_t i = 0;
   double sum = sum_blocks<T>(n, i, [&](std::int64_t at, Vector<T>& part) {
     Vector<T> step, value;
+    if (at * static_cast<std::int64_t>(sizeof(S)) % kPage == 0) prefetch_next_page(x + at);
     load(x + at, step);
     load(y + at, value);
     value += a * step;
