@@ -93,6 +93,7 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("solver.max_steps", at<kSolver, &S::max_steps>, 1, 100000));
   keys.push_back(number("solver.tolerance", at<kSolver, &S::tolerance>, 0, kNoLimit));
   keys.push_back(number("solver.memory", at<kSolver, &S::memory>, 0, 100000));
+  keys.push_back(text("solver.history", at<kSolver, &S::history>, {"float32", "bfloat16"}));
   keys.push_back(number("solver.patience", at<kSolver, &S::patience>, 0, 100000));
   keys.push_back(above("solver.damping", at<kSolver, &S::damping>, 0, 1));
   keys.push_back(number("solver.backward_max_steps", at<kSolver, &S::backward_max_steps>, 1, 100000));
