@@ -4,7 +4,8 @@
 # from that checkpoint, so they differ in nothing else. What is there already is not trained again.
 #
 # Accuracy: runs of one thread each, as many at once as there are cores. Speed: afterwards, one run at a time with all
-# threads, the estimators in turn, several rounds; the median of their steps.
+# threads, the estimators in turn, several rounds: the median of the steps of a round, in the fastest round, for other
+# load can only slow a run down.
 #
 # usage: bench/estimators.sh [--out DIR] [--sets "shapes cifar10"] [--seeds "1 2 3"] [--estimators a,b,...] [--jobs N]
 #          [--only accuracy|speed|table] [--rounds N] [--speed-steps N] [-- more flags of deq train]
@@ -80,7 +81,7 @@ finish() {
   touch "$folder/done"
 }
 
-# A few steps of one estimator with all threads; their images/s.
+# A few steps of one estimator with all threads: their median of images/s.
 speed() {
   local set=$1 estimator=$2 seed=${seeds%% *} folder=$out/$1-${seeds%% *}/speed
   choose "$set"
@@ -90,12 +91,13 @@ speed() {
     --set train.log_every=1
   # The first step compiles the program.
   grep '"equilibrium"' "$folder/metrics.jsonl" | tail -n "$speed_steps" |
-    sed 's/.*"images_per_s": *\([-0-9.e+]*\).*/\1/' >>"$out/$set-speed/$estimator"
+    sed 's/.*"images_per_s": *\([-0-9.e+]*\).*/\1/' | median >>"$out/$set-speed/$estimator"
   rm -rf "$folder"
 }
 export -f choose train start finish
 
-median() { sort -g "$1" | awk '{ x[NR] = $1 } END { printf "%.0f", (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2 }'; }
+median() { sort -g | awk '{ x[NR] = $1 } END { print (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2 }'; }
+largest() { sort -g "$1" | tail -1 | awk '{ printf "%.0f", $1 }'; }
 number() { grep -o "\"$2\": *[-0-9.e+]*" "$1" | head -1 | sed 's/.*: *//'; }
 
 if [ -z "$only" ] || [ "$only" = accuracy ]; then
@@ -109,7 +111,8 @@ fi
 if [ -z "$only" ] || [ "$only" = speed ]; then
   for set in $sets; do
     start "$set" "${seeds%% *}"
-    rm -rf "$out/$set-speed" && mkdir -p "$out/$set-speed"
+    mkdir -p "$out/$set-speed"
+    for estimator in ${estimators//,/ }; do rm -f "$out/$set-speed/$estimator"; done
     for _ in $(seq "$rounds"); do
       for estimator in ${estimators//,/ }; do speed "$set" "$estimator"; done
     done
@@ -122,11 +125,15 @@ for set in $sets; do
   printf '\n%s: %s steps of 32 images after %s of pre-training, seeds %s\n\n' "$set" "$steps" "$pretrain" "$seeds"
   printf '| estimator | test accuracy, %% | images/s |\n|---|---|---|\n'
   for estimator in ${estimators//,/ }; do
-    rate=$([ -e "$out/$set-speed/$estimator" ] && median "$out/$set-speed/$estimator" || echo "not measured")
+    rate=$([ -e "$out/$set-speed/$estimator" ] && largest "$out/$set-speed/$estimator" || echo "not measured")
     for seed in $seeds; do
-      number "$out/$set-$seed/$estimator/summary.json" test_accuracy
-    done | awk -v name="$estimator" -v rate="$rate" '{ a += 100 * $1; aa += 1e4 * $1 * $1; n++ }
-      END { m = a / n; v = n > 1 ? (aa - n * m * m) / (n - 1) : 0
-            printf "| `%s` | %.2f ± %.2f | %s |\n", name, m, sqrt(v > 0 ? v : 0), rate }'
+      folder=$out/$set-$seed/$estimator
+      [ ! -e "$folder/done" ] || number "$folder/summary.json" test_accuracy
+    done | awk -v name="$estimator" -v rate="$rate" -v wanted="$(wc -w <<<"$seeds")" '
+      { a += 100 * $1; aa += 1e4 * $1 * $1; n++ }
+      END { if (n == 0) { printf "| `%s` | not trained | %s |\n", name, rate; exit }
+            m = a / n; v = n > 1 ? (aa - n * m * m) / (n - 1) : 0
+            few = n < wanted ? sprintf(" (%d of %d seeds)", n, wanted) : ""
+            printf "| `%s` | %.2f ± %.2f%s | %s |\n", name, m, sqrt(v > 0 ? v : 0), few, rate }'
   done
 done

@@ -182,7 +182,7 @@ TEST_CASE("steps with another start and with several supervised states train as 
     int states;
     std::string weights;
   };
-  for (const std::string& estimator : {"shine", "phantom-2", "exact", "adjoint-broyden-opa"})
+  for (const char* estimator : {"shine", "phantom-2", "exact", "adjoint-broyden-opa"})
     for (const Case& given : {Case{"gaussian", 1, "geometric"}, Case{"mixed", 3, "geometric"},
                               Case{"zeros", 2, "linear"}, Case{"mixed", 4, "constant"}}) {
       CAPTURE(estimator);
