@@ -130,6 +130,10 @@ std::unique_ptr<Kernel> lower_emulated(const KernelRequest& request) {
   return cuda::lower_through(request, EmulatedFamilies{});
 }
 
+std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request) {
+  return cuda::lower_through(request, EmulatedFamilies{.host = cuda::HostLauncher::reversed()});
+}
+
 EmulatedCuda::EmulatedCuda(DeviceKind kind) : kind_(kind), state_ops_(std::make_unique<GuardedStateOps>()) {}
 EmulatedCuda::~EmulatedCuda() = default;
 
