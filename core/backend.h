@@ -12,6 +12,7 @@
 
 namespace deq {
 
+class PixelFeed;
 class StateOps;
 
 /// One bound launch. Built when a program is compiled, bound to addresses once, then run without allocation.
@@ -106,6 +107,8 @@ class Backend {
   }
   /// Vector operations of the solvers.
   [[nodiscard]] virtual StateOps& state_ops() = 0;
+  /// Where 8-bit images go that the device normalises itself; null where images are made on the host.
+  [[nodiscard]] virtual PixelFeed* pixel_feed() { return nullptr; }
 };
 
 }  // namespace deq

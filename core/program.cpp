@@ -167,6 +167,16 @@ void Program::bind(Value input, const Tensor& value) {
        type.shape.elements());
 }
 
+void Program::bind(Value input, const PixelBatch& images) {
+  const Ref ref = state_->mapped_input(input);
+  const TensorType& type = state_->graph().type(ref);
+  PixelFeed* const feed = state_->backend->pixel_feed();
+  check(feed != nullptr, "program", name_of(state_->backend->device()), " takes no 8-bit images");
+  check(type.dtype == DType::f32 && type.shape == images.shape, "program", "input '",
+        state_->graph().input_name(ref.node), "' is ", type, ", got 8-bit images ", images.shape);
+  feed->deliver(images, state_->address(ref));
+}
+
 bool Program::has_input(const std::string& input_name) const {
   const Graph& graph = state_->graph();
   return std::any_of(graph.inputs().begin(), graph.inputs().end(),
@@ -234,6 +244,28 @@ std::size_t Program::launches() const { return state_->step_runs.size() + state_
 
 std::size_t Program::map_launches(std::size_t equilibrium) const {
   return equilibrium < state_->equilibria.size() ? state_->equilibria[equilibrium]->map().launches() : 0;
+}
+
+std::size_t Program::map_bytes(std::size_t equilibrium) const {
+  const State& s = *state_;
+  std::size_t bytes = 0, solves = 0;
+  for (const SolveSpan& solve : s.schedule.solves) {
+    Kernel* const kernel = s.launches[static_cast<std::size_t>(solve.last)].kernel.get();
+    if (solve.role != RegionRole::map || dynamic_cast<EquilibriumKernel*>(kernel) == nullptr) continue;
+    if (solves++ != equilibrium) continue;
+    for (int position = solve.own.first; position < solve.own.last; ++position) {
+      const Launch& launch = s.launches[static_cast<std::size_t>(position)];
+      const Node& node = s.graph().node(launch.node);
+      if (launch.kernel == nullptr) continue;
+      const auto add = [&](const TensorType& type) {
+        bytes += static_cast<std::size_t>(type.shape.elements()) * size_of(s.backend->storage(type.dtype));
+      };
+      for (const Ref& ref : node.inputs) add(s.graph().type(ref));
+      for (std::uint32_t i = 0; i < node.outputs.size(); ++i)
+        if (s.output_used[launch.node][i] != 0) add(node.outputs[i]);
+    }
+  }
+  return bytes;
 }
 
 std::string Program::State::rung_at(std::size_t position, int solve) const {

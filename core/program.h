@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/pixels.h"
 
 namespace deq {
 
@@ -32,6 +33,8 @@ class Program {
   void bind(Value input, const Tensor& value);
   /// As above by name. Errors also: no input of that name.
   void bind(const std::string& input_name, const Tensor& value);
+  /// As `bind`, from 8-bit images that the backend's PixelFeed normalises. Errors also: the backend has none.
+  void bind(Value input, const PixelBatch& images);
   [[nodiscard]] bool has_input(const std::string& input_name) const;
 
   /// Step limit of every equilibrium from the next run on; solvers refuse more than their policy allows.
@@ -73,6 +76,8 @@ class Program {
   /// Launches of one run outside solver loops, and of one replay of the first equilibrium's map.
   [[nodiscard]] std::size_t launches() const;
   [[nodiscard]] std::size_t map_launches(std::size_t equilibrium = 0) const;
+  /// Bytes that one replay of that map moves when every launch reads its inputs and writes its outputs once.
+  [[nodiscard]] std::size_t map_bytes(std::size_t equilibrium = 0) const;
 
  private:
   struct State;

@@ -28,6 +28,9 @@ struct BenchmarkResult {
   double vendor_allocations_per_step = 0;  ///< those from inside oneDNN
   int launches = 0;                        ///< of a training step outside loops
   int map_launches = 0;                    ///< of one f
+  std::size_t map_bytes = 0;               ///< moved by one f when launches read inputs and write outputs once
+  double map_flops = 0;                    ///< of the convolutions of one f
+  std::int64_t host_waits_per_solve = 0;   ///< times that a forward solve waits for the device; 0 on the CPU
 };
 
 struct BenchmarkOptions {

@@ -120,6 +120,14 @@ struct ScheduleConfig {
   bool operator==(const ScheduleConfig&) const = default;
 };
 
+struct ComputeConfig {
+  /// How the GPU computes convolutions and matrix products: f32, tf32 or bf16. States, sums and gradients of the solve
+  /// are f32 always. See docs/cuda.md.
+  std::string precision = "tf32";
+  bool deterministic = false;  ///< on the GPU, only algorithms that give the same bits in every run
+  bool operator==(const ComputeConfig&) const = default;
+};
+
 /// A whole training run as a value. Every key is listed once, in config_keys.cpp.
 struct Config {
   ModelConfig model;
@@ -128,6 +136,7 @@ struct Config {
   TrainConfig train;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  ComputeConfig compute;
   bool operator==(const Config&) const = default;
 };
 

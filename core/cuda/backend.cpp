@@ -5,6 +5,7 @@
 #include "core/cuda/dispatch.h"
 #include "core/cuda/graph_segment.h"
 #include "core/cuda/kernels.h"
+#include "core/cuda/pixel_feed.h"
 #include "core/cuda/state_ops.h"
 #include "core/cuda/vendor_kernels.h"
 
@@ -24,13 +25,18 @@ struct Resident {
 /// Members that launch come after the stream, so that they go first.
 struct CudaBackend::State {
   State(int index, CudaOptions chosen)
-      : options(chosen), stream(index), cudnn(stream), state_ops(cuda::make_state_ops(stream)) {}
+      : options(chosen),
+        stream(index),
+        cudnn(stream),
+        state_ops(cuda::make_state_ops(stream)),
+        pixel_feed(cuda::make_pixel_feed(stream)) {}
 
   CudaOptions options;
   cuda::Stream stream;
   cuda::Cudnn cudnn;
   cuda::CublasLt cublas;
   std::unique_ptr<StateOps> state_ops;
+  std::unique_ptr<PixelFeed> pixel_feed;
   cuda::SegmentCounts counts;
   std::unordered_map<const Tensor*, Resident> residents;
 };
@@ -99,6 +105,7 @@ bool CudaBackend::packs_alike(const PackWeights& a, const PackWeights& b, const 
 }
 
 StateOps& CudaBackend::state_ops() { return *state_->state_ops; }
+PixelFeed* CudaBackend::pixel_feed() { return state_->pixel_feed.get(); }
 const CudaOptions& CudaBackend::options() const { return state_->options; }
 std::size_t CudaBackend::waits() const { return state_->stream.waits(); }
 std::size_t CudaBackend::captured_segments() const { return state_->counts.captured; }

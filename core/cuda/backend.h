@@ -29,6 +29,7 @@ class CudaBackend final : public Backend {
   [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
   [[nodiscard]] bool packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const override;
   [[nodiscard]] StateOps& state_ops() override;
+  [[nodiscard]] PixelFeed* pixel_feed() override;
 
   [[nodiscard]] const CudaOptions& options() const;
   /// How often the host has waited for the device so far.

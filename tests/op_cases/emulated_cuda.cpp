@@ -1,6 +1,5 @@
 #include "tests/op_cases/emulated_cuda.h"
 
-#include "core/cpu/host_state_ops.h"
 #include "core/cuda/direct_kernels.h"
 #include "core/cuda/dispatch.h"
 #include "core/cuda/host_launcher.h"
@@ -9,6 +8,7 @@
 #include "core/cuda/norm_kernels.h"
 #include "core/cuda/random_kernels.h"
 #include "core/cuda/shape_kernels.h"
+#include "core/cuda/state_ops_on.h"
 #include "core/cuda/sum_kernels.h"
 #include "core/cuda/update_kernels.h"
 #include "tests/op_cases/guarded_memory.h"
@@ -70,58 +70,32 @@ class JoinedList final : public Segment {
   KernelList list_;
 };
 
-/// The host's operations with access to guarded memory.
-class GuardedStateOps final : public StateOps {
+/// Runner of cuda::StateOpsOn whose work is done at once, with access to guarded memory.
+class PromptRunner {
  public:
-  void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) override {
-    const Access access;
-    ops_.copy(spec, from, to, samples);
+  cuda::ScalarStage::Memory reserve(std::size_t bytes) {
+    host_.resize(bytes);
+    copy_.resize(bytes);
+    return {host_.data(), copy_.data(), host_.data(), bytes};
   }
-  void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) override {
-    const Access access;
-    ops_.fill(spec, out, value, samples);
+  void upload(const cuda::ScalarStage::Memory& memory, cuda::ScalarStage::Upload part) {
+    std::memcpy(memory.copy + part.offset, memory.host + part.offset, part.bytes);
   }
-  void combine(const StateSpec& spec, double scale, std::span<const double> coefficient, StateStack x, int count,
-               StateView out, SampleMask samples) override {
+  template <class Functor>
+  void for_each(std::int64_t n, const Functor& functor) {
     const Access access;
-    ops_.combine(spec, scale, coefficient, x, count, out, samples);
+    cuda::HostLauncher().for_each(n, functor);
   }
-  void recombine(const StateSpec& spec, StateStack x, int count, int kept, std::span<const double> coefficient,
-                 SampleMask samples) override {
+  template <class Program>
+  void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) {
     const Access access;
-    ops_.recombine(spec, x, count, kept, coefficient, samples);
+    cuda::HostLauncher().for_each_block(blocks, threads, shared_bytes, program);
   }
-  void dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
-            SampleMask samples) override {
-    const Access access;
-    ops_.dots(spec, x, count, y, dots, samples);
-  }
-  void copy_rows(const void* from, std::span<const int> from_rows, void* to, std::span<const int> to_rows,
-                 std::size_t row_bytes) override {
-    const Access access;
-    ops_.copy_rows(from, from_rows, to, to_rows, row_bytes);
-  }
-  void residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) override {
-    const Access access;
-    ops_.residual(spec, request, samples);
-  }
-  void product_step(const StateSpec& spec, const ProductStep& step, SampleMask samples) override {
-    const Access access;
-    ops_.product_step(spec, step, samples);
-  }
-  void apply_product(const StateSpec& spec, const ProductFactors& factors, Transposition transposition, StateView x,
-                     StateView out, SampleMask samples) override {
-    const Access access;
-    ops_.apply_product(spec, factors, transposition, x, out, samples);
-  }
-  void apply_low_rank(const StateSpec& spec, const LowRankFactors& factors, Transposition transposition, StateView x,
-                      StateView out, SampleMask samples) override {
-    const Access access;
-    ops_.apply_low_rank(spec, factors, transposition, x, out, samples);
-  }
+  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) const { return allocate_guarded(bytes); }
+  void wait() {}
 
  private:
-  HostStateOps ops_;
+  std::vector<std::byte> host_, copy_;
 };
 
 }  // namespace
@@ -134,7 +108,8 @@ std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request) {
   return cuda::lower_through(request, EmulatedFamilies{.host = cuda::HostLauncher::reversed()});
 }
 
-EmulatedCuda::EmulatedCuda(DeviceKind kind) : kind_(kind), state_ops_(std::make_unique<GuardedStateOps>()) {}
+EmulatedCuda::EmulatedCuda(DeviceKind kind)
+    : kind_(kind), state_ops_(std::make_unique<cuda::StateOpsOn<PromptRunner>>()) {}
 EmulatedCuda::~EmulatedCuda() = default;
 
 AlignedBytes EmulatedCuda::allocate(std::size_t bytes) {

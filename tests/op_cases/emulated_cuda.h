@@ -15,7 +15,7 @@ std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request);
 
 /// A device made of them, for whole graphs and programs. Its memory may be touched by kernels, copies and solver
 /// operations alone (guarded_memory.h); it keeps parameters, freezes segments and joins updates as a device does. The
-/// solvers' operations are the host's.
+/// solvers' operations are the device's, without delay.
 class EmulatedCuda final : public Backend {
  public:
   /// `kind` is what programs are told; the interpreter wants a host.

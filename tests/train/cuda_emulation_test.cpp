@@ -79,6 +79,19 @@ TEST_CASE("training on the emulated device follows the CPU") {
   }
 }
 
+TEST_CASE("a warm start keeps its state on the device") {
+  Config config = contractive_config();
+  config.solver.warm_start = true;
+  tests::EmulatedCuda device;
+  const Model model(config);
+  InferenceStep step(model, device, model.image_shape(2), config.solver);
+  const Batch batch = test::random_batch(config, 2, 1);
+  (void)step.run(batch.images);
+  const int cold = step.program().forward_report()->steps_run;
+  (void)step.run(batch.images);
+  CHECK(step.program().forward_report()->steps_run < cold);
+}
+
 TEST_CASE("a step on a device moves the batch and what is read, not the parameters") {
   const Config config = test::tiny_config();
   tests::EmulatedCuda device;

@@ -29,7 +29,10 @@ void print_json(const BenchRequest& request, const BenchmarkResult& result) {
                                        {"allocations_per_step", result.allocations_per_step},
                                        {"vendor_allocations_per_step", result.vendor_allocations_per_step},
                                        {"launches", result.launches},
-                                       {"map_launches", result.map_launches}};
+                                       {"map_launches", result.map_launches},
+                                       {"map_bytes", result.map_bytes},
+                                       {"map_flops", result.map_flops},
+                                       {"host_waits_per_solve", result.host_waits_per_solve}};
   std::cout << json.dump(2) << "\n";
 }
 
@@ -56,7 +59,7 @@ void print_text(const BenchmarkResult& result) {
 
 int run_bench(const BenchRequest& request) {
   const Config config = load_config(request.config, request.overrides);
-  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device, config.compute);
   BenchmarkOptions options{.batch = request.batch > 0 ? request.batch : config.train.batch_size,
                            .repeats = request.repeats,
                            .estimators = request.estimators};
