@@ -31,6 +31,7 @@ class EmulatedCuda final : public Backend {
   [[nodiscard]] bool keeps_parameters() const override { return true; }
   [[nodiscard]] ParameterCopy* parameter_copy(const std::shared_ptr<Tensor>& tensor) override;
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
+  [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
   [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override;
   [[nodiscard]] StateOps& state_ops() override { return *state_ops_; }
 
