@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/fixed_point.h"
+#include "core/tensor.h"
 
 namespace deq {
 
@@ -94,6 +95,8 @@ class StateOps {
   virtual ~StateOps() = default;
   /// True where the steps of a product form may be kept in this type under states of type `state`.
   [[nodiscard]] virtual bool stores_steps_as(DType stored, DType state) const { return stored == state; }
+  /// Zeroed memory for states of a solver's own, which these operations can reach.
+  [[nodiscard]] virtual AlignedBytes allocate(std::size_t bytes) { return allocate_aligned(bytes); }
   /// to = from.
   virtual void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) = 0;
   virtual void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) = 0;

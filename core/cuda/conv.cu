@@ -159,18 +159,7 @@ std::int64_t packed_bytes(const TensorType& weight, const CudaOptions& options) 
 }
 
 std::unique_ptr<Kernel> pack_on(const Vendor& vendor, const KernelRequest& request) {
-  if (is_idle(request)) return make_idle_kernel();
-  const auto& op = std::get<PackWeights>(request.op);
-  const ConvShape shape = shape_of(op.conv, op.image, request.inputs[0].shape);
-  const std::int64_t n = shape.weight().elements();
-  const Launcher launcher(vendor.stream);
-  const bool is_bf16 = vendor.options.precision == CudaPrecision::bf16;
-  return make_kernel([=, walk = packed_order(shape)](const Operands& bound) {
-    if (is_bf16)
-      launcher.for_each(n, PackBf16{bound.in(0), bound.out<std::uint16_t>(0), walk});
-    else
-      launcher.for_each(n, ReadStrided<float>{bound.in(0), bound.out(0), walk, 0});
-  });
+  return lower_pack(request, Launcher(vendor.stream), vendor.options.precision == CudaPrecision::bf16);
 }
 
 std::unique_ptr<Kernel> matmul_on(const Vendor& vendor, const KernelRequest& request) {

@@ -69,6 +69,20 @@ inline Strided<1> plain_order(const ConvShape& shape) {
   return walk;
 }
 
+/// PackWeights, to f32 or bf16.
+template <class Launcher>
+std::unique_ptr<Kernel> lower_pack(const KernelRequest& request, const Launcher& launcher, bool is_bf16) {
+  if (is_idle(request)) return make_idle_kernel();
+  const auto& op = std::get<PackWeights>(request.op);
+  const ConvShape shape = shape_of(op.conv, op.image, request.inputs[0].shape);
+  return make_kernel([=, n = shape.weight().elements(), walk = packed_order(shape)](const Operands& bound) {
+    if (is_bf16)
+      launcher.for_each(n, PackBf16{bound.in(0), bound.out<std::uint16_t>(0), walk});
+    else
+      launcher.for_each(n, ReadStrided<float>{bound.in(0), bound.out(0), walk, 0});
+  });
+}
+
 /// The convolution op of `request` with all its extents. Weights come as operand 1, or packed there and plain as
 /// operand 2.
 inline ConvShape conv_shape_of(const KernelRequest& request) {

@@ -28,7 +28,7 @@ struct EmulatedFamilies {
     return cuda::lower_direct_product(request, host, std::get<MatMul>(request.op));
   }
   Result conv(const KernelRequest& request) const { return cuda::lower_direct_conv(request, host); }
-  Result pack(const KernelRequest& request) const { cuda::no_kernel(request, "weights are taken as they are"); }
+  Result pack(const KernelRequest& request) const { return cuda::lower_pack(request, host, /*is_bf16=*/false); }
   Result norm(const KernelRequest& request) const { return cuda::lower_norm(request, host); }
   Result image(const KernelRequest& request) const { return cuda::lower_image(request, host); }
   Result loss(const KernelRequest& request) const { return cuda::lower_loss(request, host); }
@@ -91,6 +91,7 @@ class PromptRunner {
     const Access access;
     cuda::HostLauncher().for_each_block(blocks, threads, shared_bytes, program);
   }
+  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) const { return allocate_guarded(bytes); }
   void wait() {}
 
  private:
@@ -101,6 +102,10 @@ class PromptRunner {
 
 std::unique_ptr<Kernel> lower_emulated(const KernelRequest& request) {
   return cuda::lower_through(request, EmulatedFamilies{});
+}
+
+std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request) {
+  return cuda::lower_through(request, EmulatedFamilies{.host = cuda::HostLauncher::reversed()});
 }
 
 EmulatedCuda::EmulatedCuda(DeviceKind kind)
@@ -146,6 +151,11 @@ ParameterCopy* EmulatedCuda::parameter_copy(const std::shared_ptr<Tensor>& tenso
 
 std::unique_ptr<Kernel> EmulatedCuda::lower(const KernelRequest& request) {
   return std::make_unique<GuardedKernel>(lower_emulated(request));
+}
+
+std::int64_t EmulatedCuda::packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const {
+  (void)pack;
+  return static_cast<std::int64_t>(weight.bytes());
 }
 
 bool EmulatedCuda::may_overwrite(const Op& op, std::size_t input) const { return cuda::overwrites(op, input); }

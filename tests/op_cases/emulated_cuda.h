@@ -10,6 +10,8 @@ namespace deq::tests {
 /// Kernel of the CUDA backend on the host: the same factories and functors, index by index. Convolutions and products
 /// are those of our own that stand in where the vendor's libraries have none.
 std::unique_ptr<Kernel> lower_emulated(const KernelRequest& request);
+/// The same with blocks and threads from the last to the first.
+std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request);
 
 /// A device made of them, for whole graphs and programs. Its memory may be touched by kernels, copies and solver
 /// operations alone (guarded_memory.h); it keeps parameters, freezes segments and joins updates as a device does. The
@@ -29,6 +31,7 @@ class EmulatedCuda final : public Backend {
   [[nodiscard]] bool keeps_parameters() const override { return true; }
   [[nodiscard]] ParameterCopy* parameter_copy(const std::shared_ptr<Tensor>& tensor) override;
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
+  [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
   [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override;
   [[nodiscard]] StateOps& state_ops() override { return *state_ops_; }
 
