@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/fixed_point.h"
+#include "core/tensor.h"
 
 namespace deq {
 
@@ -87,6 +88,8 @@ inline constexpr int kMostRecombined = 64;
 class StateOps {
  public:
   virtual ~StateOps() = default;
+  /// Zeroed memory for states of a solver's own, which these operations can reach.
+  [[nodiscard]] virtual AlignedBytes allocate(std::size_t bytes) { return allocate_aligned(bytes); }
   /// to = from.
   virtual void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) = 0;
   virtual void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) = 0;

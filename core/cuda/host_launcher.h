@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -22,7 +23,8 @@ namespace deq::cuda {
 /// A block whose threads take turns. Same interface as DeviceBlock.
 class HostBlock {
  public:
-  HostBlock(Index index, int threads, std::byte* shared) : index_(index), threads_(threads), shared_(shared) {}
+  HostBlock(Index index, int threads, std::byte* shared, bool is_reversed = false)
+      : index_(index), threads_(threads), shared_(shared), is_reversed_(is_reversed) {}
 
   /// Number of this block in the launch.
   [[nodiscard]] Index index() const { return index_; }
@@ -35,7 +37,7 @@ class HostBlock {
   /// phase(thread) by every thread; all are done, and see what the others wrote, before this returns.
   template <class Phase>
   void each_thread(const Phase& phase) const {
-    for (int thread = 0; thread < threads_; ++thread) phase(thread);
+    for (int k = 0; k < threads_; ++k) phase(is_reversed_ ? threads_ - 1 - k : k);
   }
   /// Sum over threads of value(thread), the same for all. Its type has a default value of zero and operator+=.
   template <class Value>
@@ -59,22 +61,36 @@ class HostBlock {
   Index index_;
   int threads_;
   std::byte* shared_;
+  bool is_reversed_;
 };
 
+/// Shared memory is filled anew before each block, so that nothing is read that the block did not write.
 class HostLauncher {
  public:
+  HostLauncher() = default;
+  /// Takes indices, blocks and threads from the last to the first: on a device no order may be counted on.
+  static HostLauncher reversed() {
+    HostLauncher launcher;
+    launcher.is_reversed_ = true;
+    return launcher;
+  }
   template <class Functor>
   void for_each(std::int64_t n, const Functor& functor) const {
-    for (std::int64_t i = 0; i < n; ++i) functor(static_cast<Index>(i));
+    for (std::int64_t i = 0; i < n; ++i) functor(static_cast<Index>(is_reversed_ ? n - 1 - i : i));
   }
   template <class Program>
   void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) const {
     std::vector<std::max_align_t> shared((shared_bytes + sizeof(std::max_align_t)) / sizeof(std::max_align_t));
     for (std::int64_t i = 0; i < blocks; ++i) {
-      HostBlock block(static_cast<Index>(i), threads, reinterpret_cast<std::byte*>(shared.data()));
+      std::memset(shared.data(), 0x7f, shared.size() * sizeof(std::max_align_t));
+      const auto index = static_cast<Index>(is_reversed_ ? blocks - 1 - i : i);
+      HostBlock block(index, threads, reinterpret_cast<std::byte*>(shared.data()), is_reversed_);
       program(block);
     }
   }
+
+ private:
+  bool is_reversed_ = false;
 };
 
 }  // namespace deq::cuda

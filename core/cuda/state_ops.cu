@@ -41,6 +41,7 @@ class StreamRunner {
   void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) {
     launcher_.for_each_block(blocks, threads, shared_bytes, program);
   }
+  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) const { return stream_->allocate(bytes); }
   void wait() { stream_->synchronize(); }
 
  private:

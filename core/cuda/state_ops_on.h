@@ -25,6 +25,7 @@ class StateOpsOn : public StateOps {
     make_room(kFirstBytes);
   }
 
+  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) override { return runner_.allocate(bytes); }
   void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) override {
     if (from.data == to.data) return;
     begin({room<std::uint8_t>(samples)});

@@ -32,8 +32,9 @@ AlignedBytes Stream::allocate(std::size_t bytes) const {
     const double mib = 1.0 / (1 << 20);
     check(false, "cuda", "device ", index_, " has no room for ", bytes, " bytes (", static_cast<double>(bytes) * mib,
           " MiB planned, ", static_cast<double>(free_cuda_memory(index_)) * mib,
-          " MiB free); make the batch smaller, let the solver keep fewer steps (solver.memory), or choose a gradient "
-          "estimator that keeps less (jacobian_free)");
+          " MiB free); make the batch smaller (train.batch_size), let the solver keep fewer steps (solver.memory), or "
+          "take "
+          "the gradient estimator that keeps least (jfb)");
   }
   check_cuda(status, "cudaMalloc");
   AlignedBytes owned(static_cast<std::byte*>(memory), FreeDeleter{&release_device_memory});

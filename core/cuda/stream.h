@@ -12,6 +12,7 @@ namespace deq::cuda {
 /// kernels on it.
 class Stream {
  public:
+  /// Makes the device the current one of this thread, which is the thread that uses the stream.
   /// Errors: there is no device `index`.
   explicit Stream(int index);
   ~Stream();

@@ -15,6 +15,21 @@ struct SumTerms {
   DEQ_HOST_DEVICE ColumnPair finish(float, Index, const ColumnPair& sums) const { return sums; }
 };
 
+/// Rows in one piece: a block writes the results of its columns.
+struct SumWhole {
+  ColumnBlocks cut;
+  SumTerms terms;
+  float* y;
+
+  template <class Block>
+  DEQ_HOST_DEVICE void operator()(const Block& block) const {
+    const Index o = block.index() / cut.tiles, tile = block.index() - o * cut.tiles;
+    float* to = y + std::int64_t{o} * cut.columns;
+    cut.sum(block, o, 0, tile, terms,
+            [to](Index column, const ColumnPair& pair) { to[column] = static_cast<float>(pair.first); });
+  }
+};
+
 /// Joins the pieces of one column, in order.
 struct JoinPieces {
   const ColumnPair* pairs;
@@ -88,6 +103,12 @@ std::unique_ptr<Kernel> lower_sum(const KernelRequest& request, const Launcher& 
   if (!extents.is_plain || extents.summed <= kFewTerms) return make_strided_sum(launcher, shape, op);
   constexpr int kMostPieces = 32;
   const ColumnBlocks cut(extents.outer, extents.summed, extents.inner, kMostPieces);
+  if (cut.pieces == 1) {
+    return make_kernel([=](const Operands& bound) {
+      launcher.for_each_block(cut.blocks(), cut.threads(), cut.shared_bytes(),
+                              SumWhole{cut, {bound.in(0)}, bound.out(0)});
+    });
+  }
   return make_kernel(
       [=](const Operands& bound) {
         auto* pairs = bound.scratch<ColumnPair>();

@@ -13,7 +13,7 @@ namespace deq::cuda {
 /// What convolutions and products are made with; all outlive their kernels.
 struct Vendor {
   const Stream& stream;
-  const Cudnn& cudnn;
+  Cudnn& cudnn;
   const CublasLt& cublas;
   CudaOptions options;
 };

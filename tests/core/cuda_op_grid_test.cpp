@@ -30,7 +30,7 @@ void check_grid(deq::CudaOptions options, double bound) {
 }  // namespace
 
 TEST_CASE("a CUDA device in f32 agrees with the reference on the whole op grid") {
-  check_grid({.precision = deq::CudaPrecision::f32, .is_deterministic = true}, 3e-6);
+  check_grid({.precision = deq::CudaPrecision::f32, .is_deterministic = true}, 1e-6);
 }
 
 TEST_CASE("a CUDA device in tf32 agrees with the reference on the whole op grid") {

@@ -91,6 +91,7 @@ class PromptRunner {
     const Access access;
     cuda::HostLauncher().for_each_block(blocks, threads, shared_bytes, program);
   }
+  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) const { return allocate_guarded(bytes); }
   void wait() {}
 
  private:
@@ -101,6 +102,10 @@ class PromptRunner {
 
 std::unique_ptr<Kernel> lower_emulated(const KernelRequest& request) {
   return cuda::lower_through(request, EmulatedFamilies{});
+}
+
+std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request) {
+  return cuda::lower_through(request, EmulatedFamilies{.host = cuda::HostLauncher::reversed()});
 }
 
 EmulatedCuda::EmulatedCuda(DeviceKind kind)

@@ -10,6 +10,8 @@ namespace deq::tests {
 /// Kernel of the CUDA backend on the host: the same factories and functors, index by index. Convolutions and products
 /// are those of our own that stand in where the vendor's libraries have none.
 std::unique_ptr<Kernel> lower_emulated(const KernelRequest& request);
+/// The same with blocks and threads from the last to the first.
+std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request);
 
 /// A device made of them, for whole graphs and programs. Its memory may be touched by kernels, copies and solver
 /// operations alone (guarded_memory.h); it keeps parameters, freezes segments and joins updates as a device does. The

@@ -32,6 +32,7 @@ class QueuedRunner {
       cuda::HostLauncher().for_each_block(blocks, threads, shared_bytes, program);
     });
   }
+  [[nodiscard]] AlignedBytes allocate(std::size_t bytes) const { return allocate_aligned(bytes); }
   void wait() {
     for (const auto& work : queue_) work();
     queue_.clear();
