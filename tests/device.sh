@@ -96,7 +96,8 @@ print(*(g for s in site.getsitepackages() + [site.getusersitepackages()] for g i
     2>/dev/null) /usr/local/cuda/lib64; do
   [ -d "$folder" ] && libraries=$libraries:$folder
 done
-export LD_LIBRARY_PATH=${libraries#:}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+# For our programs alone: PyTorch has libraries of its own.
+ours=(env "LD_LIBRARY_PATH=${libraries#:}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
 out=${out:-$(mktemp -d)}
 mkdir -p "$out" && out=$(cd "$out" && pwd)
 
@@ -109,16 +110,16 @@ limited() {
 }
 
 section "machine"
-if ! limited 60 "$bin/deq" info; then
+if ! limited 60 "${ours[@]}" "$bin/deq" info; then
   fail "deq does not start here"
 fi
 has_gpu=
-limited 60 "$bin/deq" info --json 2>/dev/null | grep -q '"cuda:0"' && has_gpu=1
+limited 60 "${ours[@]}" "$bin/deq" info --json 2>/dev/null | grep -q '"cuda:0"' && has_gpu=1
 [ -n "$has_gpu" ] || skip "this machine has no GPU that deq can use; what follows skips itself"
 
 section "tests labelled cuda"
 for program in "${tests[@]}"; do
-  if limited 170 "$bin/$program" --source-file='*/cuda_*' --no-intro=1 >"$out/$program.log" 2>&1; then
+  if limited 170 "${ours[@]}" "$bin/$program" --source-file='*/cuda_*' --no-intro=1 >"$out/$program.log" 2>&1; then
     grep -h '^SKIPPED' "$out/$program.log" | sort | uniq -c
     grep -h 'test cases:' "$out/$program.log" | sed "s/^/$program: /"
   else
@@ -137,7 +138,7 @@ else
   # sanitized NAME TOOL COMMAND...
   sanitized() {
     local log=$out/sanitizer-$1.log
-    if limited 60 "$sanitizer" --tool "$2" --error-exitcode 9 "${@:3}" >"$log" 2>&1; then
+    if limited 60 "${ours[@]}" "$sanitizer" --tool "$2" --error-exitcode 9 "${@:3}" >"$log" 2>&1; then
       echo "$1, $2: $(tail -n 1 "$log")"
     else
       grep -E '=====' "$log" | head -20
@@ -162,7 +163,7 @@ for model in tiny large; do
       skip "benchmark of $name, for want of a GPU"
       continue
     fi
-    limited 60 "$bin/deq" bench "$config" --batch "$batch" --repeats 5 --json --quiet --device cuda \
+    limited 60 "${ours[@]}" "$bin/deq" bench "$config" --batch "$batch" --repeats 5 --json --quiet --device cuda \
       --estimators shine,jfb,shine-refine-5,exact >"$out/deq-$name.json" 2>"$out/deq-$name.err" ||
       { fail "benchmark of $name: $(tail -n 1 "$out/deq-$name.err")"; rm -f "$out/deq-$name.json"; }
     if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
