@@ -17,7 +17,9 @@ struct BenchmarkResult {
   double conv_unit_ms = 0;  ///< all convolutions of one f by oneDNN alone (f32, direct), same process and run
   double f_ms = 0, f_ms_min = 0, f_ms_max = 0;
   double vjp_ms = 0;                          ///< one v -> J^T v
-  double solver_overhead_ms = 0;              ///< one solver update without f
+  double solver_overhead_ms = 0;              ///< one solver update without f, mean over the steps of a solve
+  double solver_overhead_share = 0;           ///< of one f in that solve
+  std::size_t history_bytes = 0;              ///< the inverse estimate that training keeps
   std::map<std::string, double> step_ms;      ///< whole training step by estimator
   std::map<std::string, double> backward_ms;  ///< launches after the loss, without the optimiser, by estimator
   double inference_ms = 0;                    ///< one batch, forward only

@@ -121,6 +121,21 @@ TEST_CASE("a bf16 history costs no step on the way to 1e-3 and at most one to 1e
   }
 }
 
+TEST_CASE("a bf16 history leaves SHINE's gradient as good as it was") {
+  const Run full(kSpec, Broyden{}, 18, 0.0), rounded(kSpec, kRounded, 18, 0.0);
+  const State w = random_state(kSpec, 3), from_full(kSpec), from_rounded(kSpec);
+  full.solver.loop.estimate().apply_transpose(w.view(), from_full.view());
+  rounded.solver.loop.estimate().apply_transpose(w.view(), from_rounded.view());
+  for (int b = 0; b < kSpec.batch; ++b) {
+    const Vector exact = full.model.exact_adjoint(full.z.sample(b), w.sample(b));
+    const double error = distance(from_full.sample(b), exact) / norm(exact);
+    const double error_rounded = distance(from_rounded.sample(b), exact) / norm(exact);
+    const double change = distance(from_full.sample(b), from_rounded.sample(b)) / norm(exact);
+    CHECK(change < 0.1 * error);
+    CHECK(std::abs(error_rounded - error) < 0.01 * error);
+  }
+}
+
 TEST_CASE("a bf16 history restarts and starts from a base as a full one does") {
   const Broyden limited{.memory = 4, .limit = MemoryLimit::restart, .history = StepHistory::bf16};
   const Run run(kSpec, limited, 60, 1e-5);

@@ -20,6 +20,8 @@ void print_json(const BenchRequest& request, const BenchmarkResult& result) {
                                        {"f_ms_max", result.f_ms_max},
                                        {"vjp_ms", result.vjp_ms},
                                        {"solver_overhead_ms", result.solver_overhead_ms},
+                                       {"solver_overhead_share", result.solver_overhead_share},
+                                       {"history_bytes", result.history_bytes},
                                        {"step_ms", result.step_ms},
                                        {"backward_ms", result.backward_ms},
                                        {"inference_ms", result.inference_ms},
