@@ -120,6 +120,12 @@ struct ScheduleConfig {
   bool operator==(const ScheduleConfig&) const = default;
 };
 
+struct ComputeConfig {
+  /// How the CPU computes convolutions: auto, direct, winograd or bf16. See docs/performance.md.
+  std::string convolution = "auto";
+  bool operator==(const ComputeConfig&) const = default;
+};
+
 /// A whole training run as a value. Every key is listed once, in config_keys.cpp.
 struct Config {
   ModelConfig model;
@@ -128,6 +134,7 @@ struct Config {
   TrainConfig train;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  ComputeConfig compute;
   bool operator==(const Config&) const = default;
 };
 

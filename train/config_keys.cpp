@@ -24,6 +24,7 @@ constexpr auto kSolver = &Config::solver;
 constexpr auto kTrain = &Config::train;
 constexpr auto kOptimizer = &Config::optimizer;
 constexpr auto kSchedule = &Config::schedule;
+constexpr auto kCompute = &Config::compute;
 
 ConfigKey text(std::string_view name, Field (*field)(Config&), std::vector<std::string_view> choices = {}) {
   return {.name = name, .field = field, .choices = std::move(choices)};
@@ -145,6 +146,8 @@ void append_optimizer_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(text("schedule.name", at<kSchedule, &S::name>, {"cosine", "constant"}));
   keys.push_back(number("schedule.warmup_steps", at<kSchedule, &S::warmup_steps>, 0));
   keys.push_back(number("schedule.min_lr", at<kSchedule, &S::min_lr>, 0, kNoLimit));
+  using C = ComputeConfig;
+  keys.push_back(text("compute.convolution", at<kCompute, &C::convolution>, {"auto", "direct", "winograd", "bf16"}));
 }
 
 std::vector<ConfigKey> make_keys() {
