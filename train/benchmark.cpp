@@ -14,6 +14,9 @@
 namespace deq {
 namespace {
 
+const std::map<std::string, ConvYardstick> kYardsticks = {
+    {"direct", ConvYardstick::direct}, {"winograd", ConvYardstick::winograd}, {"bf16", ConvYardstick::bf16}};
+
 /// Milliseconds of `repeats` calls after one to warm up, sorted.
 std::vector<double> timed(int repeats, const std::function<void()>& call) {
   std::vector<double> out;
@@ -197,6 +200,12 @@ void measure_vjp(const Model& model, Backend& backend, const BenchmarkOptions& o
   }));
 }
 
+void measure_single_image(const Model& model, Backend& backend, const BenchmarkOptions& options, BenchmarkResult& out) {
+  InferenceStep inference(model, backend, model.image_shape(1), model.config.solver);
+  const Batch batch = random_batch(model, 1);
+  out.inference_1_ms = median(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
+}
+
 }  // namespace
 
 BenchmarkResult run_benchmark(const Config& config, Backend& backend, const BenchmarkOptions& options) {
@@ -211,18 +220,25 @@ BenchmarkResult run_benchmark(const Config& config, Backend& backend, const Benc
   // The yardstick is taken between the parts of the run, so that a machine whose speed drifts bends both alike.
   const std::vector<ConvShape> shapes = convolutions(model, options.batch, fixed.solver);
   for (const ConvShape& shape : shapes) out.map_flops += flops_of(shape);
-  std::vector<double> units;
-  const auto measure_unit = [&] { units.push_back(convolution_unit_ms(shapes, options.repeats)); };
+  std::map<std::string, std::vector<double>> units;
+  const auto measure_unit = [&] {
+    for (const auto& [name, yardstick] : kYardsticks)
+      units[name].push_back(convolution_unit_ms(shapes, options.repeats, yardstick));
+  };
   measure_unit();
   measure_map(model, backend, options, out);
+  measure_single_image(model, backend, options, out);
   measure_vjp(model, backend, options, out);
   measure_unit();
   for (const std::string& estimator : options.estimators) {
     measure_estimator(model, backend, options, estimator, out);
     measure_unit();
   }
-  std::sort(units.begin(), units.end());
-  out.conv_unit_ms = median(units);
+  for (auto& [name, times] : units) {
+    std::sort(times.begin(), times.end());
+    if (times.front() > 0) out.conv_floor_ms[name] = median(times);
+  }
+  out.conv_unit_ms = out.conv_floor_ms.at("direct");
   return out;
 }
 

@@ -130,6 +130,8 @@ struct ComputeConfig {
   /// are f32 always. See docs/cuda.md.
   std::string precision = "tf32";
   bool deterministic = false;  ///< on the GPU, only algorithms that give the same bits in every run
+  /// How the CPU computes convolutions: auto, direct, winograd or bf16. See docs/performance.md.
+  std::string convolution = "auto";
   bool operator==(const ComputeConfig&) const = default;
 };
 

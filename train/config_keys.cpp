@@ -155,6 +155,7 @@ void append_optimizer_keys(std::vector<ConfigKey>& keys) {
   using C = ComputeConfig;
   keys.push_back(text("compute.precision", at<kCompute, &C::precision>, {"f32", "tf32", "bf16"}));
   keys.push_back(flag("compute.deterministic", at<kCompute, &C::deterministic>));
+  keys.push_back(text("compute.convolution", at<kCompute, &C::convolution>, {"auto", "direct", "winograd", "bf16"}));
 }
 
 std::vector<ConfigKey> make_keys() {
