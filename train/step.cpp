@@ -63,6 +63,7 @@ double share_correct(const Tensor& scores, const Tensor& labels) {
 TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backend& backend, const StepOptions& options)
     : options_(options),
       train_(model.config.train),
+      feed_(backend.pixel_feed()),
       seed_(static_cast<std::uint64_t>(model.config.train.seed)),
       lr_tensor_(DType::f32, {}),
       count_tensor_(DType::f32, {}),
@@ -112,18 +113,22 @@ void TrainingStep::set_penalty(const JacobianDraw& draw) {
   program_->limit_steps(steps_of_slice(train_, draw.max_steps));
 }
 
-StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
+StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step, const Batch* next) {
   lr_tensor_.data<float>()[0] = static_cast<float>(lr);
   count_tensor_.data<float>()[0] = static_cast<float>(step + 1);
   seed_tensor_.data<std::int64_t>()[0] = static_cast<std::int64_t>(seed_);
   seed_tensor_.data<std::int64_t>()[1] = step;
-  program_->bind(image_, batch.images);
+  if (batch.raw.pixels.empty())
+    program_->bind(image_, batch.images);
+  else
+    program_->bind(image_, batch.raw);
   program_->bind(label_, batch.labels);
   program_->bind(lr_, lr_tensor_);
   // Adam alone counts steps.
   if (program_->has_input("optimizer_step")) program_->bind(count_, count_tensor_);
   if (program_->has_input("rng_seed")) program_->bind("rng_seed", seed_tensor_);
   program_->run();
+  if (next != nullptr && feed_ != nullptr && !next->raw.pixels.empty()) feed_->stage(next->raw);
   program_->read(loss_, loss_tensor_);
   program_->read(logits_, logits_tensor_);
   program_->read(norm_, norm_tensor_);

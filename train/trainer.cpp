@@ -114,8 +114,16 @@ double Trainer::seconds() const {
   return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
+void Trainer::fetch_parameters() {
+  for (TrainingStep* step : {training_.get(), penalised_.get()})
+    if (step != nullptr) step->program().fetch_parameters();
+}
+
 TrainingStep& Trainer::prepared_step(bool has_penalty) {
-  if (training_ && training_->is_pretraining() != is_pretraining()) training_.reset();
+  if (training_ && training_->is_pretraining() != is_pretraining()) {
+    fetch_parameters();  // no program is left that could
+    training_.reset();
+  }
   if (penalised_ && penalised_->is_pretraining() != is_pretraining()) penalised_.reset();
   std::unique_ptr<TrainingStep>& wanted = has_penalty ? penalised_ : training_;
   if (wanted) return *wanted;
@@ -154,7 +162,8 @@ void Trainer::train_until(std::int64_t last) {
                  .is_training = true,
                  .augments = config_.data.augment,
                  .seed = static_cast<std::uint64_t>(config_.train.seed),
-                 .threads = config_.data.threads},
+                 .threads = config_.data.threads,
+                 .keeps_pixels = backend_.pixel_feed() != nullptr},
                 step_);
   if (step_ > 0 && is_due(eval_every()) && evaluated_step_ != step_) {  // an interruption came before it
     evaluate_now();
@@ -167,7 +176,7 @@ void Trainer::train_until(std::int64_t last) {
     jacobian_draw_ = jacobian_.draw(step_, batch.epoch);
     TrainingStep& step = prepared_step(jacobian_draw_.weight > 0);
     if (jacobian_draw_.weight > 0) step.set_penalty(jacobian_draw_);
-    const StepResult result = step.run(batch, lr, step_);
+    const StepResult result = step.run(batch, lr, step_, loader.peek());
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
     images_since_record_ += config_.train.batch_size;
     seconds_since_record_ += elapsed;
@@ -344,7 +353,10 @@ Checkpoint Trainer::checkpoint() const {
   return out;
 }
 
-void Trainer::save(const std::filesystem::path& folder) { save_checkpoint(folder, checkpoint()); }
+void Trainer::save(const std::filesystem::path& folder) {
+  fetch_parameters();
+  save_checkpoint(folder, checkpoint());
+}
 void Trainer::save_last() { save(options_.out / "checkpoints" / "last"); }
 
 RunSummary Trainer::summary() const {

@@ -60,6 +60,8 @@ class Trainer {
   void save(const std::filesystem::path& folder);
   void save_last();
   [[nodiscard]] bool is_pretraining() const { return step_ < config_.train.pretrain_steps; }
+  /// Brings what a device has trained into the model's tensors.
+  void fetch_parameters();
   [[nodiscard]] bool is_due(std::int64_t every) const { return every > 0 && (step_ % every == 0 || step_ == total_); }
   [[nodiscard]] std::int64_t eval_every() const;
   [[nodiscard]] double seconds() const;

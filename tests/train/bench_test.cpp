@@ -18,11 +18,11 @@ TEST_CASE("a benchmarked training step reaches the heap no more and every figure
   CHECK(json.at("parameters") == 158890);
   CHECK(json.at("forward_steps") == 3);
   CHECK(json.at("device") == "cpu");
-  for (const char* key : {"conv_unit_ms", "f_ms", "f_ms_min", "f_ms_max", "vjp_ms", "inference_ms", "peak_bytes"}) {
+  for (const char* key : {"conv_unit_ms", "f_ms", "f_ms_min", "f_ms_max", "vjp_ms", "inference_ms", "peak_bytes",
+                          "solver_overhead_ms", "solver_overhead_share", "history_bytes"}) {
     CAPTURE(key);
     CHECK(json.at(key).get<double>() > 0);
   }
-  CHECK(json.contains("solver_overhead_ms"));  // a difference of times: may be below zero on a busy machine
   for (const char* estimator : {"shine", "jfb", "exact"}) {
     CAPTURE(estimator);
     CHECK(json.at("step_ms").at(estimator).get<double>() > 0);
