@@ -38,7 +38,8 @@ inline double exp_nonpositive(double x) {
   return x < kLeast ? 0.0 : sum * power;
 }
 
-/// log(1 + s) for 0 <= s <= 1, within 4e-16 of itself: twice the area tangent of s / (2 + s). Nan for nan.
+/// log(1 + s) for 0 <= s <= 1, within 3e-16 of itself: twice the area tangent of z = s / (2 + s), written so that the
+/// first term is s itself (2 z = s - s^2 / 2 + z s^2 / 2). Nan for nan.
 inline double log1p_unit(double s) {
   const double z = s / (2.0 + s);  // at most 1/3
   const double square = z * z;
@@ -58,7 +59,8 @@ inline double log1p_unit(double s) {
   sum = sum * square + 1.0 / 7.0;
   sum = sum * square + 1.0 / 5.0;
   sum = sum * square + 1.0 / 3.0;
-  return 2.0 * z * (sum * square + 1.0);
+  const double half = 0.5 * s * s;
+  return s - (half - z * (half + 2.0 * square * sum));
 }
 
 }  // namespace deq
