@@ -9,8 +9,7 @@ std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const
       .batch = static_cast<int>(node.outputs[0].shape[0]), .block_elems = {}, .dtype = backend->storage(DType::f32)};
   for (const TensorType& type : node.outputs)
     spec.block_elems.push_back(type.shape.elements() / std::max<std::int64_t>(1, type.shape[0]));
-  auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec,
-                                                    backend->state_ops());
+  auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec, *backend);
   equilibria.push_back(kernel.get());
   adjoints.push_back(nullptr);
   return kernel;
@@ -24,9 +23,8 @@ std::unique_ptr<Kernel> Program::State::lower_adjoint(const AdjointSolve& op) {
   }
   check(index < equilibria.size(), "adjoint_solve", "its equilibrium is not part of the program");
   const auto& policy = std::get<Equilibrium>(graph().node(op.equilibrium).op).policy;
-  auto kernel =
-      std::make_unique<AdjointKernel>(policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()),
-                                      *equilibria[index], backend->state_ops());
+  auto kernel = std::make_unique<AdjointKernel>(
+      policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()), *equilibria[index], *backend);
   adjoints[index] = kernel.get();
   return kernel;
 }
@@ -88,7 +86,7 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
-  for (Kernel* launch : kernels_in(solve.own)) map.add(launch);
+  map.set(kernels_in(solve.own));
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -119,7 +117,7 @@ void Program::State::bind_rungs(std::size_t index, RegionMap& map) {
     Ladder::Rung bound{.rows = rungs[i].rows,
                        .input = base(plan.rung_state_buffer[index][i]),
                        .output = base(plan.rung_result_buffer[index][i]),
-                       .launches = kernels_in(solve.rungs[i])};
+                       .segment = backend->freeze(kernels_in(solve.rungs[i]))};
     for (std::size_t k = 0; k < rungs[i].captured.size(); ++k) {
       const Ref from = rungs[i].captured[k], to = rungs[i].gathered[k];
       const TensorType& type = graph().type(to);
@@ -148,6 +146,14 @@ void Program::State::bind_all() {
     launch.kernel->bind(inputs, outputs, scratch_buffer == Place::kNone ? nullptr : base(scratch_buffer));
   }
   for (std::size_t i = 0; i < schedule.solves.size(); ++i) bind_solve(i);
+  for (const NodeId id : graph().parameters()) {
+    const auto storage = graph().storage(id);
+    parameters.push_back({storage, backend->parameter_copy(storage)});
+  }
+  for (const Assignment& assignment : graph().assignments()) {
+    const auto storage = graph().storage(assignment.target.node);
+    stores.push_back({address(assignment.updated), address(storage), {storage, backend->parameter_copy(storage)}});
+  }
 }
 
 void Program::State::sort_by_rate() {
@@ -158,6 +164,29 @@ void Program::State::sort_by_rate() {
     const bool is_kept = !is_training && rate <= Rate::step;
     (!is_kept ? batch_runs : rate == Rate::constant ? constant_runs : step_runs).push_back(position);
   }
+  step_segments = segments_of(step_runs);
+  batch_segments = segments_of(batch_runs);
+}
+
+std::vector<std::unique_ptr<Segment>> Program::State::segments_of(const std::vector<std::size_t>& positions) const {
+  std::vector<std::unique_ptr<Segment>> out;
+  std::vector<Kernel*> open;
+  const auto close = [&] {
+    if (!open.empty()) out.push_back(backend->freeze(std::move(open)));
+    open.clear();
+  };
+  for (const std::size_t position : positions) {
+    Kernel* kernel = launches[position].kernel.get();
+    const Op& op = graph().node(launches[position].node).op;
+    const bool is_solve = std::holds_alternative<Equilibrium>(op) || std::holds_alternative<AdjointSolve>(op);
+    if (is_solve) close();  // the host decides how often a solve evaluates its map
+    if (is_solve)
+      out.push_back(std::make_unique<KernelList>(std::vector<Kernel*>{kernel}));
+    else
+      open.push_back(kernel);
+  }
+  close();
+  return out;
 }
 
 Program Program::compile(const Graph& graph, std::span<const Value> outputs, Backend& backend, ProgramOptions options) {

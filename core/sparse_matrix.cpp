@@ -35,13 +35,21 @@ struct SparseMatrix::Storage {
   std::vector<std::uint16_t> code;
   std::vector<double> row_scale;
 
+  /// Where the columns are few enough: their numbers in 16 bits beside `code`, as cpu::CompressedLines has them.
+  std::int64_t segments = 0;
+  std::vector<std::uint16_t> short_column;
+  std::vector<std::int64_t> segment_start;
+
   mutable std::once_flag is_transposed;
   mutable std::optional<Transposed> transposed;
+
+  /// Fills short_column where there are codes and few enough columns.
+  void shorten_columns();
 };
 
 namespace {
 
-constexpr std::int64_t kShortExtent = std::int64_t{1} << 16U;
+constexpr std::int64_t kMostSegments = 4;  // beyond, the ends of their loops cost more than 2 bytes an entry
 constexpr std::int64_t kMaxExtent = std::numeric_limits<std::int32_t>::max();
 
 void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::span<const std::int32_t> column) {
@@ -61,7 +69,7 @@ void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::
 
 /// The values as whole numbers below 2^16; empty when one of them is none.
 std::vector<std::uint16_t> codes_of(std::span<const double> values) {
-  const auto is_code = [](double value) { return value >= 0 && value < kShortExtent && value == std::floor(value); };
+  const auto is_code = [](double value) { return value >= 0 && value < cpu::kSegment && value == std::floor(value); };
   if (!std::ranges::all_of(values, is_code)) return {};
   return {values.begin(), values.end()};
 }
@@ -72,6 +80,23 @@ void check_sizes(std::size_t in, std::int64_t expected_in, std::size_t out, std:
 }
 
 }  // namespace
+
+void SparseMatrix::Storage::shorten_columns() {
+  if (code.empty() || columns > kMostSegments * cpu::kSegment) return;
+  segments = std::max<std::int64_t>(1, (columns + cpu::kSegment - 1) / cpu::kSegment);
+  short_column.resize(column.size());
+  std::ranges::transform(column, short_column.begin(),
+                         [](std::int32_t at) { return static_cast<std::uint16_t>(at % cpu::kSegment); });
+  segment_start.clear();
+  for (std::size_t row = 0; row + 1 < start.size(); ++row) {
+    std::int64_t k = start[row];
+    for (std::int64_t segment = 0; segment < segments; ++segment) {
+      segment_start.push_back(k);
+      while (k < start[row + 1] && column[k] < (segment + 1) * cpu::kSegment) ++k;
+    }
+  }
+  segment_start.push_back(start.back());
+}
 
 SparseMatrix::SparseMatrix() : storage_(std::make_shared<const Storage>()) {}
 
@@ -91,6 +116,7 @@ SparseMatrix::SparseMatrix(std::int64_t columns, std::vector<std::int64_t> row_s
   storage->column = std::move(column);
   storage->value = std::move(value);
   storage->code = codes_of(storage->value);
+  storage->shorten_columns();
   storage_ = std::move(storage);
 }
 
@@ -102,6 +128,7 @@ void SparseMatrix::set_codes(std::vector<std::uint16_t> code, std::vector<double
   storage->value = storage_->value;
   storage->code = std::move(code);
   storage->row_scale = std::move(row_scale);
+  storage->shorten_columns();
   storage_ = std::move(storage);
 }
 
@@ -172,7 +199,7 @@ const SparseMatrix::Transposed& SparseMatrix::transposed() const {
     out.row.resize(matrix.value.size());
     out.value.resize(matrix.value.size());
     const bool has_codes = !matrix.code.empty();
-    const bool is_short = has_codes && rows() <= kShortExtent;
+    const bool is_short = has_codes && rows() <= cpu::kSegment;
     if (has_codes) out.code.resize(matrix.value.size());
     if (is_short) out.short_row.resize(matrix.value.size());
     for (std::int64_t row = 0; row < rows(); ++row) {
@@ -195,6 +222,11 @@ void SparseMatrix::multiply(std::span<const double> v, std::span<double> out) co
   cpu::CompressedLines lines{rows(), matrix.start.data(), matrix.column.data(), matrix.value.data()};
   if (!matrix.code.empty()) lines.code = matrix.code.data();
   if (!matrix.row_scale.empty()) lines.scale = matrix.row_scale.data();
+  if (!matrix.short_column.empty()) {
+    lines.short_index = matrix.short_column.data();
+    lines.segment_start = matrix.segment_start.data();
+    lines.segments = matrix.segments;
+  }
   cpu::sparse_product(lines, v.data(), out.data());
 }
 
@@ -272,6 +304,34 @@ SparseMatrix SparseMatrix::with_unit_rows() const {
 SparseMatrix SparseMatrix::with_columns(std::int64_t columns) const {
   SparseMatrix out(columns, storage_->start, storage_->column, storage_->value);
   if (!storage_->row_scale.empty()) out.set_codes(storage_->code, storage_->row_scale);
+  return out;
+}
+
+SparseMatrix SparseMatrix::with_column_order(std::span<const std::int32_t> order) const {
+  const Storage& from = *storage_;
+  check(static_cast<std::int64_t>(order.size()) == columns(), "sparse matrix", order.size(), " numbers for ", columns(),
+        " columns");
+  std::vector<std::int32_t> place(order.size(), -1);
+  for (std::size_t j = 0; j < order.size(); ++j) {
+    check(0 <= order[j] && order[j] < columns() && place[order[j]] < 0, "sparse matrix", "column ", order[j], " of ",
+          columns(), " is out of range or comes twice");
+    place[order[j]] = static_cast<std::int32_t>(j);
+  }
+  std::vector<std::int64_t> entry(from.value.size());  // which entry of `from` each one is
+  std::iota(entry.begin(), entry.end(), std::int64_t{0});
+  for (std::int64_t row = 0; row < rows(); ++row)
+    std::sort(entry.begin() + from.start[row], entry.begin() + from.start[row + 1],
+              [&](std::int64_t a, std::int64_t b) { return place[from.column[a]] < place[from.column[b]]; });
+  std::vector<std::int32_t> column;
+  std::vector<double> value;
+  std::vector<std::uint16_t> code;
+  for (const std::int64_t k : entry) {
+    column.push_back(place[from.column[k]]);
+    value.push_back(from.value[k]);
+    if (!from.row_scale.empty()) code.push_back(from.code[k]);
+  }
+  SparseMatrix out(columns(), from.start, std::move(column), std::move(value));
+  if (!from.row_scale.empty()) out.set_codes(std::move(code), from.row_scale);
   return out;
 }
 

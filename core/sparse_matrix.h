@@ -54,6 +54,8 @@ class SparseMatrix {
   [[nodiscard]] SparseMatrix with_unit_rows() const;
   /// The same entries in a matrix of `columns` columns. Errors: Error when an entry would fall outside.
   [[nodiscard]] SparseMatrix with_columns(std::int64_t columns) const;
+  /// The columns of these numbers, in their order. Errors: Error when `order` is not a permutation of all columns.
+  [[nodiscard]] SparseMatrix with_column_order(std::span<const std::int32_t> order) const;
   /// [rows, columns], row by row.
   [[nodiscard]] std::vector<double> to_dense() const;
 

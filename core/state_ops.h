@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/fixed_point.h"
+#include "core/tensor.h"
 
 namespace deq {
 
@@ -86,12 +87,16 @@ inline constexpr int kMostRecombined = 64;
 ///
 /// Every operation works on samples separately: the result of a sample depends on its own rows only, bit for bit, not
 /// on batch mates, masks or the number of threads. Dots accumulate in double, blocks of a few products in the type of
-/// the state. Scalars per sample live in host memory and are valid on return. Nothing allocates; nothing throws.
+/// the state. Scalars per sample live in host memory and are valid on return, but for those of `product_step`, which are
+/// valid after the next `settle`: on a device that runs behind the host, a solver's step is thus queued without waiting
+/// for it. Nothing allocates after the first use; nothing throws but for a device that failed.
 class StateOps {
  public:
   virtual ~StateOps() = default;
   /// True where the steps of a product form may be kept in this type under states of type `state`.
   [[nodiscard]] virtual bool stores_steps_as(DType stored, DType state) const { return stored == state; }
+  /// Zeroed memory for states of a solver's own, which these operations can reach.
+  [[nodiscard]] virtual AlignedBytes allocate(std::size_t bytes) { return allocate_aligned(bytes); }
   /// to = from.
   virtual void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) = 0;
   virtual void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) = 0;
@@ -110,6 +115,7 @@ class StateOps {
   virtual void copy_rows(const void* from, std::span<const int> from_rows, void* to, std::span<const int> to_rows,
                          std::size_t row_bytes) = 0;
   virtual void residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) = 0;
+  /// Scalars of `step` are written by the next `settle`, `residual` or `dots` at the latest.
   virtual void product_step(const StateSpec& spec, const ProductStep& step, SampleMask samples) = 0;
   /// out = M x or M^T x; out may be x. Each factor is read once.
   virtual void apply_product(const StateSpec& spec, const ProductFactors& factors, Transposition transposition,
@@ -117,6 +123,10 @@ class StateOps {
   /// out = M x or M^T x; out must not overlap x.
   virtual void apply_low_rank(const StateSpec& spec, const LowRankFactors& factors, Transposition transposition,
                               StateView x, StateView out, SampleMask samples) = 0;
+  /// Every scalar asked for so far is in its place. Does nothing where operations run at once.
+  virtual void settle() {}
+  /// Times the host has waited for the device in these operations.
+  [[nodiscard]] virtual std::int64_t host_waits() const { return 0; }
 };
 
 }  // namespace deq

@@ -33,6 +33,7 @@ void BroydenProduct::layout(Slab& steps, Slab& scratch) {
 
 void BroydenProduct::start(const InverseEstimate* base) {
   base_ = base;
+  std::fill(broke_.begin(), broke_.end(), std::uint8_t{0});
   restart({});
 }
 
@@ -43,15 +44,16 @@ void BroydenProduct::restart(SampleMask samples) {
 
 StateView BroydenProduct::residual_slot(int index) const { return base_ == nullptr ? unrounded(index) : scratch_; }
 
-int BroydenProduct::step(int index, StateView z, SampleMask learning, SampleMask advancing) {
+void BroydenProduct::step(int index, StateView z, SampleMask learning, SampleMask advancing) {
   if (base_ != nullptr) base_->apply(scratch_, unrounded(index));
   std::fill(broke_.begin(), broke_.end(), std::uint8_t{0});
   ops_->product_step(spec_, {steps_, index, coefficient_, z, advancing, breakdown_, broke_, stored_, newest_},
                      learning);
   for (std::size_t b = 0; b < rank_.size(); ++b)
     if (learning.empty() || learning[b] != 0) rank_[b] = index;
-  return std::accumulate(broke_.begin(), broke_.end(), 0);
 }
+
+int BroydenProduct::skipped() const { return std::accumulate(broke_.begin(), broke_.end(), 0); }
 
 void BroydenProduct::apply(StateView x, StateView out) const {
   if (base_ != nullptr) base_->apply(x, out);
@@ -85,7 +87,9 @@ StateView BroydenProductMethod::residual_slot(int step) {
 int BroydenProductMethod::advance(const Iterate& iterate) {
   for (std::size_t b = 0; b < sample_started_at_.size(); ++b)
     if (iterate.learning[b] != 0) sample_started_at_[b] = restarted_at_;
-  return estimate_.step(iterate.step - restarted_at_, iterate.z, iterate.learning, iterate.advancing);
+  const int skipped = estimate_.skipped();  // by the step before, whose scalars have come with the new residual
+  estimate_.step(iterate.step - restarted_at_, iterate.z, iterate.learning, iterate.advancing);
+  return skipped;
 }
 
 void BroydenProductMethod::truncate(int sample, int best_step) {

@@ -31,9 +31,11 @@ class BroydenProduct final : public InverseEstimate {
   [[nodiscard]] int capacity() const { return capacity_; }
   /// Where to put the residual of the iterate reached after `index` steps since the (re)start, index <= capacity.
   [[nodiscard]] StateView residual_slot(int index) const;
-  /// Learns from that residual, turns it into the next step in its slot and adds it to z of `advancing`.
-  /// @returns updates skipped
-  int step(int index, StateView z, SampleMask learning, SampleMask advancing);
+  /// Learns from that residual, turns it into the next step in its slot and adds it to z of `advancing`. Whether an
+  /// update was skipped is known after StateOps::settle.
+  void step(int index, StateView z, SampleMask learning, SampleMask advancing);
+  /// Updates that the last step skipped.
+  [[nodiscard]] int skipped() const;
   /// Keeps the first `rank` factors of a sample.
   void truncate(int sample, int rank) { rank_[static_cast<std::size_t>(sample)] = rank; }
 
@@ -71,7 +73,9 @@ class BroydenProductMethod final : public Method {
   int advance(const Iterate& iterate) override;
   void truncate(int sample, int best_step) override;
   [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
-  [[nodiscard]] MethodCounts counts() const override { return {.restarts = restarts_}; }
+  [[nodiscard]] MethodCounts counts() const override {
+    return {.restarts = restarts_, .breakdowns = estimate_.skipped()};
+  }
 
  private:
   BroydenProduct estimate_;

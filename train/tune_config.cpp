@@ -70,6 +70,7 @@ void append_run_keys(std::vector<TuneKey>& keys) {
   keys.push_back(number("inner.memory", at<kInner, &I::memory>, 0, 100000));
   keys.push_back(flag("inner.carries_memory", at<kInner, &I::carries_memory>));
   keys.push_back(text("inner.initial_inverse", at<kInner, &I::initial_inverse>, {"identity", "scaled"}));
+  keys.push_back(text("inner.pairs", at<kInner, &I::pairs>, {"double", "single"}));
   keys.push_back(above("inner.curvature", at<kInner, &I::curvature>, 1e-4, 0.999));
   keys.push_back(number("inner.max_evaluations", at<kInner, &I::max_evaluations>, 2, 1000));
   using O = TuneOuterConfig;

@@ -36,6 +36,7 @@ struct TuneInnerConfig {
   int memory = 0;                            ///< pairs; 0: as the method has it
   bool carries_memory = true;                ///< pairs of an inner solve start the next one
   std::string initial_inverse = "identity";  ///< identity or scaled
+  std::string pairs = "double";              ///< how they are kept: double, or single in half the memory
   double curvature = 0.9;                    ///< c2 of the line search
   int max_evaluations = 20;                  ///< of one line search
   bool operator==(const TuneInnerConfig&) const = default;

@@ -41,6 +41,10 @@ InitialInverse initial_inverse(const TuneInnerConfig& inner) {
   return inner.initial_inverse == "scaled" ? InitialInverse::scaled : InitialInverse::identity;
 }
 
+PairPrecision pair_precision(const TuneInnerConfig& inner) {
+  return inner.pairs == "single" ? PairPrecision::single_precision : PairPrecision::double_precision;
+}
+
 OuterResult search(const TuneConfig& config, BilevelProblem& problem, const TuneTask& task, const MethodPreset& preset,
                    std::int64_t seed, const OuterObserver& observer) {
   const TuneOuterConfig& outer = config.outer;
@@ -50,7 +54,8 @@ OuterResult search(const TuneConfig& config, BilevelProblem& problem, const Tune
                                                       static_cast<std::uint64_t>(seed));
   SearchOptions options{.inner = inner_options(config.inner),
                         .memory = config.inner.memory > 0 ? config.inner.memory : preset.memory,
-                        .initial = initial_inverse(config.inner)};
+                        .initial = initial_inverse(config.inner),
+                        .precision = pair_precision(config.inner)};
   options.inner.tolerance = outer.search_tolerance;
   return run_search(problem, candidates, task.lambda, task.w, options, observer);
 }
@@ -104,6 +109,7 @@ HoagOptions hoag_options(const TuneConfig& config, const MethodPreset& preset, c
   HoagOptions out{.lower = {.method = preset,
                             .inner = inner_options(inner),
                             .initial = initial_inverse(inner),
+                            .precision = pair_precision(inner),
                             .carries_memory = inner.carries_memory,
                             .seed = seed,
                             .make_problem = task.make_problem},

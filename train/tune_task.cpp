@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "data/feature_order.h"
 #include "data/label_noise.h"
 #include "data/row_split.h"
 #include "solvers/bilevel/data_cleaning.h"
@@ -60,7 +61,10 @@ ProblemFactory problem_factory(const TuneConfig& config, const BilevelSamples& s
 
 TuneData::TuneData(const TuneConfig& config, const std::filesystem::path& folder)
     : config_(config),
-      set_(open_tabular(config.data.name, folder, has_classes(config) ? LabelTask::classes : LabelTask::binary)) {}
+      set_(open_tabular(config.data.name, folder, has_classes(config) ? LabelTask::classes : LabelTask::binary)) {
+  // Penalties of single weights are listed in the order of the file.
+  if (config.problem.penalty != "per-weight") set_ = with_frequent_features_first(set_);
+}
 
 TuneTask TuneData::task(std::uint32_t seed) const { return finished(split_samples(config_, set_, seed), seed); }
 

@@ -52,9 +52,8 @@ LinearReport solve_conjugate_gradient(const std::function<void(ConstVector v, Ve
       const double curvature = dot(direction, image);
       if (curvature > 0.0 && std::isfinite(curvature)) {
         const double length = squared / curvature;
-        add_scaled(length, direction, q);
         const double next = add_scaled_dot(-length, image, residual, residual);
-        combine(residual, next / squared, direction, direction);
+        add_scaled_turn(length, direction, q, residual, next / squared);
         squared = next;
         continue;
       }

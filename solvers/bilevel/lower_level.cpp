@@ -16,7 +16,7 @@ class ImplicitLevel final : public LowerLevel {
       : problem_(problem),
         options_(options),
         method_(method),
-        memory_(problem.inner_size(), options.method.memory, options.initial),
+        memory_(problem.inner_size(), options.method.memory, options.initial, options.precision),
         q_(w.begin(), w.end()) {}
 
   LowerReport solve(const LowerRequest& request, Vector w, Vector gradient) override {
@@ -73,7 +73,7 @@ class EvolutionLevel final : public LowerLevel {
     std::atomic<std::int64_t> evaluations = 0;
     const InnerRunFactory make_run = [&]() -> InnerRun {
       return [&, problem = std::shared_ptr<BilevelProblem>(options_.make_problem())](ConstVector lambda, Vector at) {
-        QuasiNewtonMemory memory(problem->inner_size(), options_.method.memory, options_.initial);
+        QuasiNewtonMemory memory(problem->inner_size(), options_.method.memory, options_.initial, options_.precision);
         evaluations += minimise_lbfgs(*problem, lambda, at, memory, inner).count.inner_gradients;
       };
     };

@@ -35,6 +35,7 @@ struct LowerOptions {
   MethodPreset method;   ///< ImplicitMethod or EsjOptions
   LbfgsOptions inner{};  ///< its tolerance and awareness are set by each request
   InitialInverse initial = InitialInverse::identity;
+  PairPrecision precision = PairPrecision::double_precision;
   bool carries_memory = true;        ///< the pairs of an inner solve start the next one
   std::uint64_t seed = 0;            ///< of the directions and columns that a method draws
   ProblemFactory make_problem = {};  ///< for EsjOptions

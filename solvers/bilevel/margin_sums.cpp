@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "core/cpu/parallel.h"
 #include "core/error.h"
+#include "solvers/bilevel/vector_ops.h"
 
 namespace deq {
 namespace {
@@ -14,10 +14,6 @@ namespace {
 /// Samples of one piece of work; an exponential and a logarithm each are worth some 20 additions.
 constexpr std::int64_t kBlock = 1024;
 constexpr std::int64_t kCost = 20;
-
-bool is_same(ConstVector a, const std::vector<double>& b) {
-  return std::memcmp(a.data(), b.data(), b.size() * sizeof(double)) == 0;
-}
 
 }  // namespace
 
@@ -38,7 +34,7 @@ MarginSums::MarginSums(Samples samples, const char* what) : samples_(std::move(s
 void MarginSums::update(const MarginLoss& loss, ConstVector w) {
   check(w.size() == w_.size(), "margins", w.size(), " weights for ", w_.size(), " features");
   if (is_set_ && is_same(w, w_)) return;
-  std::ranges::copy(w, w_.begin());
+  copy(w, w_);
   samples_.features.multiply(w_, scratch_);
   const std::int64_t count = samples();
   cpu::parallel_blocks(count, kBlock, count * kCost, [&](std::int64_t begin, std::int64_t end) {
@@ -66,7 +62,9 @@ double MarginSums::gradient(const MarginLoss& loss, ConstVector w, Vector out) {
 void MarginSums::hessian_product(const MarginLoss& loss, ConstVector w, ConstVector v, Vector out) {
   update(loss, w);
   samples_.features.multiply(v, scratch_);
-  for (std::size_t i = 0; i < terms_.size(); ++i) scratch_[i] *= terms_[i].curvature;
+  cpu::parallel_blocks(samples(), kBlock, samples(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) scratch_[i] *= terms_[i].curvature;
+  });
   samples_.features.multiply_transposed(scratch_, out);
 }
 

@@ -66,7 +66,7 @@ OuterResult run_search(BilevelProblem& problem, const std::vector<std::vector<do
   const double first = norm(slope);
   inner.tolerance = options.inner.tolerance * first;
   bool is_sound = finish_point({.lambda = lambda, .inner_residual = first}) && std::isfinite(first);
-  QuasiNewtonMemory memory(problem.inner_size(), options.memory, options.initial);
+  QuasiNewtonMemory memory(problem.inner_size(), options.memory, options.initial, options.precision);
   for (std::size_t k = 0; k < candidates.size() && is_sound; ++k) {
     if (observer.is_stopped && observer.is_stopped()) {
       out.status = OuterStatus::stopped;

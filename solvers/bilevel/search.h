@@ -19,6 +19,7 @@ struct SearchOptions {
   LbfgsOptions inner{.tolerance = 1e-4};
   int memory = 30;
   InitialInverse initial = InitialInverse::identity;
+  PairPrecision precision = PairPrecision::double_precision;
 };
 
 /// Solves the inner problem at each candidate, from the w of the one before, with no hypergradient. Point 0 of the

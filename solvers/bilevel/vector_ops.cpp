@@ -1,46 +1,25 @@
 #include "solvers/bilevel/vector_ops.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+
+#include "solvers/bilevel/vector_blocks.h"
 
 namespace deq {
 namespace {
 
-constexpr std::int64_t kLeastBlock = 8192;  // below it a thread costs more than it does
-constexpr std::int64_t kMostBlocks = 64;
-
-/// How a vector is cut: by its length alone.
-struct Blocks {
-  explicit Blocks(std::size_t length)
-      : size(static_cast<std::int64_t>(length)),
-        each(std::max(kLeastBlock, (size + kMostBlocks - 1) / kMostBlocks)),
-        count(size == 0 ? 0 : (size + each - 1) / each) {}
-  std::int64_t size, each, count;
-};
-
 /// body(first, last) for each block.
 template <class Body>
-void for_blocks(std::size_t length, Body body) {
-  const Blocks blocks(length);
-  if (blocks.count <= 1) return body(0, blocks.size);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t b = 0; b < blocks.count; ++b) body(b * blocks.each, std::min(blocks.size, (b + 1) * blocks.each));
+void for_blocks(std::size_t length, const Body& body) {
+  VectorBlocks(length).run([&](std::int64_t, std::int64_t first, std::int64_t last) { body(first, last); });
 }
 
 /// The sum of body(first, last) over the blocks, added in order.
 template <class Body>
-double sum_blocks(std::size_t length, Body body) {
-  const Blocks blocks(length);
-  if (blocks.count <= 1) return body(0, blocks.size);
-  std::array<double, kMostBlocks> parts;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t b = 0; b < blocks.count; ++b)
-    parts[b] = body(b * blocks.each, std::min(blocks.size, (b + 1) * blocks.each));
-  double total = 0.0;
-  for (std::int64_t b = 0; b < blocks.count; ++b) total += parts[b];
-  return total;
+double sum_blocks(std::size_t length, const Body& body) {
+  return VectorBlocks(length).sum(body);
 }
 
 }  // namespace
@@ -79,6 +58,16 @@ double add_scaled_dot(double a, ConstVector x, Vector y, ConstVector z) {
   });
 }
 
+void add_scaled_turn(double a, Vector x, Vector y, ConstVector z, double b) {
+  for_blocks(x.size(), [a, x = x.data(), y = y.data(), z = z.data(), b](std::int64_t first, std::int64_t last) {
+#pragma omp simd
+    for (std::int64_t i = first; i < last; ++i) {
+      y[i] += a * x[i];
+      x[i] = z[i] + b * x[i];
+    }
+  });
+}
+
 void combine(ConstVector x, double a, ConstVector y, Vector out) {
   for_blocks(x.size(), [x = x.data(), a, y = y.data(), out = out.data()](std::int64_t first, std::int64_t last) {
 #pragma omp simd
@@ -97,6 +86,13 @@ void copy(ConstVector from, Vector to) {
   for_blocks(from.size(), [from = from.data(), to = to.data()](std::int64_t first, std::int64_t last) {
     std::copy(from + first, from + last, to + first);
   });
+}
+
+bool is_same(ConstVector x, ConstVector y) {
+  return sum_blocks(x.size(), [x, y](std::int64_t first, std::int64_t last) {
+           const auto bytes = static_cast<std::size_t>(last - first) * sizeof(double);
+           return std::memcmp(x.data() + first, y.data() + first, bytes) == 0 ? 0.0 : 1.0;
+         }) == 0.0;
 }
 
 double relative_error(ConstVector x, ConstVector y) {

@@ -112,6 +112,60 @@ TEST_CASE("products of counts and of counts divided by row norms equal those of 
   }
 }
 
+TEST_CASE("counts in more columns than 16 bits tell apart have the products of their values") {
+  // Lines of 0 to 6 entries on both sides of 2^16, and one line of many.
+  constexpr std::int64_t kWide = (std::int64_t{1} << 17U) + 500;
+  std::vector<std::int64_t> start = {0};
+  std::vector<std::int32_t> column;
+  std::vector<double> value;
+  for (std::int64_t row = 0; row < 40; ++row) {
+    const std::int64_t entries = row == 20 ? 300 : row % 7;
+    for (std::int64_t k = 0; k < entries; ++k) {
+      column.push_back(static_cast<std::int32_t>((k * kWide) / entries + row));
+      value.push_back(static_cast<double>(1 + (row + k) % 5));
+    }
+    start.push_back(static_cast<std::int64_t>(column.size()));
+  }
+  const SparseMatrix x(kWide, start, column, value);
+  const auto v = random_vector(kWide, 1);
+  const auto r = random_vector(40, 2);
+  std::vector<double> out(40, 7.0), back(kWide, 7.0), expected(40, 0.0), expected_back(kWide, 0.0);
+  for (std::int64_t row = 0; row < 40; ++row)
+    for (std::int64_t k = start[row]; k < start[row + 1]; ++k) {
+      expected[row] += value[k] * v[column[k]];
+      expected_back[column[k]] += value[k] * r[row];
+    }
+  x.multiply(v, out);
+  x.multiply_transposed(r, back);
+  CHECK(distance(out, expected) < 1000 * kRounding);
+  CHECK(distance(back, expected_back) < 10 * kRounding);
+}
+
+TEST_CASE("columns in another order keep their entries, values and counts alike") {
+  const SparseMatrix x = random_matrix(30, 50, 6);
+  std::vector<std::int32_t> order(50);
+  for (std::int32_t j = 0; j < 50; ++j) order[j] = (7 * j + 3) % 50;
+  std::vector<double> counts(x.value().size());
+  for (std::size_t k = 0; k < counts.size(); ++k) counts[k] = static_cast<double>(1 + k % 9);
+  const SparseMatrix whole(50, {x.row_start().begin(), x.row_start().end()}, {x.column().begin(), x.column().end()},
+                           counts);
+  const auto v = random_vector(50, 1);
+  std::vector<double> moved(50);
+  for (std::int32_t j = 0; j < 50; ++j) moved[j] = v[order[j]];
+  for (const SparseMatrix& from : {x, whole, whole.with_unit_rows()}) {
+    const SparseMatrix to = from.with_column_order(order);
+    const auto before = from.to_dense(), after = to.to_dense();
+    for (std::int64_t row = 0; row < 30; ++row)
+      for (std::int64_t j = 0; j < 50; ++j) CHECK(after[row * 50 + j] == before[row * 50 + order[j]]);
+    std::vector<double> out(30), expected(30);
+    to.multiply(moved, out);
+    from.multiply(v, expected);
+    CHECK(distance(out, expected) < 10 * kRounding);
+  }
+  CHECK_THROWS_AS((void)x.with_column_order(std::vector<std::int32_t>(50, 1)), Error);
+  CHECK_THROWS_AS((void)x.with_column_order(std::vector<std::int32_t>(49)), Error);
+}
+
 TEST_CASE("sparse products have the same bits on any number of threads") {
   const SparseMatrix x = random_matrix(400, 700, 9);
   const auto v = random_vector(700, 1);

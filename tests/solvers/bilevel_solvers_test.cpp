@@ -70,8 +70,8 @@ TEST_CASE("The two forms of the inverse BFGS update agree and meet the secant co
   for (std::size_t i = 0; i < pairs.s.size(); ++i) {
     sum = sum_form(sum, pairs.s[i], pairs.y[i]);
     product = product_form(product, pairs.s[i], pairs.y[i]);
-    CHECK(relative_error(sum, product) < 1e-12);
-    CHECK(relative_error(times(sum, pairs.y[i]), pairs.s[i]) < 1e-12);
+    CHECK(relative_error(sum, product) < 1e-14);
+    CHECK(relative_error(times(sum, pairs.y[i]), pairs.s[i]) < 1e-14);
   }
 }
 
@@ -108,6 +108,56 @@ TEST_CASE("A scaled first matrix multiplies the identity of the recursion by s^T
   Numbers out(12);
   memory.apply(x, out);
   CHECK(relative_error(out, times(dense, x)) < 1e-10);
+}
+
+TEST_CASE("Products between pushes, a memory that grows and one that drops pairs agree with a fresh memory") {
+  const Pairs pairs(9);
+  const Numbers x = normals(12, 7);
+  Numbers out(12), expected(12);
+  QuasiNewtonMemory memory(12, 3);
+  const auto compare = [&](std::size_t first, std::size_t last, int capacity) {
+    QuasiNewtonMemory fresh(12, capacity);
+    for (std::size_t i = first; i < last; ++i) fresh.push(pairs.s[i], pairs.y[i]);
+    memory.apply(x, out);
+    fresh.apply(x, expected);
+    CHECK(relative_error(out, expected) < 1e-12);
+  };
+  for (std::size_t i = 0; i < 3; ++i) {
+    memory.push(pairs.s[i], pairs.y[i]);
+    compare(0, i + 1, 3);
+  }
+  memory.push(pairs.s[3], pairs.y[3]);
+  memory.push(pairs.s[4], pairs.y[4]);
+  compare(2, 5, 3);
+  memory.grow(5);
+  compare(2, 5, 3);
+  for (std::size_t i = 5; i < 9; ++i) memory.push(pairs.s[i], pairs.y[i]);
+  compare(4, 9, 5);
+  memory.clear();
+  memory.push(pairs.s[8], pairs.y[8]);
+  compare(8, 9, 5);
+}
+
+TEST_CASE("Pairs in single precision give the estimate of the rounded pairs") {
+  const Pairs pairs(9);
+  QuasiNewtonMemory single(12, 5, InitialInverse::identity, PairPrecision::single_precision), exact(12, 5), all(12, 5);
+  for (std::size_t i = 0; i < 9; ++i) {
+    CHECK(single.push(pairs.s[i], pairs.y[i]));
+    all.push(pairs.s[i], pairs.y[i]);
+  }
+  for (int i = 0; i < 5; ++i) {
+    CHECK(exact.push(single.step(i), single.change(i)));
+    CHECK(relative_error(single.step(i), pairs.s[4 + static_cast<std::size_t>(i)]) < 1e-7);
+    CHECK(single.step(i) != pairs.s[4 + static_cast<std::size_t>(i)]);
+  }
+  const Numbers x = normals(12, 7);
+  Numbers out(12), expected(12);
+  single.apply(x, out);
+  exact.apply(x, expected);
+  CHECK(relative_error(out, expected) < 1e-12);
+  CHECK(dot(x, out) > 0.0);
+  all.apply(x, expected);
+  CHECK(relative_error(out, expected) < 1e-5);
 }
 
 TEST_CASE("Pairs without positive curvature are refused and copies of a memory go their own way") {
