@@ -38,6 +38,7 @@ class Planner {
     place_solves();
     for (int position = 0; position < schedule_.end(); ++position) place_node(position);
     place_scratch();
+    stretch_over_segments();
     plan_.peak_bytes = assign_offsets(plan_.buffers);
     return std::move(plan_);
   }
@@ -227,6 +228,17 @@ class Planner {
           cotangent_bytes += bytes_of({solve.node, k});
       plan_.cotangent_buffer.push_back(add_buffer(cotangent_bytes, solve.first, solve.last));
     }
+  }
+
+  /// Launches of a segment run at the same time for different samples: what one of them touches is alive in all of it.
+  /// Results in place stay so, for a sample's rows lie exactly over its own.
+  void stretch_over_segments() {
+    for (const Span& segment : r_.scratch.segments)
+      for (Buffer& buffer : plan_.buffers) {
+        const auto is_inside = [&segment](int at) { return at >= segment.first && at < segment.last; };
+        if (is_inside(buffer.first)) buffer.first = segment.first;
+        if (is_inside(buffer.last)) buffer.last = segment.last - 1;
+      }
   }
 
   const PlanRequest& r_;

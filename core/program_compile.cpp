@@ -59,12 +59,21 @@ void Program::State::find_used_outputs() {
 void Program::State::lower() {
   find_used_outputs();
   for (const NodeId id : schedule.order) launches.push_back({lower_node(id), id});
+  std::vector<Kernel*> kernels;
+  for (const Launch& launch : launches) kernels.push_back(launch.kernel.get());
+  segments = find_segments(graph(), schedule, kernels, pool_threads());
 }
 
 Scratch Program::State::scratch() const {
   Scratch out;
   for (const Launch& launch : launches)
     out.kernel_bytes.push_back(launch.kernel ? launch.kernel->workspace_bytes() : 0);
+  for (const Segment& segment : segments) {
+    const auto [first, last] = segment.positions;
+    std::fill(out.kernel_bytes.begin() + first, out.kernel_bytes.begin() + last, std::size_t{0});
+    out.kernel_bytes[static_cast<std::size_t>(first)] = segment.kernel->workspace_bytes();
+    out.segments.push_back(segment.positions);
+  }
   for (const SolveSpan& solve : schedule.solves) {
     Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
     if (solve.role != RegionRole::map) {  // the vectors of a solve belong to its map
@@ -88,7 +97,7 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
-  for (Kernel* launch : kernels_in(solve.own)) map.add(launch);
+  add_launches(solve.own, map);
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -103,6 +112,19 @@ void Program::State::bind_solve(std::size_t index) {
     forward->solver().bind(workspace, base(plan.estimate_buffer[index]));
   else
     adjoint->solver().bind(workspace);
+}
+
+void Program::State::add_launches(Span positions, RegionMap& map) const {
+  for (int position = positions.first; position < positions.last; ++position) {
+    const auto segment =
+        std::find_if(segments.begin(), segments.end(), [&](const Segment& s) { return s.positions.first == position; });
+    if (segment != segments.end()) {
+      map.add(segment->kernel.get(), segment->kernel->launches());
+      position = segment->positions.last - 1;
+    } else if (Kernel* kernel = launches[static_cast<std::size_t>(position)].kernel.get()) {
+      map.add(kernel);
+    }
+  }
 }
 
 std::vector<Kernel*> Program::State::kernels_in(Span positions) const {
@@ -146,6 +168,10 @@ void Program::State::bind_all() {
     for (std::size_t i = 0; i < schedule.solves.size(); ++i)
       if (schedule.solves[i].node == launch.node) scratch_buffer = plan.cotangent_buffer[i];
     launch.kernel->bind(inputs, outputs, scratch_buffer == Place::kNone ? nullptr : base(scratch_buffer));
+  }
+  for (const Segment& segment : segments) {
+    const int scratch = plan.kernel_buffer[static_cast<std::size_t>(segment.positions.first)];
+    segment.kernel->bind({}, {}, scratch == Place::kNone ? nullptr : base(scratch));
   }
   for (std::size_t i = 0; i < schedule.solves.size(); ++i) bind_solve(i);
 }

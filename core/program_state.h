@@ -7,6 +7,7 @@
 #include "core/program.h"
 #include "core/rewrite.h"
 #include "core/schedule.h"
+#include "core/segments.h"
 #include "core/solve.h"
 
 namespace deq {
@@ -27,6 +28,7 @@ struct Program::State {
   AlignedBytes arena;
   std::vector<std::vector<std::uint8_t>> output_used;  // [node][output]
   std::vector<Launch> launches;                        // by position
+  std::vector<Segment> segments;                       // launches of loops that run sample by sample
   std::vector<std::size_t> constant_runs;              // launches of constant rate: once, after binding
   std::vector<std::size_t> step_runs;                  // when parameters changed
   std::vector<std::size_t> batch_runs;                 // every run
@@ -56,6 +58,8 @@ struct Program::State {
   [[nodiscard]] Scratch scratch() const;
   void bind_all();
   void bind_solve(std::size_t solve);
+  /// The launches at `positions`, segments as one.
+  void add_launches(Span positions, RegionMap& map) const;
   void bind_rungs(std::size_t solve, RegionMap& map);
   [[nodiscard]] std::vector<Kernel*> kernels_in(Span positions) const;
   void sort_by_rate();

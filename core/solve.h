@@ -37,11 +37,15 @@ class RegionMap final : public FixedPointMap {
   RegionMap& of(RegionRole role);
 
   void bind(void* input, void* output) { input_ = input, output_ = output; }
-  void add(Kernel* kernel) { launches_.push_back(kernel); }
+  /// `launches`: how many it stands for.
+  void add(Kernel* kernel, std::size_t launches = 1) {
+    launches_.push_back(kernel);
+    launch_count_ += launches;
+  }
   void add(Preset preset) { presets_.push_back(preset); }
   /// Once per solve, before the first replay, for the regions beside as well.
   void begin();
-  [[nodiscard]] std::size_t launches() const { return launches_.size(); }
+  [[nodiscard]] std::size_t launches() const { return launch_count_; }
   [[nodiscard]] Ladder& ladder() { return ladder_; }
 
  private:
@@ -49,6 +53,7 @@ class RegionMap final : public FixedPointMap {
   void* input_ = nullptr;
   void* output_ = nullptr;
   std::vector<Kernel*> launches_;
+  std::size_t launch_count_ = 0;
   std::vector<Preset> presets_;
   Ladder ladder_;
   StateOps* ops_;
