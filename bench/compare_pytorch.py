@@ -5,15 +5,20 @@
     python3 bench/compare_pytorch.py --check DIR     # the PyTorch model against reference numbers (mdeq-mini)
 
 Needs torch and, for --check, safetensors (pip). Both sides run the same fixed numbers of solver steps on random images
-in float32 on the same number of threads. Every figure is a median over rounds, with lowest and highest.
+in float32 on the same number of threads. Every figure is a median over rounds, with lowest and highest. `shine` and
+`jfb` are compared with the same estimator in PyTorch, `exact` with its own adjoint solve; the last row holds our SHINE
+step against PyTorch's own adjoint. Peak memory is the largest resident set of a process that does nothing but three
+training steps (of `deq train` on drawn images here), after what importing torch takes is subtracted there.
 """
 
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 
@@ -85,14 +90,55 @@ class TorchSide:
         return out
 
 
+def peak_of_torch(options):
+    """Prints KiB at the peak of three steps, and those that stood before there was a model."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    side = TorchSide(*model_of(options.config), options.batch)
+    for _ in range(3):
+        side.step(options.peak_of)
+    print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "before": before}))
+
+
+def peak_of(command):
+    """(KiB of resident memory at the peak, standard output) of a process."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed")
+    return usage.ru_maxrss, text
+
+
+def compare_memory(options, estimators):
+    print("\n| peak of a step | PyTorch MiB (without torch) | deq MiB | ratio |\n|---|---|---|---|")
+    threads = ["--threads", str(options.threads)] if options.threads else []
+    for estimator in estimators:
+        own = [sys.executable, __file__, options.config, "--batch", str(options.batch), "--peak-of", estimator]
+        theirs = json.loads(peak_of(own + threads)[1])
+        with tempfile.TemporaryDirectory() as folder:
+            settings = {"data.name": "shapes", "data.train_size": 4 * options.batch, "data.test_size": options.batch,
+                        "train.batch_size": options.batch, "train.eval_batch_size": options.batch,
+                        "train.total_steps": 3, "train.pretrain_steps": 0, "train.estimator": estimator,
+                        "solver.tolerance": 0, "solver.backward_tolerance": 0, "train.spectral_radius_steps": 0}
+            command = [options.deq, "train", options.config, "--out", os.path.join(folder, "run"), "--quiet"] + threads
+            for key, value in settings.items():
+                command += ["--set", f"{key}={value}"]
+            ours, _ = peak_of(command)
+        bare = theirs["peak"] - theirs["before"]
+        print(f"| {estimator} | {theirs['peak'] / 1024:.0f} ({bare / 1024:.0f}) | {ours / 1024:.0f} "
+              f"| {theirs['peak'] / ours:.2f} ({bare / ours:.2f}) |", flush=True)
+
+
 def deq_measure(options, estimators):
-    command = [options.deq, "bench", options.config, "--batch", str(options.batch), "--repeats", "3", "--json", "--quiet",
-               "--estimators", ",".join(estimators)]
+    command = [options.deq, "bench", options.config, "--batch", str(options.batch), "--repeats", "3", "--json",
+               "--quiet", "--estimators", ",".join(estimators)]
     if options.threads:
         command += ["--threads", str(options.threads)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     out = {"f": result["f_ms"], "vjp": result["vjp_ms"], "inference": result["inference_ms"]}
     out |= {f"step {name}": value for name, value in result["step_ms"].items()}
+    out |= {f"backward {name}": value for name, value in result["backward_ms"].items()}
     return out, result["conv_unit_ms"]
 
 
@@ -114,13 +160,21 @@ def compare(options):
           f"backward steps, {torch.get_num_threads()} threads, torch {torch.__version__}, {options.rounds} rounds; "
           f"convolution unit {statistics.median(units):.1f} ms\n")
     print("| part | PyTorch ms | deq ms | ratio (lowest-highest round) | deq, units |\n|---|---|---|---|---|")
-    for part in torch_rounds[0]:
-        theirs, ours = [r[part] for r in torch_rounds], [r[part] for r in deq_rounds]
+    def row(name, theirs, ours):
         ratios = [a / b for a, b in zip(theirs, ours)]
         in_units = statistics.median(b / u for b, u in zip(ours, units))
-        print(f"| {part} | {statistics.median(theirs):.1f} ({min(theirs):.0f}-{max(theirs):.0f}) "
+        print(f"| {name} | {statistics.median(theirs):.1f} ({min(theirs):.0f}-{max(theirs):.0f}) "
               f"| {statistics.median(ours):.1f} ({min(ours):.0f}-{max(ours):.0f}) "
               f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) | {in_units:.1f} |")
+
+    for part in torch_rounds[0]:
+        row(part, [r[part] for r in torch_rounds], [r[part] for r in deq_rounds])
+    if {"exact", "shine"} <= set(estimators):
+        row("step, deq shine / PyTorch exact", [r["step exact"] for r in torch_rounds],
+            [r["step shine"] for r in deq_rounds])
+    backward = [statistics.median(r["backward " + name] for r in deq_rounds) for name in estimators]
+    print("\ndeq, backward alone: " + ", ".join(f"{n} {ms:.1f} ms" for n, ms in zip(estimators, backward)))
+    compare_memory(options, estimators)
 
 
 def mini_model(folder):
@@ -176,12 +230,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="0: all")
     parser.add_argument("--estimators", default="exact,shine,jfb")
+    parser.add_argument("--peak-of", metavar="ESTIMATOR", help="only PyTorch's peak memory, as JSON")
     parser.add_argument("--check", metavar="DIR", help="folder with expected.json, weights and cases of mdeq-mini")
     options = parser.parse_args()
     if options.check:
         return check(options.check)
     if not options.config:
         parser.error("a configuration or --check is needed")
+    if options.peak_of:
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        return peak_of_torch(options)
     return compare(options)
 
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 
 namespace deq {
 
+class PixelFeed;
 class StateOps;
 
 /// One bound launch. Built when a program is compiled, bound to addresses once, then run without allocation.
@@ -24,6 +26,26 @@ class Kernel {
   virtual void run() = 0;
 };
 
+/// Bound kernels that run one after the other: a list on the host, a captured graph on a device.
+class Segment {
+ public:
+  virtual ~Segment() = default;
+  /// Runs all of them. On a device this returns before they are done; no allocation, no host wait.
+  virtual void run() = 0;
+};
+
+/// The kernels themselves, in order.
+class KernelList final : public Segment {
+ public:
+  explicit KernelList(std::vector<Kernel*> kernels) : kernels_(std::move(kernels)) {}
+  void run() override {
+    for (Kernel* kernel : kernels_) kernel->run();
+  }
+
+ private:
+  std::vector<Kernel*> kernels_;
+};
+
 /// What a backend is asked to lower.
 struct KernelRequest {
   const Op& op;
@@ -33,6 +55,13 @@ struct KernelRequest {
   const std::string& label;
 };
 
+/// A parameter in a device's memory, shared by all programs of a backend, so that training and evaluation need no
+/// transfer. Filled from its tensor when first asked for; after that one of the two may be ahead of the other.
+struct ParameterCopy {
+  void* data = nullptr;
+  bool is_ahead = false;  ///< kernels wrote it after the tensor was written
+};
+
 /// A device that can run nodes. Knows nothing of derivatives, rates or solvers.
 class Backend {
  public:
@@ -40,8 +69,28 @@ class Backend {
   [[nodiscard]] virtual Device device() const = 0;
   /// Type in which values of `dtype` are kept: f32 becomes f64 on the reference backend.
   [[nodiscard]] virtual DType storage(DType dtype) const { return dtype; }
-  /// Zeroed memory for one arena.
+  /// Zeroed memory for one arena. Errors: the device has less (says how much was asked for and what to change).
   [[nodiscard]] virtual AlignedBytes allocate(std::size_t bytes) { return allocate_aligned(bytes); }
+  // Copies of `bytes` bytes. They keep their place in the order of kernels; ranges do not overlap.
+  /// Host to backend; `from` may be reused on return.
+  virtual void upload(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  /// Backend to host; `to` is filled on return.
+  virtual void download(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  /// Within the backend; on a device this returns before it is done.
+  virtual void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  /// Returns when everything asked for so far is done.
+  virtual void synchronize() {}
+  /// The bound `kernels` as one unit. They outlive the segment.
+  [[nodiscard]] virtual std::unique_ptr<Segment> freeze(std::vector<Kernel*> kernels) {
+    return std::make_unique<KernelList>(std::move(kernels));
+  }
+  /// True where programs work on one copy of each parameter in the device's memory.
+  [[nodiscard]] virtual bool keeps_parameters() const { return false; }
+  /// That copy, which stays where it is while the tensor lives; null where the backend keeps none.
+  [[nodiscard]] virtual ParameterCopy* parameter_copy(const std::shared_ptr<Tensor>& tensor) {
+    (void)tensor;
+    return nullptr;
+  }
   /// Kernel of a node. Errors: none for this op and types (names op, types and label).
   [[nodiscard]] virtual std::unique_ptr<Kernel> lower(const KernelRequest& request) = 0;
   /// True when output 0 may be written over input `input` of equal size.
@@ -58,6 +107,8 @@ class Backend {
   }
   /// Vector operations of the solvers.
   [[nodiscard]] virtual StateOps& state_ops() = 0;
+  /// Where 8-bit images go that the device normalises itself; null where images are made on the host.
+  [[nodiscard]] virtual PixelFeed* pixel_feed() { return nullptr; }
 };
 
 }  // namespace deq

@@ -46,7 +46,7 @@ void Ladder::replay_piece(const Rung& rung, std::span<const int> samples, StateV
   each_block([&](std::size_t whole, std::size_t small, std::size_t row_bytes) {
     ops_->copy_rows(static_cast<const std::byte*>(in.data) + whole, samples, rung.input + small, slots, row_bytes);
   });
-  for (Kernel* kernel : rung.launches) kernel->run();
+  rung.segment->run();
   each_block([&](std::size_t whole, std::size_t small, std::size_t row_bytes) {
     ops_->copy_rows(rung.output + small, slots, static_cast<std::byte*>(out.data) + whole, samples, row_bytes);
   });

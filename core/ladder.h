@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "core/backend.h"
@@ -25,7 +26,7 @@ class Ladder {
     int rows = 0;
     std::byte* input = nullptr;
     const std::byte* output = nullptr;
-    std::vector<Kernel*> launches = {};
+    std::unique_ptr<Segment> segment = {};
     std::vector<Capture> captures = {};
   };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <iomanip>
 
 #include "core/program_state.h"
@@ -11,16 +10,30 @@
 namespace deq {
 namespace {
 
-/// Copies elements, converting between f32 and f64 where the two sides differ.
-void transfer(const void* from, DType from_type, void* to, DType to_type, std::int64_t elements) {
-  if (from_type == to_type) {
-    std::memcpy(to, from, static_cast<std::size_t>(elements) * size_of(from_type));
-  } else if (from_type == DType::f32) {
+/// Converts elements between f32 and f64 in host memory: what a backend that stores f32 as f64 needs.
+void convert(const void* from, DType from_type, void* to, std::int64_t elements) {
+  if (from_type == DType::f32) {
     std::copy_n(static_cast<const float*>(from), elements, static_cast<double*>(to));
   } else {
     std::transform(static_cast<const double*>(from), static_cast<const double*>(from) + elements,
                    static_cast<float*>(to), [](double x) { return static_cast<float>(x); });
   }
+}
+
+/// Elements in host memory to the backend. Types differ on the reference backend alone, which computes in host memory.
+void send(Backend& backend, const void* from, DType from_type, void* to, DType to_type, std::int64_t elements) {
+  if (from_type == to_type)
+    backend.upload(to, from, static_cast<std::size_t>(elements) * size_of(from_type));
+  else
+    convert(from, from_type, to, elements);
+}
+
+/// As `send`, the other way.
+void fetch(Backend& backend, const void* from, DType from_type, void* to, DType to_type, std::int64_t elements) {
+  if (from_type == to_type)
+    backend.download(to, from, static_cast<std::size_t>(elements) * size_of(from_type));
+  else
+    convert(from, from_type, to, elements);
 }
 
 template <class T>
@@ -39,8 +52,11 @@ void Program::State::check_finite(const Launch& launch) const {
     if (!data || !is_float(type.dtype)) continue;
     const bool is_double = backend->storage(type.dtype) == DType::f64;
     const std::int64_t elements = type.shape.elements();
-    check(is_double ? all_finite<double>(data, elements) : all_finite<float>(data, elements), name_of(node.op),
-          "output ", i, " ", type, " of node %", launch.node, " is not finite (layer '", node.label, "')");
+    Tensor values(is_double ? DType::f64 : DType::f32, type.shape);
+    backend->download(values.raw(), data, values.bytes());
+    check(is_double ? all_finite<double>(values.raw(), elements) : all_finite<float>(values.raw(), elements),
+          name_of(node.op), "output ", i, " ", type, " of node %", launch.node, " is not finite (layer '", node.label,
+          "')");
   }
 }
 
@@ -50,23 +66,42 @@ void Program::State::execute(std::size_t position) {
     check_finite(launches[position]);
 }
 
-void Program::State::upload_parameters() {
+void Program::State::execute(const std::vector<std::size_t>& positions,
+                             const std::vector<std::unique_ptr<Segment>>& segments) {
+  if (options.checks_finite) {
+    for (const std::size_t position : positions) execute(position);
+  } else {
+    for (const auto& segment : segments) segment->run();
+  }
+}
+
+void Program::State::send_parameters() {
+  if (backend->keeps_parameters()) {
+    if (!are_parameters_stale) return;
+    for (const auto& [tensor, copy] : parameters)
+      if (!copy->is_ahead) backend->upload(copy->data, tensor->raw(), tensor->bytes());
+    are_parameters_stale = false;
+    return;
+  }
   if (shares_parameters()) return;
   for (const NodeId id : graph().parameters()) {
     const Ref ref{id, 0};
     if (plan.place(ref).buffer == Place::kNone) continue;
     const auto storage = graph().storage(id);
-    transfer(storage->raw(), storage->dtype(), address(ref), backend->storage(storage->dtype()),
-             storage->shape().elements());
+    send(*backend, storage->raw(), storage->dtype(), address(ref), backend->storage(storage->dtype()),
+         storage->shape().elements());
   }
 }
 
 void Program::State::store_assignments() {
-  for (const Assignment& assignment : graph().assignments()) {
-    const auto storage = graph().storage(assignment.target.node);
-    const void* from = address(assignment.updated);
-    if (from == storage->raw()) continue;  // an optimiser wrote it in place
-    transfer(from, backend->storage(storage->dtype()), storage->raw(), storage->dtype(), storage->shape().elements());
+  for (const auto& [from, to, parameter] : stores) {
+    const auto& [tensor, copy] = parameter;
+    if (copy) {
+      if (from != to) backend->copy(to, from, tensor->bytes());
+      copy->is_ahead = true;
+    } else if (from != to) {  // else an optimiser wrote it in place
+      fetch(*backend, from, backend->storage(tensor->dtype()), to, tensor->dtype(), tensor->shape().elements());
+    }
   }
 }
 
@@ -74,11 +109,11 @@ void Program::run() {
   State& s = *state_;
   check(s.arena != nullptr || s.plan.peak_bytes == 0, "program", "was compiled for its plan only");
   if (s.is_step_stale) {
-    s.upload_parameters();
-    for (const std::size_t position : s.step_runs) s.execute(position);
+    s.send_parameters();
+    s.execute(s.step_runs, s.step_segments);
     s.is_step_stale = s.is_training;
   }
-  for (const std::size_t position : s.batch_runs) s.execute(position);
+  s.execute(s.batch_runs, s.batch_segments);
   s.store_assignments();
 }
 
@@ -87,9 +122,11 @@ std::vector<Program::LaunchTime> Program::profile() {
   State& s = *state_;
   if (s.is_step_stale) run();
   std::vector<LaunchTime> out;
+  s.backend->synchronize();
   for (const std::size_t position : s.batch_runs) {
     const auto start = Clock::now();
     s.execute(position);
+    s.backend->synchronize();
     const std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
     const Node& node = s.graph().node(s.launches[position].node);
     out.push_back({name_of(node.op), node.label, elapsed.count()});
@@ -102,7 +139,18 @@ void Program::limit_steps(int max_steps) {
   for (EquilibriumKernel* equilibrium : state_->equilibria) equilibrium->solver().limit_steps(max_steps);
 }
 
-void Program::parameters_changed() { state_->is_step_stale = true; }
+void Program::parameters_changed() {
+  state_->is_step_stale = true;
+  state_->are_parameters_stale = true;
+}
+
+void Program::fetch_parameters() {
+  for (const auto& [tensor, copy] : state_->parameters) {
+    if (!copy || !copy->is_ahead) continue;
+    state_->backend->download(tensor->raw(), copy->data, tensor->bytes());
+    copy->is_ahead = false;
+  }
+}
 
 Ref Program::State::mapped_input(Value input) const {
   check(!input.is_empty() && input.ref.node < rewritten.refs.size() && !rewritten.refs[input.ref.node].empty(),
@@ -115,8 +163,18 @@ void Program::bind(Value input, const Tensor& value) {
   const TensorType& type = state_->graph().type(ref);
   check(value.type() == type || (value.shape() == type.shape && value.dtype() == state_->backend->storage(type.dtype)),
         "program", "input '", state_->graph().input_name(ref.node), "' is ", type, ", got ", value.type());
-  transfer(value.raw(), value.dtype(), state_->address(ref), state_->backend->storage(type.dtype),
-           type.shape.elements());
+  send(*state_->backend, value.raw(), value.dtype(), state_->address(ref), state_->backend->storage(type.dtype),
+       type.shape.elements());
+}
+
+void Program::bind(Value input, const PixelBatch& images) {
+  const Ref ref = state_->mapped_input(input);
+  const TensorType& type = state_->graph().type(ref);
+  PixelFeed* const feed = state_->backend->pixel_feed();
+  check(feed != nullptr, "program", name_of(state_->backend->device()), " takes no 8-bit images");
+  check(type.dtype == DType::f32 && type.shape == images.shape, "program", "input '",
+        state_->graph().input_name(ref.node), "' is ", type, ", got 8-bit images ", images.shape);
+  feed->deliver(images, state_->address(ref));
 }
 
 bool Program::has_input(const std::string& input_name) const {
@@ -133,8 +191,8 @@ void Program::bind(const std::string& input_name, const Tensor& value) {
     check(value.shape() == type.shape &&
               (value.dtype() == type.dtype || value.dtype() == state_->backend->storage(type.dtype)),
           "program", "input '", input_name, "' is ", type, ", got ", value.type());
-    transfer(value.raw(), value.dtype(), state_->address(Ref{id, 0}), state_->backend->storage(type.dtype),
-             type.shape.elements());
+    send(*state_->backend, value.raw(), value.dtype(), state_->address(Ref{id, 0}),
+         state_->backend->storage(type.dtype), type.shape.elements());
     return;
   }
   check(false, "program", "has no input called '", input_name, "'");
@@ -146,7 +204,7 @@ void Program::read(Value output, Tensor& into) const {
   check(into.shape() == type.shape, "program", "output is ", type, ", got room for ", into.type());
   const void* from = state_->address(ref);
   check(from != nullptr, "program", "the value is not kept by this program");
-  transfer(from, state_->backend->storage(type.dtype), into.raw(), into.dtype(), type.shape.elements());
+  fetch(*state_->backend, from, state_->backend->storage(type.dtype), into.raw(), into.dtype(), type.shape.elements());
 }
 
 Tensor Program::read(Value output) const {
@@ -188,6 +246,28 @@ std::size_t Program::map_launches(std::size_t equilibrium) const {
   return equilibrium < state_->equilibria.size() ? state_->equilibria[equilibrium]->map().launches() : 0;
 }
 
+std::size_t Program::map_bytes(std::size_t equilibrium) const {
+  const State& s = *state_;
+  std::size_t bytes = 0, solves = 0;
+  for (const SolveSpan& solve : s.schedule.solves) {
+    Kernel* const kernel = s.launches[static_cast<std::size_t>(solve.last)].kernel.get();
+    if (solve.role != RegionRole::map || dynamic_cast<EquilibriumKernel*>(kernel) == nullptr) continue;
+    if (solves++ != equilibrium) continue;
+    for (int position = solve.own.first; position < solve.own.last; ++position) {
+      const Launch& launch = s.launches[static_cast<std::size_t>(position)];
+      const Node& node = s.graph().node(launch.node);
+      if (launch.kernel == nullptr) continue;
+      const auto add = [&](const TensorType& type) {
+        bytes += static_cast<std::size_t>(type.shape.elements()) * size_of(s.backend->storage(type.dtype));
+      };
+      for (const Ref& ref : node.inputs) add(s.graph().type(ref));
+      for (std::uint32_t i = 0; i < node.outputs.size(); ++i)
+        if (s.output_used[launch.node][i] != 0) add(node.outputs[i]);
+    }
+  }
+  return bytes;
+}
+
 std::string Program::State::rung_at(std::size_t position, int solve) const {
   const SolveSpan& span = schedule.solves[static_cast<std::size_t>(solve)];
   for (std::size_t i = 0; i < span.rungs.size(); ++i)
@@ -204,6 +284,8 @@ std::string Program::describe() const {
   for (std::size_t i = 0; i < s.schedule.solves.size(); ++i)
     if (const std::string& reason = s.graph().region(s.schedule.solves[i].region).rung_refusal; !reason.empty())
       out << "solve " << i << ": stopped samples stay in the batch, for " << reason << '\n';
+  for (const SampleRun& run : s.sample_runs)
+    out << "launches " << run.positions.first << " to " << run.positions.last - 1 << " run sample by sample\n";
   for (std::size_t position = 0; position < s.launches.size(); ++position) {
     const NodeId id = s.launches[position].node;
     const Node& node = s.graph().node(id);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/pixels.h"
 
 namespace deq {
 
@@ -32,6 +33,8 @@ class Program {
   void bind(Value input, const Tensor& value);
   /// As above by name. Errors also: no input of that name.
   void bind(const std::string& input_name, const Tensor& value);
+  /// As `bind`, from 8-bit images that the backend's PixelFeed normalises. Errors also: the backend has none.
+  void bind(Value input, const PixelBatch& images);
   [[nodiscard]] bool has_input(const std::string& input_name) const;
 
   /// Step limit of every equilibrium from the next run on; solvers refuse more than their policy allows.
@@ -46,8 +49,12 @@ class Program {
     double ms = 0;
   };
   std::vector<LaunchTime> profile();
-  /// Tells an inference program that parameters were changed from outside, so the next run repeats its step segment.
+  /// Tells a program that parameters were changed from outside: the next run repeats the step segment and, on a device,
+  /// sends the tensors of all parameters whose last writer was not the device.
   void parameters_changed();
+  /// Brings the tensors of parameters up to date after runs on a device that keeps parameters in its own memory. To be
+  /// called before the host reads or changes them; does nothing on other backends.
+  void fetch_parameters();
 
   /// Copies an output to the host (f32 on every backend for values of type f32).
   void read(Value output, Tensor& into) const;
@@ -69,6 +76,8 @@ class Program {
   /// Launches of one run outside solver loops, and of one replay of the first equilibrium's map.
   [[nodiscard]] std::size_t launches() const;
   [[nodiscard]] std::size_t map_launches(std::size_t equilibrium = 0) const;
+  /// Bytes that one replay of that map moves when every launch reads its inputs and writes its outputs once.
+  [[nodiscard]] std::size_t map_bytes(std::size_t equilibrium = 0) const;
 
  private:
   struct State;

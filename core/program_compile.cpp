@@ -9,8 +9,7 @@ std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const
       .batch = static_cast<int>(node.outputs[0].shape[0]), .block_elems = {}, .dtype = backend->storage(DType::f32)};
   for (const TensorType& type : node.outputs)
     spec.block_elems.push_back(type.shape.elements() / std::max<std::int64_t>(1, type.shape[0]));
-  auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec,
-                                                    backend->state_ops());
+  auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec, *backend);
   equilibria.push_back(kernel.get());
   adjoints.push_back(nullptr);
   return kernel;
@@ -24,9 +23,8 @@ std::unique_ptr<Kernel> Program::State::lower_adjoint(const AdjointSolve& op) {
   }
   check(index < equilibria.size(), "adjoint_solve", "its equilibrium is not part of the program");
   const auto& policy = std::get<Equilibrium>(graph().node(op.equilibrium).op).policy;
-  auto kernel =
-      std::make_unique<AdjointKernel>(policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()),
-                                      *equilibria[index], backend->state_ops());
+  auto kernel = std::make_unique<AdjointKernel>(
+      policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()), *equilibria[index], *backend);
   adjoints[index] = kernel.get();
   return kernel;
 }
@@ -59,12 +57,21 @@ void Program::State::find_used_outputs() {
 void Program::State::lower() {
   find_used_outputs();
   for (const NodeId id : schedule.order) launches.push_back({lower_node(id), id});
+  std::vector<Kernel*> kernels;
+  for (const Launch& launch : launches) kernels.push_back(launch.kernel.get());
+  sample_runs = find_sample_runs(graph(), schedule, kernels, pool_threads());
 }
 
 Scratch Program::State::scratch() const {
   Scratch out;
   for (const Launch& launch : launches)
     out.kernel_bytes.push_back(launch.kernel ? launch.kernel->workspace_bytes() : 0);
+  for (const SampleRun& run : sample_runs) {
+    const auto [first, last] = run.positions;
+    std::fill(out.kernel_bytes.begin() + first, out.kernel_bytes.begin() + last, std::size_t{0});
+    out.kernel_bytes[static_cast<std::size_t>(first)] = run.kernel->workspace_bytes();
+    out.sample_runs.push_back(run.positions);
+  }
   for (const SolveSpan& solve : schedule.solves) {
     Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
     if (solve.role != RegionRole::map) {  // the vectors of a solve belong to its map
@@ -88,7 +95,10 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
-  for (Kernel* launch : kernels_in(solve.own)) map.add(launch);
+  const auto own = std::span(launches).subspan(static_cast<std::size_t>(solve.own.first),
+                                               static_cast<std::size_t>(solve.own.last - solve.own.first));
+  const auto count = std::ranges::count_if(own, [](const Launch& launch) { return launch.kernel != nullptr; });
+  map.set(kernels_in(solve.own), static_cast<std::size_t>(count));
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -107,8 +117,16 @@ void Program::State::bind_solve(std::size_t index) {
 
 std::vector<Kernel*> Program::State::kernels_in(Span positions) const {
   std::vector<Kernel*> out;
-  for (int position = positions.first; position < positions.last; ++position)
-    if (Kernel* kernel = launches[static_cast<std::size_t>(position)].kernel.get()) out.push_back(kernel);
+  for (int position = positions.first; position < positions.last; ++position) {
+    const auto run =
+        std::ranges::find_if(sample_runs, [&](const SampleRun& r) { return r.positions.first == position; });
+    if (run != sample_runs.end()) {
+      out.push_back(run->kernel.get());
+      position = run->positions.last - 1;
+    } else if (Kernel* kernel = launches[static_cast<std::size_t>(position)].kernel.get()) {
+      out.push_back(kernel);
+    }
+  }
   return out;
 }
 
@@ -119,7 +137,7 @@ void Program::State::bind_rungs(std::size_t index, RegionMap& map) {
     Ladder::Rung bound{.rows = rungs[i].rows,
                        .input = base(plan.rung_state_buffer[index][i]),
                        .output = base(plan.rung_result_buffer[index][i]),
-                       .launches = kernels_in(solve.rungs[i])};
+                       .segment = backend->freeze(kernels_in(solve.rungs[i]))};
     for (std::size_t k = 0; k < rungs[i].captured.size(); ++k) {
       const Ref from = rungs[i].captured[k], to = rungs[i].gathered[k];
       const TensorType& type = graph().type(to);
@@ -147,7 +165,19 @@ void Program::State::bind_all() {
       if (schedule.solves[i].node == launch.node) scratch_buffer = plan.cotangent_buffer[i];
     launch.kernel->bind(inputs, outputs, scratch_buffer == Place::kNone ? nullptr : base(scratch_buffer));
   }
+  for (const SampleRun& run : sample_runs) {
+    const int scratch = plan.kernel_buffer[static_cast<std::size_t>(run.positions.first)];
+    run.kernel->bind({}, {}, scratch == Place::kNone ? nullptr : base(scratch));
+  }
   for (std::size_t i = 0; i < schedule.solves.size(); ++i) bind_solve(i);
+  for (const NodeId id : graph().parameters()) {
+    const auto storage = graph().storage(id);
+    parameters.push_back({storage, backend->parameter_copy(storage)});
+  }
+  for (const Assignment& assignment : graph().assignments()) {
+    const auto storage = graph().storage(assignment.target.node);
+    stores.push_back({address(assignment.updated), address(storage), {storage, backend->parameter_copy(storage)}});
+  }
 }
 
 void Program::State::sort_by_rate() {
@@ -158,6 +188,29 @@ void Program::State::sort_by_rate() {
     const bool is_kept = !is_training && rate <= Rate::step;
     (!is_kept ? batch_runs : rate == Rate::constant ? constant_runs : step_runs).push_back(position);
   }
+  step_segments = segments_of(step_runs);
+  batch_segments = segments_of(batch_runs);
+}
+
+std::vector<std::unique_ptr<Segment>> Program::State::segments_of(const std::vector<std::size_t>& positions) const {
+  std::vector<std::unique_ptr<Segment>> out;
+  std::vector<Kernel*> open;
+  const auto close = [&] {
+    if (!open.empty()) out.push_back(backend->freeze(std::move(open)));
+    open.clear();
+  };
+  for (const std::size_t position : positions) {
+    Kernel* kernel = launches[position].kernel.get();
+    const Op& op = graph().node(launches[position].node).op;
+    const bool is_solve = std::holds_alternative<Equilibrium>(op) || std::holds_alternative<AdjointSolve>(op);
+    if (is_solve) close();  // the host decides how often a solve evaluates its map
+    if (is_solve)
+      out.push_back(std::make_unique<KernelList>(std::vector<Kernel*>{kernel}));
+    else
+      open.push_back(kernel);
+  }
+  close();
+  return out;
 }
 
 Program Program::compile(const Graph& graph, std::span<const Value> outputs, Backend& backend, ProgramOptions options) {

@@ -6,6 +6,7 @@
 #include "core/plan.h"
 #include "core/program.h"
 #include "core/rewrite.h"
+#include "core/sample_runs.h"
 #include "core/schedule.h"
 #include "core/solve.h"
 
@@ -15,6 +16,19 @@ namespace deq {
 struct Launch {
   std::unique_ptr<Kernel> kernel;
   NodeId node = 0;
+};
+
+/// A parameter of a program; `copy` is null where kernels work on the tensor itself.
+struct BoundParameter {
+  std::shared_ptr<Tensor> tensor;
+  ParameterCopy* copy = nullptr;
+};
+
+/// After a run: the value at `from` replaces the parameter at `to`, unless an optimiser wrote it in place.
+struct Store {
+  const void* from = nullptr;
+  void* to = nullptr;
+  BoundParameter parameter;
 };
 
 /// What a program is made of. Compiled in program_compile.cpp, executed in program.cpp.
@@ -27,24 +41,34 @@ struct Program::State {
   AlignedBytes arena;
   std::vector<std::vector<std::uint8_t>> output_used;  // [node][output]
   std::vector<Launch> launches;                        // by position
+  std::vector<SampleRun> sample_runs;                  // launches of loops that run sample by sample
   std::vector<std::size_t> constant_runs;              // launches of constant rate: once, after binding
   std::vector<std::size_t> step_runs;                  // when parameters changed
   std::vector<std::size_t> batch_runs;                 // every run
+  std::vector<std::unique_ptr<Segment>> step_segments, batch_segments;
   std::vector<EquilibriumKernel*> equilibria;
   std::vector<AdjointKernel*> adjoints;  // by equilibrium; null where there is none
   bool is_training = false;
   bool is_step_stale = true;
+  bool are_parameters_stale = true;  // the host may have written them since they were last sent
+  std::vector<BoundParameter> parameters;
+  std::vector<Store> stores;
 
   [[nodiscard]] const Graph& graph() const { return *rewritten.graph; }
   [[nodiscard]] bool shares_parameters() const {
-    return backend->device().kind == DeviceKind::cpu && backend->storage(DType::f32) == DType::f32;
+    const bool is_host = backend->device().kind == DeviceKind::cpu && backend->storage(DType::f32) == DType::f32;
+    return is_host || backend->keeps_parameters();
   }
   [[nodiscard]] std::byte* base(int buffer) const {
     return arena.get() + plan.buffers[static_cast<std::size_t>(buffer)].offset;
   }
   [[nodiscard]] void* address(Place place) const {
-    if (place.is_external) return graph().storage(place.parameter)->raw();
+    if (place.is_external) return address(graph().storage(place.parameter));
     return place.buffer == Place::kNone ? nullptr : base(place.buffer) + place.offset;
+  }
+  [[nodiscard]] void* address(const std::shared_ptr<Tensor>& parameter) const {
+    const ParameterCopy* copy = backend->parameter_copy(parameter);
+    return copy ? copy->data : parameter->raw();
   }
   [[nodiscard]] void* address(Ref ref) const { return address(plan.place(ref)); }
 
@@ -57,13 +81,18 @@ struct Program::State {
   void bind_all();
   void bind_solve(std::size_t solve);
   void bind_rungs(std::size_t solve, RegionMap& map);
+  /// The launches at `positions`, sample runs as one.
   [[nodiscard]] std::vector<Kernel*> kernels_in(Span positions) const;
   void sort_by_rate();
   /// ", N samples" when `position` belongs to a rung of the solve.
   [[nodiscard]] std::string rung_at(std::size_t position, int solve) const;
+  /// Launches at `positions`, frozen between the solves, which stay launches of their own.
+  [[nodiscard]] std::vector<std::unique_ptr<Segment>> segments_of(const std::vector<std::size_t>& positions) const;
   void execute(std::size_t position);
+  /// All of `segments`, which hold the launches at `positions`; one by one when results are checked.
+  void execute(const std::vector<std::size_t>& positions, const std::vector<std::unique_ptr<Segment>>& segments);
   void check_finite(const Launch& launch) const;
-  void upload_parameters();
+  void send_parameters();
   void store_assignments();
   [[nodiscard]] Ref mapped_input(Value input) const;
 };

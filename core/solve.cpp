@@ -1,17 +1,16 @@
 #include "core/solve.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace deq {
 namespace {
 
 /// Copies blocks that lie anywhere into one contiguous state.
-void gather(const StateSpec& spec, std::span<const void* const> blocks, void* state) {
+void gather(Backend& backend, const StateSpec& spec, std::span<const void* const> blocks, void* state) {
   auto* to = static_cast<std::byte*>(state);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const std::size_t bytes = static_cast<std::size_t>(spec.block_elems[i] * spec.batch) * size_of(spec.dtype);
-    std::memcpy(to, blocks[i], bytes);
+    backend.copy(to, blocks[i], bytes);
     to += bytes;
   }
 }
@@ -19,7 +18,7 @@ void gather(const StateSpec& spec, std::span<const void* const> blocks, void* st
 }  // namespace
 
 void RegionMap::begin() {
-  for (const Preset& preset : presets_) std::memcpy(preset.to, preset.from, preset.bytes);
+  for (const Preset& preset : presets_) backend_->copy(preset.to, preset.from, preset.bytes);
   ladder_.forget();
   for (RegionMap* beside : {pullback_.get(), pushforward_.get(), outer_gradient_.get()})
     if (beside != nullptr) beside->begin();
@@ -33,7 +32,7 @@ RegionMap& RegionMap::of(RegionRole role) {
     case RegionRole::pushforward: beside = &pushforward_; break;
     case RegionRole::outer_gradient: beside = &outer_gradient_; break;
   }
-  if (*beside == nullptr) *beside = std::make_unique<RegionMap>(spec_, *ops_);
+  if (*beside == nullptr) *beside = std::make_unique<RegionMap>(spec_, *backend_);
   return **beside;
 }
 
@@ -50,7 +49,7 @@ void EquilibriumKernel::bind(std::span<const void* const> inputs, std::span<void
 }
 
 void EquilibriumKernel::run() {
-  gather(map_.spec(), z0_, z_);
+  gather(*backend_, map_.spec(), z0_, z_);
   map_.begin();
   solver_->solve(map_, StateView{z_}, report_);
 }
@@ -62,7 +61,7 @@ void AdjointKernel::bind(std::span<const void* const> inputs, std::span<void* co
 }
 
 void AdjointKernel::run() {
-  gather(map_.spec(), w_blocks_, w_);
+  gather(*backend_, map_.spec(), w_blocks_, w_);
   map_.begin();
   solver_->solve(map_, forward_->solver().estimate(), forward_->report(), StateView{w_}, StateView{u_}, report_);
 }

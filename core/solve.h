@@ -20,12 +20,13 @@ class RegionMap final : public FixedPointMap {
     std::size_t bytes = 0;
   };
 
-  RegionMap(StateSpec spec, StateOps& ops) : spec_(spec), ladder_(std::move(spec), ops), ops_(&ops) {}
+  RegionMap(StateSpec spec, Backend& backend)
+      : spec_(spec), ladder_(std::move(spec), backend.state_ops()), backend_(&backend) {}
   [[nodiscard]] const StateSpec& spec() const override { return spec_; }
   StateView input() override { return {input_}; }
   StateView output() override { return {output_}; }
   void replay() override {
-    for (Kernel* kernel : launches_) kernel->run();
+    segment_->run();
     ladder_.forget();
   }
   int replay_running(std::span<const std::uint8_t> running) override;
@@ -37,29 +38,34 @@ class RegionMap final : public FixedPointMap {
   RegionMap& of(RegionRole role);
 
   void bind(void* input, void* output) { input_ = input, output_ = output; }
-  void add(Kernel* kernel) { launches_.push_back(kernel); }
+  /// The kernels of one evaluation, bound; `launches`: how many they stand for.
+  void set(std::vector<Kernel*> kernels, std::size_t launches) {
+    launch_count_ = launches;
+    segment_ = backend_->freeze(std::move(kernels));
+  }
   void add(Preset preset) { presets_.push_back(preset); }
   /// Once per solve, before the first replay, for the regions beside as well.
   void begin();
-  [[nodiscard]] std::size_t launches() const { return launches_.size(); }
+  [[nodiscard]] std::size_t launches() const { return launch_count_; }
   [[nodiscard]] Ladder& ladder() { return ladder_; }
 
  private:
   StateSpec spec_;
   void* input_ = nullptr;
   void* output_ = nullptr;
-  std::vector<Kernel*> launches_;
+  std::unique_ptr<Segment> segment_;
+  std::size_t launch_count_ = 0;
   std::vector<Preset> presets_;
   Ladder ladder_;
-  StateOps* ops_;
+  Backend* backend_;
   std::unique_ptr<RegionMap> pullback_, pushforward_, outer_gradient_;
 };
 
 /// Runs a forward solve: copies z0 into the state, lets the solver work, leaves z* in its buffer.
 class EquilibriumKernel final : public Kernel {
  public:
-  EquilibriumKernel(std::unique_ptr<FixedPointSolver> solver, StateSpec spec, StateOps& ops)
-      : solver_(std::move(solver)), map_(std::move(spec), ops) {
+  EquilibriumKernel(std::unique_ptr<FixedPointSolver> solver, StateSpec spec, Backend& backend)
+      : solver_(std::move(solver)), map_(std::move(spec), backend), backend_(&backend) {
     report_.resize(map_.spec().batch);
   }
   /// Inputs: z0 blocks; outputs: z* blocks, one after the other in memory.
@@ -73,6 +79,7 @@ class EquilibriumKernel final : public Kernel {
  private:
   std::unique_ptr<FixedPointSolver> solver_;
   RegionMap map_;
+  Backend* backend_;
   SolveReport report_;
   std::vector<const void*> z0_;
   void* z_ = nullptr;
@@ -81,8 +88,8 @@ class EquilibriumKernel final : public Kernel {
 /// Runs an adjoint solve with the estimate of its equilibrium.
 class AdjointKernel final : public Kernel {
  public:
-  AdjointKernel(std::unique_ptr<AdjointSolver> solver, EquilibriumKernel& forward, StateOps& ops)
-      : solver_(std::move(solver)), forward_(&forward), map_(forward.map().spec(), ops) {
+  AdjointKernel(std::unique_ptr<AdjointSolver> solver, EquilibriumKernel& forward, Backend& backend)
+      : solver_(std::move(solver)), forward_(&forward), map_(forward.map().spec(), backend), backend_(&backend) {
     report_.resize(map_.spec().batch);
   }
   /// Inputs: w blocks and one state (unused); outputs: u blocks. `workspace` gathers w.
@@ -97,6 +104,7 @@ class AdjointKernel final : public Kernel {
   std::unique_ptr<AdjointSolver> solver_;
   EquilibriumKernel* forward_;
   RegionMap map_;
+  Backend* backend_;
   SolveReport report_;
   std::vector<const void*> w_blocks_;
   std::byte* w_ = nullptr;

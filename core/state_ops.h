@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/fixed_point.h"
+#include "core/tensor.h"
 
 namespace deq {
 
@@ -45,23 +46,28 @@ struct ResidualRequest {
 /// M = prod_k (I + c_k s_{k+1} s_k^T), k = 0 .. rank - 1, later factors on the left; c_k = 1 / |s_k|^2, or 0 where an
 /// update was skipped.
 struct ProductFactors {
-  StateStack steps;                     ///< s_0, s_1, ...
+  StateStack steps;                     ///< s_0, s_1, ..., elements of type `stored`
   std::span<const double> coefficient;  ///< [slots, batch] c_k
   std::span<const int> rank;            ///< [batch]
+  DType stored = DType::f32;            ///< the type of the states, or bf16 (StateOps::stores_steps_as)
 };
 
 /// One step of Broyden's method in product form. Slot `index` of `steps` holds r (M0 r when M starts at M0) on entry
 /// and the new step s on return:
 ///   p = M r with the links 0 .. index - 2,  s = p / (1 - c (s_last . p)),  z += s where `advance` is set.
 /// Link index - 1 is kept unless |1 - c (s_last . p)| < breakdown: then c_{index-1} = 0, s = p and `broke` is set to 1.
+/// With `stored` bf16 r lies in `residual` instead, which p overwrites; the slot receives s rounded, z moves by s
+/// itself, and c_index is that of the rounded step.
 struct ProductStep {
-  StateStack steps;
+  StateStack steps;  ///< elements of type `stored`
   int index = 0;
   std::span<double> coefficient;  ///< [slots, batch]; c_index is written, c_{index-1} may be zeroed
   StateView z;
   SampleMask advance;
   double breakdown = 1e-6;
   std::span<std::uint8_t> broke;  ///< [batch] out
+  DType stored = DType::f32;      ///< the type of the states, or bf16
+  StateView residual{};           ///< read only where `stored` is bf16
 };
 
 /// M = alpha I + sum_k u_k v_k^T, k = 0 .. rank - 1.
@@ -80,11 +86,17 @@ inline constexpr int kMostRecombined = 64;
 /// Vector operations of the solvers on states under a StateSpec (f32 or f64).
 ///
 /// Every operation works on samples separately: the result of a sample depends on its own rows only, bit for bit, not
-/// on batch mates, masks or the number of threads. Dots accumulate in double. Scalars per sample live in host memory
-/// and are valid on return. Nothing allocates; nothing throws.
+/// on batch mates, masks or the number of threads. Dots accumulate in double, blocks of a few products in the type of
+/// the state. Scalars per sample live in host memory and are valid on return, but for those of `product_step`, which
+/// are valid after the next `settle`: on a device that runs behind the host, a solver's step is thus queued without
+/// waiting for it. Nothing allocates after the first use; nothing throws but for a device that failed.
 class StateOps {
  public:
   virtual ~StateOps() = default;
+  /// True where the steps of a product form may be kept in this type under states of type `state`.
+  [[nodiscard]] virtual bool stores_steps_as(DType stored, DType state) const { return stored == state; }
+  /// Zeroed memory for states of a solver's own, which these operations can reach.
+  [[nodiscard]] virtual AlignedBytes allocate(std::size_t bytes) { return allocate_aligned(bytes); }
   /// to = from.
   virtual void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) = 0;
   virtual void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) = 0;
@@ -103,6 +115,7 @@ class StateOps {
   virtual void copy_rows(const void* from, std::span<const int> from_rows, void* to, std::span<const int> to_rows,
                          std::size_t row_bytes) = 0;
   virtual void residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) = 0;
+  /// Scalars of `step` are written by the next `settle`, `residual` or `dots` at the latest.
   virtual void product_step(const StateSpec& spec, const ProductStep& step, SampleMask samples) = 0;
   /// out = M x or M^T x; out may be x. Each factor is read once.
   virtual void apply_product(const StateSpec& spec, const ProductFactors& factors, Transposition transposition,
@@ -110,6 +123,10 @@ class StateOps {
   /// out = M x or M^T x; out must not overlap x.
   virtual void apply_low_rank(const StateSpec& spec, const LowRankFactors& factors, Transposition transposition,
                               StateView x, StateView out, SampleMask samples) = 0;
+  /// Every scalar asked for so far is in its place. Does nothing where operations run at once.
+  virtual void settle() {}
+  /// Times the host has waited for the device in these operations.
+  [[nodiscard]] virtual std::int64_t host_waits() const { return 0; }
 };
 
 }  // namespace deq

@@ -66,10 +66,12 @@ class Tensor {
   std::shared_ptr<std::byte[]> storage_;
 };
 
-/// Zeroed memory aligned to 64 bytes, released on destruction.
+/// Releases memory the way its owner says: `free` for the host's own, another function for a device's.
 struct FreeDeleter {
-  void operator()(std::byte* memory) const { std::free(memory); }
+  void (*release)(void*) = &std::free;
+  void operator()(std::byte* memory) const { release(memory); }
 };
+/// Zeroed memory aligned to 64 bytes, released on destruction.
 using AlignedBytes = std::unique_ptr<std::byte[], FreeDeleter>;
 AlignedBytes allocate_aligned(std::size_t bytes);
 

@@ -4,15 +4,11 @@
 #include <span>
 #include <vector>
 
+#include "core/pixels.h"
+
 namespace deq {
 
-/// How one image is moved: pixel (y, x) of the result is pixel (y + shift_y, x + shift_x) of the image, black outside,
-/// after mirroring left to right. That is zero-padding, cropping to the same size, and flipping.
-struct Augmentation {
-  int shift_y = 0;
-  int shift_x = 0;
-  bool is_flipped = false;
-};
+using Augmentation = PixelMove;
 
 /// Which example is asked for, and what for. All that is random about it is a function of these values alone.
 struct ExampleKey {

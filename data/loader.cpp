@@ -14,6 +14,7 @@ std::int64_t count_steps(const Dataset& dataset, const LoaderOptions& options) {
   const std::string& name = dataset.info().name;
   check(options.batch_size >= 1 && options.threads >= 1 && options.prefetch >= 2, "loader",
         "needs batch_size >= 1, threads >= 1 and prefetch >= 2");
+  check(options.is_training || !options.keeps_pixels, "loader", "keeps pixels in training only: rows may be missing");
   require(dataset.size() > 0, name, "the set holds no images");
   if (!options.is_training) return (dataset.size() + options.batch_size - 1) / options.batch_size;
   require(dataset.size() >= options.batch_size, name, "training needs at least one batch of ", options.batch_size,
@@ -39,7 +40,20 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options, st
   const Shape labels(label_extents);
   slots_.resize(static_cast<std::size_t>(options_.prefetch));
   for (Slot& slot : slots_) {
-    slot.batch.images = Tensor(DType::f32, {options_.batch_size, image[0], image[1], image[2]});
+    const Shape images{options_.batch_size, image[0], image[1], image[2]};
+    if (options_.keeps_pixels) {
+      slot.batch.pixels.resize(static_cast<std::size_t>(images.elements()));
+      slot.batch.moves.resize(static_cast<std::size_t>(options_.batch_size));
+      const Normalisation& normalisation = dataset_->info().normalisation;
+      slot.batch.raw = {.step = -1,
+                        .shape = images,
+                        .pixels = slot.batch.pixels,
+                        .moves = slot.batch.moves,
+                        .mean = normalisation.mean,
+                        .std = normalisation.std};
+    } else {
+      slot.batch.images = Tensor(DType::f32, images);
+    }
     slot.batch.labels = Tensor(DType::i32, labels);
     slot.batch.is_bad.resize(static_cast<std::size_t>(options_.batch_size));
   }
@@ -72,6 +86,12 @@ const Batch& Loader::next() {
   ++next_to_give_;
   slot_freed_.notify_one();
   return slot.batch;
+}
+
+const Batch* Loader::peek() {
+  const std::scoped_lock lock(mutex_);
+  const Slot& slot = slot_of(next_to_give_);
+  return slot.ready_step == next_to_give_ && !slot.error ? &slot.batch : nullptr;
 }
 
 void Loader::work() {
@@ -108,7 +128,7 @@ void Loader::fill(Batch& batch, Example& example, std::int64_t step) const {
   const std::int64_t first = step % steps_per_epoch_ * options_.batch_size;
   batch.valid = static_cast<int>(std::min<std::int64_t>(options_.batch_size, dataset_->size() - first));
   const auto labels = batch.labels.data<std::int32_t>();
-  const auto images = batch.images.data<float>();
+  const auto images = options_.keeps_pixels ? std::span<float>{} : batch.images.data<float>();
   const auto pixels = static_cast<std::size_t>(info.image_shape.elements());
   const auto labels_per_row = static_cast<std::size_t>(info.label_shape.elements());
   for (int row = 0; row < batch.valid; ++row) {
@@ -125,13 +145,25 @@ void Loader::fill(Batch& batch, Example& example, std::int64_t step) const {
           " labels, expected ", labels_per_row);
     const auto at = static_cast<std::size_t>(row);
     std::ranges::copy(example.labels, labels.begin() + static_cast<std::ptrdiff_t>(at * labels_per_row));
-    normalise_image(example.pixels, info.image_shape, info.normalisation, example.move,
-                    images.subspan(at * pixels, pixels));
+    if (options_.keeps_pixels)
+      take_pixels(batch, at, example);
+    else
+      normalise_image(example.pixels, info.image_shape, info.normalisation, example.move,
+                      images.subspan(at * pixels, pixels));
     batch.is_bad[at] = example.is_bad ? 1 : 0;
   }
   const auto filled = static_cast<std::size_t>(batch.valid);
   std::ranges::fill(labels.subspan(filled * labels_per_row), kNoLabel);
-  std::ranges::fill(images.subspan(filled * pixels), 0.0F);
+  if (!options_.keeps_pixels) std::ranges::fill(images.subspan(filled * pixels), 0.0F);
+}
+
+void Loader::take_pixels(Batch& batch, std::size_t row, const Example& example) const {
+  const std::size_t pixels = batch.pixels.size() / batch.moves.size();
+  check(example.pixels.size() == pixels, dataset_->info().name, "an example has ", example.pixels.size(),
+        " pixels, expected ", pixels);
+  std::ranges::copy(example.pixels, batch.pixels.begin() + static_cast<std::ptrdiff_t>(row * pixels));
+  batch.moves[row] = example.move;
+  batch.raw.step = batch.step;
 }
 
 }  // namespace deq

@@ -15,13 +15,17 @@ namespace deq {
 
 /// One mini-batch. Rows from `valid` on (only in the last batch of an evaluation) are zeros with label -1.
 struct Batch {
-  Tensor images;  ///< f32 [batch, height, width, channels], normalised
+  Tensor images;  ///< f32 [batch, height, width, channels], normalised; empty with LoaderOptions::keeps_pixels
   Tensor labels;  ///< i32 [batch], or [batch, height, width] when pixels have classes; -1: does not count
   int valid = 0;
   std::int64_t epoch = 0;
   std::int64_t step = 0;  ///< counted from the first step of epoch 0
   /// Per row: its file was bad, so that it holds another image (training) or nothing (evaluation).
   std::vector<std::uint8_t> is_bad = {};
+  /// With LoaderOptions::keeps_pixels, the images before they are moved and normalised; lies in `pixels` and `moves`.
+  PixelBatch raw = {};
+  std::vector<std::uint8_t> pixels = {};
+  std::vector<PixelMove> moves = {};
 
   /// How many of the first `rows` are bad.
   [[nodiscard]] int count_bad(int rows) const;
@@ -33,7 +37,8 @@ struct LoaderOptions {
   bool augments = false;    ///< random crops and flips, see Dataset::load
   std::uint64_t seed = 0;   ///< of shuffling and augmentation
   int threads = 1;
-  int prefetch = 3;  ///< batches held at most, the one in use included; at least 2
+  bool keeps_pixels = false;  ///< leave moving and normalising to a device (PixelFeed); full batches alone
+  int prefetch = 3;           ///< batches held at most, the one in use included; at least 2
 };
 
 /// Endless stream of batches made ahead on threads of its own. Batch `step` is a function of the set, the options'
@@ -50,6 +55,9 @@ class Loader {
   /// The next batch; it stays valid until the following call. Errors: whatever making the batch threw.
   const Batch& next();
 
+  /// The batch that `next` will give, if it is there already, else null; valid as long as if it had been given.
+  [[nodiscard]] const Batch* peek();
+
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   [[nodiscard]] const Dataset& dataset() const { return *dataset_; }
 
@@ -63,6 +71,7 @@ class Loader {
 
   void work();
   void fill(Batch& batch, Example& example, std::int64_t step) const;
+  void take_pixels(Batch& batch, std::size_t row, const Example& example) const;
   void stop();
   Slot& slot_of(std::int64_t step) { return slots_[static_cast<std::size_t>(step) % slots_.size()]; }
 

@@ -27,9 +27,7 @@ void normalise_image(std::span<const std::uint8_t> pixels, const Shape& shape, c
   for (std::int64_t c = 0; c < channels; ++c) {
     const float mean = normalisation.mean[static_cast<std::size_t>(c)];
     const float std = normalisation.std[static_cast<std::size_t>(c)];
-    const auto normalised = [mean, std](std::uint8_t value) {
-      return (static_cast<float>(value) / 255.0F - mean) / std;
-    };
+    const auto normalised = [mean, std](std::uint8_t value) { return NormalisePixel::normalised(value, mean, std); };
     for (std::int64_t y = 0; y < height; ++y) {
       const std::int64_t from_y = y + augmentation.shift_y;
       for (std::int64_t x = 0; x < width; ++x) {

@@ -14,6 +14,13 @@ double largest(const std::vector<double>& values) {
   return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
 }
 
+/// Of the middle two when there is no middle one.
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+}
+
 /// Runs every batch of every estimator, the exact one first.
 class Audit {
  public:
@@ -58,7 +65,12 @@ class Audit {
 
   EstimatorAudit measured_exact(const AuditProgram& program, const std::string& name) {
     EstimatorAudit out = begun(name, program);
-    for (const AuditRun& run : exact_) add(out, run, run);
+    std::vector<double> times;
+    for (const AuditRun& run : exact_) {
+      add(out, run, run);
+      times.push_back(run.milliseconds);
+    }
+    out.milliseconds = median(std::move(times));
     done_ += static_cast<std::int64_t>(batches_.size());
     return out;
   }
@@ -66,7 +78,13 @@ class Audit {
   EstimatorAudit measured(const AuditedEstimator& estimator) {
     AuditProgram program(model_, estimator.policy, backend_);
     EstimatorAudit out = begun(estimator.name, program);
-    for (std::size_t i = 0; i < batches_.size() && goes_on(); ++i) add(out, program.run(batches_[i]), exact_[i]);
+    std::vector<double> times;
+    for (std::size_t i = 0; i < batches_.size() && goes_on(); ++i) {
+      const AuditRun run = program.run(batches_[i]);
+      add(out, run, exact_[i]);
+      times.push_back(run.milliseconds);
+    }
+    out.milliseconds = median(std::move(times));
     return out;
   }
 
@@ -94,7 +112,6 @@ class Audit {
     out.adjoint_cosine += share * adjoint.cosine;
     out.map_calls += share * (run.forward.map_calls + run.extra_map_calls);
     out.vjp_calls += share * (run.forward.jacobian_products + run.backward.map_calls);
-    out.milliseconds += share * run.milliseconds;
     out.fallback_fraction += share * run.backward.fallback_fraction();
     out.loss += share * run.loss;
     std::size_t i = 0;

@@ -58,7 +58,7 @@ struct EstimatorAudit {
   double adjoint_cosine = 0;
   double map_calls = 0;         ///< evaluations of f: in the forward solve, and beyond one after it
   double vjp_calls = 0;         ///< products with J or J^T: of the backward, and those the forward solver asked for
-  double milliseconds = 0;      ///< everything after the loss
+  double milliseconds = 0;      ///< everything after the loss; median over the batches
   std::size_t extra_bytes = 0;  ///< arena beyond that of the Jacobian-free estimator
   double fallback_fraction = 0;
   double loss = 0;

@@ -107,15 +107,22 @@ void Adjoint::share(const InverseEstimate& inverse, const SolveReport& forward, 
   ops_->copy(spec_, w, u, excluded_);
 }
 
+bool Adjoint::has_gained(const SolveReport& report, std::size_t sample) const {
+  if (loop_ == nullptr) return report.best_step[sample] > 0;
+  // Relative to |f|, a residual that grows with f looks slightly better at every step.
+  constexpr double kGain = 0.5;
+  return report.residual[sample] < kGain * report.initial_residual[sample];
+}
+
 void Adjoint::rescue(StateView w, StateView u, SolveReport& report) {
   ops_->dots(spec_, single(u), 1, u, norm2_u_, {});
   for (std::size_t b = 0; b < rescued_.size(); ++b) {
     const SolveStatus status = report.status[b];
     const bool is_open = status != SolveStatus::converged && report.residual[b] != 0.0;
     const bool has_failed = status == SolveStatus::diverged || status == SolveStatus::nonfinite;
-    const bool is_start = report.best_step[b] == 0 && has_failed;
+    const bool is_no_gain = has_failed && !has_gained(report, b);
     const bool is_empty = norm2_u_[b] == 0.0 || !std::isfinite(norm2_u_[b]);
-    rescued_[b] = is_open && (is_start || is_empty) ? 1 : 0;
+    rescued_[b] = is_open && (is_no_gain || is_empty) ? 1 : 0;
     if (rescued_[b] == 0) continue;
     report.residual[b] = std::numeric_limits<double>::quiet_NaN();
     excluded_[b] = 1;

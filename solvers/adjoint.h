@@ -31,7 +31,9 @@ class Adjoint final : public AdjointSolver {
   /// u = M^T w, or w for samples whose estimate is not to be shared; marks those in excluded_.
   void share(const InverseEstimate& inverse, const SolveReport& forward, StateView w, StateView u);
 
-  /// u = w for samples whose solve failed and left its start, zeros or something that is not finite; marks them.
+  /// Whether a solve that then failed had come closer before: by half in a loop, by a step elsewhere.
+  [[nodiscard]] bool has_gained(const SolveReport& report, std::size_t sample) const;
+  /// u = w for samples whose solve failed without gain, or left zeros or something that is not finite; marks them.
   void rescue(StateView w, StateView u, SolveReport& report);
 
   StateSpec spec_;

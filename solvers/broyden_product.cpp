@@ -7,8 +7,15 @@
 
 namespace deq {
 
-BroydenProduct::BroydenProduct(const StateSpec& spec, StateOps& ops, int capacity, double breakdown)
-    : spec_(spec), ops_(&ops), capacity_(capacity), breakdown_(breakdown) {
+BroydenProduct::BroydenProduct(const StateSpec& spec, StateOps& ops, int capacity, double breakdown,
+                               StepHistory history)
+    : spec_(spec),
+      ops_(&ops),
+      stored_(history == StepHistory::bf16 ? DType::bf16 : spec.dtype),
+      capacity_(capacity),
+      breakdown_(breakdown) {
+  require(ops.stores_steps_as(stored_, spec.dtype), "broyden", "this device keeps no history in ", name_of(stored_),
+          " under states in ", name_of(spec.dtype), "; use the full one");
   check(capacity >= 1, "broyden", "memory is ", capacity, " but at least 1 update must be kept");
   const auto batch = static_cast<std::size_t>(spec.batch);
   coefficient_.assign(batch * static_cast<std::size_t>(capacity + 1), 0.0);
@@ -17,12 +24,16 @@ BroydenProduct::BroydenProduct(const StateSpec& spec, StateOps& ops, int capacit
 }
 
 void BroydenProduct::layout(Slab& steps, Slab& scratch) {
-  steps_ = steps.take(spec_, capacity_ + 1);
+  StateSpec stored = spec_;
+  stored.dtype = stored_;
+  steps_ = steps.take(stored, capacity_ + 1);
   scratch_ = scratch.take(spec_);
+  if (is_rounded()) newest_ = scratch.take(spec_);
 }
 
 void BroydenProduct::start(const InverseEstimate* base) {
   base_ = base;
+  std::fill(broke_.begin(), broke_.end(), std::uint8_t{0});
   restart({});
 }
 
@@ -31,16 +42,18 @@ void BroydenProduct::restart(SampleMask samples) {
     if (samples.empty() || samples[b] != 0) rank_[b] = 0;
 }
 
-StateView BroydenProduct::residual_slot(int index) const { return base_ == nullptr ? steps_.at(index) : scratch_; }
+StateView BroydenProduct::residual_slot(int index) const { return base_ == nullptr ? unrounded(index) : scratch_; }
 
-int BroydenProduct::step(int index, StateView z, SampleMask learning, SampleMask advancing) {
-  if (base_ != nullptr) base_->apply(scratch_, steps_.at(index));
+void BroydenProduct::step(int index, StateView z, SampleMask learning, SampleMask advancing) {
+  if (base_ != nullptr) base_->apply(scratch_, unrounded(index));
   std::fill(broke_.begin(), broke_.end(), std::uint8_t{0});
-  ops_->product_step(spec_, {steps_, index, coefficient_, z, advancing, breakdown_, broke_}, learning);
+  ops_->product_step(spec_, {steps_, index, coefficient_, z, advancing, breakdown_, broke_, stored_, newest_},
+                     learning);
   for (std::size_t b = 0; b < rank_.size(); ++b)
     if (learning.empty() || learning[b] != 0) rank_[b] = index;
-  return std::accumulate(broke_.begin(), broke_.end(), 0);
 }
+
+int BroydenProduct::skipped() const { return std::accumulate(broke_.begin(), broke_.end(), 0); }
 
 void BroydenProduct::apply(StateView x, StateView out) const {
   if (base_ != nullptr) base_->apply(x, out);
@@ -53,7 +66,8 @@ void BroydenProduct::apply_transpose(StateView x, StateView out) const {
 }
 
 BroydenProductMethod::BroydenProductMethod(const StateSpec& spec, StateOps& ops, const Broyden& options, int max_steps)
-    : estimate_(spec, ops, options.memory > 0 ? std::min(options.memory, max_steps) : max_steps, options.breakdown),
+    : estimate_(spec, ops, options.memory > 0 ? std::min(options.memory, max_steps) : max_steps, options.breakdown,
+                options.history),
       sample_started_at_(static_cast<std::size_t>(spec.batch), 0) {}
 
 void BroydenProductMethod::start(const InverseEstimate* base) {
@@ -73,7 +87,9 @@ StateView BroydenProductMethod::residual_slot(int step) {
 int BroydenProductMethod::advance(const Iterate& iterate) {
   for (std::size_t b = 0; b < sample_started_at_.size(); ++b)
     if (iterate.learning[b] != 0) sample_started_at_[b] = restarted_at_;
-  return estimate_.step(iterate.step - restarted_at_, iterate.z, iterate.learning, iterate.advancing);
+  const int skipped = estimate_.skipped();  // by the step before, whose scalars have come with the new residual
+  estimate_.step(iterate.step - restarted_at_, iterate.z, iterate.learning, iterate.advancing);
+  return skipped;
 }
 
 void BroydenProductMethod::truncate(int sample, int best_step) {

@@ -134,6 +134,8 @@ void Loop::finish(SolveReport& report) {
     report.residual[sample] = best_objective_[sample];
     method_->truncate(b, report.best_step[sample]);
   }
+  ops_->settle();
+  report.breakdowns += method_->counts().breakdowns;
   report.restarts += method_->counts().restarts;
   report.jacobian_products += method_->counts().jacobian_products;
 }

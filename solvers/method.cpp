@@ -1,5 +1,6 @@
 #include "solvers/method.h"
 
+#include "core/error.h"
 #include "solvers/adjoint_broyden.h"
 #include "solvers/anderson.h"
 #include "solvers/broyden_low_rank.h"
@@ -27,6 +28,11 @@ struct Maker {
   }
   std::unique_ptr<Method> operator()(const Broyden& options) const {
     const bool is_limited = options.memory > 0 && options.memory < max_steps;
+    const bool keeps_pairs =
+        options.form == BroydenForm::low_rank || (is_limited && options.limit == MemoryLimit::reduce);
+    require(!keeps_pairs || options.history == StepHistory::full, "solver",
+            "a bf16 history holds the steps of Broyden's product form, not pairs; keep all steps (memory 0) or the "
+            "full history");
     if (is_limited && options.limit == MemoryLimit::reduce)
       return std::make_unique<BroydenReducedMethod>(spec, ops, options, use);
     switch (options.form) {

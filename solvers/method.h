@@ -29,6 +29,7 @@ struct Iterate {
 struct MethodCounts {
   int restarts = 0;           ///< times a full history was emptied or reduced
   int jacobian_products = 0;  ///< products with J or J^T
+  int breakdowns = 0;         ///< updates skipped that `advance` has not returned yet, once StateOps has settled
 };
 
 /// One way to get from an iterate to the next and to learn M on the way. The loop owns everything else: counting,
@@ -42,7 +43,8 @@ class Method {
   virtual void start(const InverseEstimate* base) = 0;
   /// Where the loop writes the residual of the iterate after `step` steps; null when the method does not need it.
   virtual StateView residual_slot(int step) = 0;
-  /// Learns from the residual and moves z on. @returns updates skipped because of a vanishing denominator
+  /// Learns from the residual and moves z on. @returns updates skipped because of a vanishing denominator, now or by
+  /// the step before where that is not known earlier (MethodCounts::breakdowns)
   virtual int advance(const Iterate& iterate) = 0;
   /// Cuts the estimate of a sample back to its returned iterate.
   virtual void truncate(int sample, int best_step) = 0;

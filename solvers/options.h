@@ -41,6 +41,11 @@ enum class MemoryLimit : std::uint8_t {
   restart,  ///< M = I again; the estimate of a returned iterate from before the restart is I
 };
 
+/// Type in which the steps of the product form are kept: that of the states, or bf16 at half the bytes of float32.
+/// States, residuals and sums keep theirs; M is then exactly the product of the rounded steps, which is what backwards
+/// apply.
+enum class StepHistory : std::uint8_t { full, bf16 };
+
 /// Good Broyden on the inverse with unit steps, M0 = I. `memory` updates are kept, 0: all of them. An update whose
 /// denominator is below `breakdown` (relative) is skipped.
 struct Broyden {
@@ -48,6 +53,7 @@ struct Broyden {
   int memory = 0;
   double breakdown = 1e-6;
   MemoryLimit limit = MemoryLimit::reduce;
+  StepHistory history = StepHistory::full;  ///< bf16 is for the product form that keeps every step or restarts
   bool operator==(const Broyden&) const = default;
 };
 

@@ -10,7 +10,7 @@ WarmStartSolver::WarmStartSolver(const StateSpec& spec, StateOps& ops, std::uniq
 }
 
 void WarmStartSolver::bind(void* workspace, void* estimate) {
-  last_ = allocate_aligned(spec_.bytes());
+  last_ = ops_->allocate(spec_.bytes());
   solver_->bind(workspace, estimate);
 }
 

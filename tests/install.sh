@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config
   libdnnl-dev libopenblas-openmp-dev zlib1g-dev libbz2-dev libstb-dev libcairo2-dev
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev)
-[ "${1:-all}" = build ] || packages+=(ccache clang-format doctest-dev)
+[ "${1:-all}" = build ] || packages+=(ccache clang-format doctest-dev valgrind)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

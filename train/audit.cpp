@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "core/builder.h"
 #include "core/error.h"
 #include "solvers/names.h"
+#include "train/loss.h"
 
 namespace deq {
 namespace {
@@ -23,21 +23,21 @@ struct Subject {
   Subject(const Subject&) = delete;
   Subject& operator=(const Subject&) = delete;
   static Config without_dropout(Config config) {
-    require(config.model.task == "classification", "audit", "needs a classification model, this one is for ",
-            config.model.task);
     config.model.dropout = 0;
     return config;
   }
   [[nodiscard]] AuditedModel audited(int batch) const {
-    return {&copy.store, [this, batch](Graph& graph, const AuditPolicy& policy) {
-              const Value image = graph.input("image", {DType::f32, copy.image_shape(batch)}, Rate::batch);
-              const Value label = graph.input("label", {DType::i32, {batch}}, Rate::batch);
-              MdeqForward forward;
-              forward.equilibrium.policy = policy;
-              forward.outer_loss = [&](Value logits) { return mean(softmax_cross_entropy(logits, label).loss); };
-              const Mdeq::Output output = copy.network(image, forward);
-              return AuditedLoss{mean(softmax_cross_entropy(output.logits, label).loss), {*output.equilibrium}};
-            }};
+    return {
+        &copy.store, [this, batch](Graph& graph, const AuditPolicy& policy) {
+          const Shape shape = copy.image_shape(batch);
+          const Value image = graph.input("image", {DType::f32, shape}, Rate::batch);
+          const TrainingLoss loss_of(copy, graph.input("label", {DType::i32, copy.label_shape(shape)}, Rate::batch));
+          MdeqForward forward;
+          forward.equilibrium.policy = policy;
+          forward.outer_loss = loss_of;
+          const Mdeq::Output output = copy.network(image, forward);
+          return AuditedLoss{loss_of(output.logits), {*output.equilibrium}};
+        }};
   }
 
   Model copy;

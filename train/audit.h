@@ -16,7 +16,7 @@ namespace deq {
 /// Images and labels that gradients are compared on.
 struct AuditBatch {
   Tensor images;  ///< f32 [B,H,W,C], normalised
-  Tensor labels;  ///< i32 [B]
+  Tensor labels;  ///< i32 [B], or [B,H,W] in segmentation, where labels below 0 do not count
 };
 
 struct ModelAuditOptions {
@@ -31,7 +31,7 @@ std::vector<std::string> audited_by_default();
 
 /// Compares gradient estimators on training-mode graphs (batch statistics) without dropout. Works on a copy: neither
 /// parameters nor running statistics of `model` change. All batches have the size of the first.
-/// Errors (RequestError): an unknown estimator, a model that does not classify, no batch.
+/// Errors (RequestError): an unknown estimator, no batch.
 AuditResult audit_gradients(const Model& model, Backend& backend, const std::vector<AuditBatch>& batches,
                             const ModelAuditOptions& options);
 
@@ -40,7 +40,8 @@ AuditResult audit_gradients(const Model& model, Backend& backend, const std::vec
 DifferenceCheck check_gradient(const Model& model, Backend& backend, const AuditBatch& batch,
                                const SolverConfig& solver, const DifferenceOptions& options);
 
-/// x [N,C,H,W] and labels [N] (i64 or i32) as batches of `batch` samples; a last partial one is left out.
+/// x [N,C,H,W] and labels [N], in segmentation [N,H,W] (i64 or i32), as batches of `batch` samples; a last partial one
+/// is left out. Pixels labelled -1 or data.ignore_label do not count.
 /// Errors (RequestError): not images or labels of this model, other counts, values that are not finite.
 std::vector<AuditBatch> audit_batches(const Model& model, const Tensor& x, const Tensor& labels, int batch);
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <random>
+#include <utility>
 
 #include "core/cpu/conv_unit.h"
 #include "train/allocation_counter.h"
@@ -11,6 +13,9 @@
 
 namespace deq {
 namespace {
+
+const std::map<std::string, ConvYardstick> kYardsticks = {
+    {"direct", ConvYardstick::direct}, {"winograd", ConvYardstick::winograd}, {"bf16", ConvYardstick::bf16}};
 
 /// Milliseconds of `repeats` calls after one to warm up, sorted.
 std::vector<double> timed(int repeats, const std::function<void()>& call) {
@@ -64,6 +69,66 @@ std::vector<ConvShape> convolutions(const Model& model, int batch, const SolverC
   return out;
 }
 
+/// Multiplications and additions of one convolution.
+double flops_of(const ConvShape& shape) {
+  const std::int64_t terms = shape.in_channels / shape.conv.groups * shape.kernel_h * shape.kernel_w;
+  return 2.0 * static_cast<double>(shape.result().elements() * terms);
+}
+
+/// A map that knows how long its evaluations took; it waits for a device that runs behind the host.
+class TimedMap final : public FixedPointMap {
+ public:
+  TimedMap(FixedPointMap& map, Backend& backend) : map_(&map), backend_(&backend) {}
+  [[nodiscard]] const StateSpec& spec() const override { return map_->spec(); }
+  StateView input() override { return map_->input(); }
+  StateView output() override { return map_->output(); }
+  void replay() override {
+    backend_->synchronize();
+    const auto start = std::chrono::steady_clock::now();
+    map_->replay();
+    backend_->synchronize();
+    ms_ += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  }
+  /// Milliseconds in `replay` since the last call of this.
+  double take_ms() { return std::exchange(ms_, 0.0); }
+
+ private:
+  FixedPointMap* map_;
+  Backend* backend_;
+  double ms_ = 0.0;
+};
+
+/// One solver update as training makes it (the estimate is kept): a solve of f less the evaluations inside it, a step.
+void measure_update(FixedPointMap& map, Backend& backend, const SolverConfig& config, int repeats,
+                    BenchmarkResult& out) {
+  TimedMap timed_map(map, backend);
+  StateOps& ops = backend.state_ops();
+  const StateSpec& spec = map.spec();
+  const std::unique_ptr<FixedPointSolver> solver = make_policy(config, "shine")->make_solver(spec, ops);
+  const AlignedBytes workspace = backend.allocate(solver->workspace_bytes());
+  const AlignedBytes estimate = backend.allocate(solver->estimate_bytes());
+  const AlignedBytes state = backend.allocate(spec.bytes());
+  solver->bind(workspace.get(), estimate.get());
+  SolveReport report;
+  std::vector<double> updates, shares;
+  for (int i = 0; i <= repeats; ++i) {
+    ops.fill(spec, {state.get()}, 0.0, {});
+    (void)timed_map.take_ms();
+    const auto start = std::chrono::steady_clock::now();
+    solver->solve(timed_map, {state.get()}, report);
+    const double all = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    const double inside = timed_map.take_ms();
+    if (i == 0) continue;  // to warm up
+    updates.push_back((all - inside) / std::max(1, report.steps_run));
+    shares.push_back(updates.back() / (inside / report.map_calls));
+  }
+  std::sort(updates.begin(), updates.end());
+  std::sort(shares.begin(), shares.end());
+  out.solver_overhead_ms = median(updates);
+  out.solver_overhead_share = median(shares);
+  out.history_bytes = solver->estimate_bytes();
+}
+
 /// Launches after the loss and before the optimiser.
 double backward_time(const std::vector<Program::LaunchTime>& launches) {
   double total = 0;
@@ -72,6 +137,13 @@ double backward_time(const std::vector<Program::LaunchTime>& launches) {
     if (is_backward && launch.label != "optimizer") total += launch.ms;
     if (launch.op == "softmax_cross_entropy") is_backward = true;
   }
+  return total;
+}
+
+double optimizer_time(const std::vector<Program::LaunchTime>& launches) {
+  double total = 0;
+  for (const Program::LaunchTime& launch : launches)
+    if (launch.label == "optimizer") total += launch.ms;
   return total;
 }
 
@@ -84,9 +156,15 @@ void measure_estimator(const Model& model, Backend& backend, const BenchmarkOpti
   std::int64_t count = 0;
   const auto run = [&] { (void)step.run(batch, model.config.optimizer.lr, count++); };
   out.step_ms[estimator] = median(timed(options.repeats, run));
-  std::vector<double> backward;
-  for (int i = 0; i < options.repeats; ++i) backward.push_back(backward_time(step.program().profile()));
+  std::vector<double> backward, update;
+  for (int i = 0; i < options.repeats; ++i) {
+    const std::vector<Program::LaunchTime> launches = step.program().profile();
+    backward.push_back(backward_time(launches));
+    update.push_back(optimizer_time(launches));
+  }
   std::sort(backward.begin(), backward.end());
+  std::sort(update.begin(), update.end());
+  out.optimizer_ms = median(update);
   out.backward_ms[estimator] = median(backward);
   out.peak_bytes = std::max(out.peak_bytes, step.program().peak_bytes());
   const AllocationCount before = allocation_count();
@@ -103,19 +181,24 @@ void measure_map(const Model& model, Backend& backend, const BenchmarkOptions& o
   const Batch batch = random_batch(model, options.batch);
   (void)inference.run(batch.images);
   FixedPointMap& map = *inference.program().map();
-  const std::vector<double> f = timed(options.repeats, [&] { map.replay(); });
+  // A device runs behind the host: several replays a measurement hide the wait for it, which is no part of f.
+  const int replays = backend.device().kind == DeviceKind::cuda ? 10 : 1;
+  std::vector<double> f = timed(options.repeats, [&] {
+    for (int i = 0; i < replays; ++i) map.replay();
+    backend.synchronize();
+  });
+  for (double& ms : f) ms /= replays;
   out.f_ms = median(f), out.f_ms_min = f.front(), out.f_ms_max = f.back();
   out.map_launches = static_cast<int>(inference.program().map_launches());
+  out.map_bytes = inference.program().map_bytes();
   out.inference_ms = median(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
+  const std::int64_t waits = backend.state_ops().host_waits();
+  inference.program().run();
+  out.host_waits_per_solve = backend.state_ops().host_waits() - waits;
   const SolveReport& report = *inference.program().forward_report();
   out.forward_steps = report.steps_run;
   out.evaluations_saved = report.evaluations_saved();
-  std::vector<double> solve;
-  for (int i = 0; i < options.repeats; ++i)
-    for (const Program::LaunchTime& launch : inference.program().profile())
-      if (launch.op == "equilibrium") solve.push_back(launch.ms);
-  std::sort(solve.begin(), solve.end());
-  out.solver_overhead_ms = (median(solve) - report.map_calls * out.f_ms) / std::max(1, report.steps_run);
+  measure_update(map, backend, model.config.solver, options.repeats, out);
 }
 
 void measure_vjp(const Model& model, Backend& backend, const BenchmarkOptions& options, BenchmarkResult& out) {
@@ -124,7 +207,16 @@ void measure_vjp(const Model& model, Backend& backend, const BenchmarkOptions& o
                     {.batch = options.batch, .is_pretraining = false, .estimator = "shine-refine-1"});
   (void)step.run(random_batch(model, options.batch), 0.0, 0);
   FixedPointMap& map = *step.program().vjp_map();
-  out.vjp_ms = median(timed(options.repeats, [&] { map.replay(); }));
+  out.vjp_ms = median(timed(options.repeats, [&] {
+    map.replay();
+    backend.synchronize();
+  }));
+}
+
+void measure_single_image(const Model& model, Backend& backend, const BenchmarkOptions& options, BenchmarkResult& out) {
+  InferenceStep inference(model, backend, model.image_shape(1), model.config.solver);
+  const Batch batch = random_batch(model, 1);
+  out.inference_1_ms = median(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
 }
 
 }  // namespace
@@ -140,18 +232,26 @@ BenchmarkResult run_benchmark(const Config& config, Backend& backend, const Benc
   out.parameters = model.store.trainable_elements();
   // The yardstick is taken between the parts of the run, so that a machine whose speed drifts bends both alike.
   const std::vector<ConvShape> shapes = convolutions(model, options.batch, fixed.solver);
-  std::vector<double> units;
-  const auto measure_unit = [&] { units.push_back(convolution_unit_ms(shapes, options.repeats)); };
+  for (const ConvShape& shape : shapes) out.map_flops += flops_of(shape);
+  std::map<std::string, std::vector<double>> units;
+  const auto measure_unit = [&] {
+    for (const auto& [name, yardstick] : kYardsticks)
+      units[name].push_back(convolution_unit_ms(shapes, options.repeats, yardstick));
+  };
   measure_unit();
   measure_map(model, backend, options, out);
+  measure_single_image(model, backend, options, out);
   measure_vjp(model, backend, options, out);
   measure_unit();
   for (const std::string& estimator : options.estimators) {
     measure_estimator(model, backend, options, estimator, out);
     measure_unit();
   }
-  std::sort(units.begin(), units.end());
-  out.conv_unit_ms = median(units);
+  for (auto& [name, times] : units) {
+    std::sort(times.begin(), times.end());
+    if (times.front() > 0) out.conv_floor_ms[name] = median(times);
+  }
+  out.conv_unit_ms = out.conv_floor_ms.at("direct");
   return out;
 }
 

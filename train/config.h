@@ -59,9 +59,10 @@ struct SolverConfig {
   std::string mode = "rel";      ///< residual that is held against the tolerance: rel or abs, per sample
   int max_steps = 18;
   double tolerance = 1e-3;
-  int memory = 0;        ///< pairs kept, beyond which their smallest directions go; 0: as many as steps
-  int patience = 0;      ///< steps without progress until a sample is stalled; 0: never
-  double damping = 1.0;  ///< of Picard and Anderson, 1 is the plain step
+  int memory = 0;                   ///< pairs kept, beyond which their smallest directions go; 0: as many as steps
+  std::string history = "float32";  ///< type of the steps that Broyden keeps: float32 or bfloat16
+  int patience = 0;                 ///< steps without progress until a sample is stalled; 0: never
+  double damping = 1.0;             ///< of Picard and Anderson, 1 is the plain step
   int backward_max_steps = 20;
   double backward_tolerance = 1e-3;
   double time_budget_ms = 0;         ///< in inference, wall-clock limit of the solve of one batch; 0: none
@@ -84,11 +85,15 @@ struct TrainConfig {
   int pretrain_steps = 3000;
   int unroll_steps = 10;  ///< applications of f in pre-training
   std::string estimator = "shine";
-  int eval_every = 0;        ///< steps; 0: once an epoch
-  int eval_limit = 0;        ///< images of an evaluation during training; 0: all
-  int log_every = 10;        ///< steps
-  int checkpoint_every = 0;  ///< steps; 0: at every evaluation
-  double clip_norm = 0;      ///< largest gradient norm; 0: no clipping
+  std::string start = "zeros";  ///< of the solves of the equilibrium phase: zeros, gaussian or mixed (each image one)
+  int correction_states = 1;    ///< states of a solve that are supervised, evenly spaced; 1: the last alone
+  std::string correction_weights = "geometric";  ///< of their losses: geometric, linear or constant
+  double correction_decay = 0.8;                 ///< of the geometric ones: decay^(states to the last)
+  int eval_every = 0;                            ///< steps; 0: once an epoch
+  int eval_limit = 0;                            ///< images of an evaluation during training; 0: all
+  int log_every = 10;                            ///< steps
+  int checkpoint_every = 0;                      ///< steps; 0: at every evaluation
+  double clip_norm = 0;                          ///< largest gradient norm; 0: no clipping
   std::int64_t seed = 42;
   double jacobian_weight = 0;
   double jacobian_pretrain_weight = 0;
@@ -120,6 +125,16 @@ struct ScheduleConfig {
   bool operator==(const ScheduleConfig&) const = default;
 };
 
+struct ComputeConfig {
+  /// How the GPU computes convolutions and matrix products: f32, tf32 or bf16. States, sums and gradients of the solve
+  /// are f32 always. See docs/cuda.md.
+  std::string precision = "tf32";
+  bool deterministic = false;  ///< on the GPU, only algorithms that give the same bits in every run
+  /// How the CPU computes convolutions: auto, direct, winograd or bf16. See docs/performance.md.
+  std::string convolution = "auto";
+  bool operator==(const ComputeConfig&) const = default;
+};
+
 /// A whole training run as a value. Every key is listed once, in config_keys.cpp.
 struct Config {
   ModelConfig model;
@@ -128,6 +143,7 @@ struct Config {
   TrainConfig train;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  ComputeConfig compute;
   bool operator==(const Config&) const = default;
 };
 

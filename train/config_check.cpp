@@ -85,6 +85,9 @@ void check_config(const Config& config, std::string_view place) {
           "keys 'train.epochs' and 'train.total_steps' are both 0: nothing would be trained");
   require(is_estimator_name(train.estimator), place, "key 'train.estimator' is '", train.estimator,
           "', expected one of ", estimator_names());
+  require(train.correction_states <= config.solver.max_steps, place, "key 'train.correction_states' is ",
+          train.correction_states, " but a solve has at most 'solver.max_steps' = ", config.solver.max_steps,
+          " steps to take them from");
   require(train.jacobian_target_radius == 0 || train.spectral_radius_steps > 0, place,
           "key 'train.jacobian_target_radius' is ", train.jacobian_target_radius,
           " but needs 'train.spectral_radius_steps' above 0: without it the radius is not measured");

@@ -24,6 +24,7 @@ constexpr auto kSolver = &Config::solver;
 constexpr auto kTrain = &Config::train;
 constexpr auto kOptimizer = &Config::optimizer;
 constexpr auto kSchedule = &Config::schedule;
+constexpr auto kCompute = &Config::compute;
 
 ConfigKey text(std::string_view name, Field (*field)(Config&), std::vector<std::string_view> choices = {}) {
   return {.name = name, .field = field, .choices = std::move(choices)};
@@ -92,6 +93,7 @@ void append_solver_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("solver.max_steps", at<kSolver, &S::max_steps>, 1, 100000));
   keys.push_back(number("solver.tolerance", at<kSolver, &S::tolerance>, 0, kNoLimit));
   keys.push_back(number("solver.memory", at<kSolver, &S::memory>, 0, 100000));
+  keys.push_back(text("solver.history", at<kSolver, &S::history>, {"float32", "bfloat16"}));
   keys.push_back(number("solver.patience", at<kSolver, &S::patience>, 0, 100000));
   keys.push_back(above("solver.damping", at<kSolver, &S::damping>, 0, 1));
   keys.push_back(number("solver.backward_max_steps", at<kSolver, &S::backward_max_steps>, 1, 100000));
@@ -115,6 +117,11 @@ void append_train_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("train.pretrain_steps", at<kTrain, &T::pretrain_steps>, 0));
   keys.push_back(number("train.unroll_steps", at<kTrain, &T::unroll_steps>, 1, 1000));
   keys.push_back(text("train.estimator", at<kTrain, &T::estimator>));
+  keys.push_back(text("train.start", at<kTrain, &T::start>, {"zeros", "gaussian", "mixed"}));
+  keys.push_back(number("train.correction_states", at<kTrain, &T::correction_states>, 1, 1000));
+  keys.push_back(
+      text("train.correction_weights", at<kTrain, &T::correction_weights>, {"geometric", "linear", "constant"}));
+  keys.push_back(above("train.correction_decay", at<kTrain, &T::correction_decay>, 0, 1));
   keys.push_back(number("train.eval_every", at<kTrain, &T::eval_every>, 0));
   keys.push_back(number("train.eval_limit", at<kTrain, &T::eval_limit>, 0));
   keys.push_back(number("train.log_every", at<kTrain, &T::log_every>, 1));
@@ -145,6 +152,10 @@ void append_optimizer_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(text("schedule.name", at<kSchedule, &S::name>, {"cosine", "constant"}));
   keys.push_back(number("schedule.warmup_steps", at<kSchedule, &S::warmup_steps>, 0));
   keys.push_back(number("schedule.min_lr", at<kSchedule, &S::min_lr>, 0, kNoLimit));
+  using C = ComputeConfig;
+  keys.push_back(text("compute.precision", at<kCompute, &C::precision>, {"f32", "tf32", "bf16"}));
+  keys.push_back(flag("compute.deterministic", at<kCompute, &C::deterministic>));
+  keys.push_back(text("compute.convolution", at<kCompute, &C::convolution>, {"auto", "direct", "winograd", "bf16"}));
 }
 
 std::vector<ConfigKey> make_keys() {

@@ -78,6 +78,16 @@ void SolveMetrics::add(const SolveReport& report, int valid) {
   fallback_fraction = fallbacks / static_cast<double>(samples);
 }
 
+SolveMetrics joined(const std::vector<SolveMetrics>& slices) {
+  check(!slices.empty(), "metrics", "a solve has no slice");
+  SolveMetrics out = slices.back();
+  for (std::size_t k = 0; k + 1 < slices.size(); ++k) {
+    out.steps += slices[k].steps;
+    out.calls += slices[k].calls;
+  }
+  return out;
+}
+
 double SolveMetrics::evaluations_saved() const {
   if (whole_evaluations == 0) return 0;
   return 1 - static_cast<double>(evaluations) / static_cast<double>(whole_evaluations);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/fixed_point.h"
 
@@ -30,6 +31,9 @@ struct SolveMetrics {
   [[nodiscard]] double evaluations_saved() const;
 };
 
+/// One solve that was cut into slices: steps and calls of all of them, the rest of the last. Errors: no slice.
+SolveMetrics joined(const std::vector<SolveMetrics>& slices);
+
 /// Spectral radius of df/dz at z* over the images of one batch. NaN: not measured.
 struct SpectralMetrics {
   double mean = std::numeric_limits<double>::quiet_NaN();
@@ -46,7 +50,7 @@ struct StepRecord {
   double loss = 0;
   double accuracy = 0;
   double lr = 0;
-  double images_per_s = 0;
+  double images_per_s = 0;  ///< of the steps since the last record, evaluations apart
   SolveMetrics forward = {};
   std::string estimator = {};  ///< "unrolled-K" in pre-training
   SolveMetrics backward = {};

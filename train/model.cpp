@@ -33,7 +33,10 @@ SolverOptions solver_options(const SolverConfig& solver) {
   SolverOptions out;
   out.method = method_from_name(solver.name);
   if (auto* picard = std::get_if<Picard>(&out.method)) picard->damping = solver.damping;
-  if (auto* broyden = std::get_if<Broyden>(&out.method)) broyden->memory = solver.memory;
+  if (auto* broyden = std::get_if<Broyden>(&out.method)) {
+    broyden->memory = solver.memory;
+    broyden->history = solver.history == "bfloat16" ? StepHistory::bf16 : StepHistory::full;
+  }
   if (auto* adjoint = std::get_if<AdjointBroyden>(&out.method)) adjoint->memory = solver.memory;
   if (auto* krylov = std::get_if<NewtonKrylov>(&out.method); krylov && solver.memory > 0)
     krylov->inner_steps = solver.memory;

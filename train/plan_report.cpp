@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "train/correction.h"
 #include "train/jacobian_schedule.h"
 #include "train/plan_warnings.h"
 #include "train/run_memory.h"
@@ -29,6 +30,18 @@ std::string penalty_text(const Config& config) {
   return out.str();
 }
 
+/// The solver of the equilibrium phase in words, with what is particular about its start and its supervision.
+std::string solver_text(const Config& config) {
+  const TrainConfig& train = config.train;
+  SolverConfig slice = config.solver;
+  slice.max_steps = steps_of_slice(train, slice.max_steps);
+  std::string out = make_policy(slice, train.estimator)->describe();
+  if (train.correction_states > 1)
+    out += concat(", ", train.correction_states, " such slices, all supervised (", train.correction_weights, ")");
+  if (train.start != "zeros") out += concat(", from ", train.start, " starts");
+  return out;
+}
+
 }  // namespace
 
 RunPlan outline(const Config& config, std::int64_t train_images, std::int64_t test_images) {
@@ -38,7 +51,7 @@ RunPlan outline(const Config& config, std::int64_t train_images, std::int64_t te
   out.pretrain_steps = std::min<std::int64_t>(config.train.pretrain_steps, out.total_steps);
   out.train_images = train_images;
   out.test_images = test_images;
-  out.solver = make_policy(config.solver, config.train.estimator)->describe();
+  out.solver = solver_text(config);
   out.warnings = plan_warnings(config, out);
   return out;
 }
@@ -81,6 +94,7 @@ std::string plan_text(const Config& config, const RunPlan& plan) {
       << "  equilibrium     " << plan.total_steps - plan.pretrain_steps << " steps\n"
       << "  solver          " << plan.solver << "\n"
       << "  estimator       " << config.train.estimator << "\n"
+      << "  convolutions    " << config.compute.convolution << "\n"
       << "  optimiser       " << config.optimizer.name << ", lr " << config.optimizer.lr << ", batch "
       << config.train.batch_size << "\n"
       << penalty_text(config) << "  peak memory     " << mebibytes(plan.peak_bytes) << " MiB, of it "

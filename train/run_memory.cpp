@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "train/correction.h"
 #include "train/stability_monitor.h"
 #include "train/step.h"
 
@@ -41,9 +42,11 @@ std::size_t solver_bytes(const Model& model, Backend& backend) {
   const StateSpec spec{.batch = model.config.train.batch_size,
                        .block_elems = {model.network.config.state_elements(data.image[0], data.image[1])},
                        .dtype = backend.storage(DType::f32)};
-  const auto solver =
-      make_policy(model.config.solver, model.config.train.estimator)->make_solver(spec, backend.state_ops());
-  return solver->workspace_bytes() + solver->estimate_bytes();
+  const TrainConfig& train = model.config.train;
+  SolverConfig slice = model.config.solver;
+  slice.max_steps = steps_of_slice(train, slice.max_steps);
+  const auto solver = make_policy(slice, train.estimator)->make_solver(spec, backend.state_ops());
+  return solver->workspace_bytes() + static_cast<std::size_t>(train.correction_states) * solver->estimate_bytes();
 }
 
 }  // namespace

@@ -6,19 +6,35 @@
 #include "autodiff/vjp.h"
 #include "core/builder.h"
 #include "layers/pixel_cross_entropy.h"
+#include "layers/trajectory.h"
+#include "train/correction.h"
+#include "train/loss.h"
 
 namespace deq {
 namespace {
 
 MdeqForward forward_options(const Model& model, const StepOptions& options) {
   MdeqForward out;
+  if (options.is_pretraining) {
+    out.unrolled_steps = model.config.train.unroll_steps;
+    return out;
+  }
   SolverConfig solver = model.config.solver;
   if (options.max_steps > 0) solver.max_steps = options.max_steps;
-  if (options.is_pretraining)
-    out.unrolled_steps = model.config.train.unroll_steps;
-  else
-    out.equilibrium.policy = make_policy(solver, options.estimator);
+  solver.max_steps = steps_of_slice(model.config.train, solver.max_steps);
+  out.equilibrium.policy = make_policy(solver, options.estimator);
+  out.earlier.assign(static_cast<std::size_t>(model.config.train.correction_states - 1), out.equilibrium);
+  out.start.kind = start_kind(model.config.train);
   return out;
+}
+
+/// The loss to descend on: that of the last state, with those of earlier ones if there are any.
+Value objective_of(const Model& model, const TrainingLoss& loss_of, const Mdeq::Output& output, Value loss) {
+  std::vector<Value> losses;
+  for (const Value logits : output.earlier_logits) losses.push_back(loss_of(logits));
+  losses.push_back(loss);
+  if (losses.size() == 1) return loss;
+  return corrected_loss(losses, correction_weights(model.config.train));
 }
 
 /// The Jacobian of f where the head sees its states: at z*, or at the last iterate of the unrolled ones.
@@ -26,15 +42,6 @@ Value penalty_of(const Model& model, const Mdeq::Output& output, int probes) {
   if (output.equilibrium) return jacobian_penalty(output.equilibrium->applied, output.equilibrium->iterate, probes);
   const std::vector<Value> applied = model.network.function(output.injected)(output.states);
   return jacobian_penalty(applied, output.states, probes);
-}
-
-/// [classes, 1]: data.class_weights, or ones.
-std::shared_ptr<Tensor> class_weights(const Config& config) {
-  auto out = std::make_shared<Tensor>(DType::f32, Shape{config.model.classes, 1});
-  const std::vector<double>& weights = config.data.class_weights;
-  for (std::size_t i = 0; i < out->data<float>().size(); ++i)
-    out->data<float>()[i] = weights.empty() ? 1.0F : static_cast<float>(weights[i]);
-  return out;
 }
 
 }  // namespace
@@ -55,6 +62,8 @@ double share_correct(const Tensor& scores, const Tensor& labels) {
 
 TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backend& backend, const StepOptions& options)
     : options_(options),
+      train_(model.config.train),
+      feed_(backend.pixel_feed()),
       seed_(static_cast<std::uint64_t>(model.config.train.seed)),
       lr_tensor_(DType::f32, {}),
       count_tensor_(DType::f32, {}),
@@ -67,18 +76,14 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
   lr_ = graph_.input("lr", {DType::f32, {}}, Rate::batch);
   count_ = graph_.input("optimizer_step", {DType::f32, {}}, Rate::batch);
   MdeqForward forward = forward_options(model, options);
-  const std::shared_ptr<Tensor> weights = class_weights(model.config);
-  const auto pixel_loss = [&](Value scores) { return layers::pixel_cross_entropy(scores, label_, weights); };
-  const auto loss_of = [&](Value logits) {
-    return model.is_segmentation() ? pixel_loss(logits).loss : mean(softmax_cross_entropy(logits, label_).loss);
-  };
+  const TrainingLoss loss_of(model, label_);
   forward.outer_loss = loss_of;
   const Mdeq::Output output = model.network(image_, forward);
-  logits_ = output.logits;
-  loss_ = loss_of(logits_);
-  if (model.is_segmentation()) logits_ = pixel_loss(logits_).probability;  // the backward pass keeps it anyway
+  loss_ = loss_of(output.logits);
+  logits_ = loss_of.answers(output.logits);
   const std::vector<Value> parameters = optimizer.parameters(graph_);
-  std::vector<Value> gradient = gradients_or_zeros(loss_, parameters);
+  const Value objective = objective_of(model, loss_of, output, loss_);
+  std::vector<Value> gradient = gradients_or_zeros(objective, parameters);
   if (options.jacobian_probes > 0) add_penalty(model, output, parameters, gradient);
   norm_ = optimizer.update(graph_, gradient, lr_, count_, model.config.train.clip_norm);
   logits_tensor_ = Tensor(logits_.type());
@@ -105,21 +110,25 @@ void TrainingStep::set_penalty(const JacobianDraw& draw) {
   check(!penalty_.is_empty(), "train", "the step was made without the Jacobian penalty");
   weight_tensor_.data<float>()[0] = static_cast<float>(draw.weight);
   program_->bind(penalty_weight_, weight_tensor_);
-  program_->limit_steps(draw.max_steps);
+  program_->limit_steps(steps_of_slice(train_, draw.max_steps));
 }
 
-StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step) {
+StepResult TrainingStep::run(const Batch& batch, double lr, std::int64_t step, const Batch* next) {
   lr_tensor_.data<float>()[0] = static_cast<float>(lr);
   count_tensor_.data<float>()[0] = static_cast<float>(step + 1);
   seed_tensor_.data<std::int64_t>()[0] = static_cast<std::int64_t>(seed_);
   seed_tensor_.data<std::int64_t>()[1] = step;
-  program_->bind(image_, batch.images);
+  if (batch.raw.pixels.empty())
+    program_->bind(image_, batch.images);
+  else
+    program_->bind(image_, batch.raw);
   program_->bind(label_, batch.labels);
   program_->bind(lr_, lr_tensor_);
   // Adam alone counts steps.
   if (program_->has_input("optimizer_step")) program_->bind(count_, count_tensor_);
   if (program_->has_input("rng_seed")) program_->bind("rng_seed", seed_tensor_);
   program_->run();
+  if (next != nullptr && feed_ != nullptr && !next->raw.pixels.empty()) feed_->stage(next->raw);
   program_->read(loss_, loss_tensor_);
   program_->read(logits_, logits_tensor_);
   program_->read(norm_, norm_tensor_);

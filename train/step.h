@@ -14,7 +14,7 @@ namespace deq {
 
 /// What one training step computes beside the update.
 struct StepResult {
-  double loss = 0;              ///< mean over the batch, in segmentation over its pixels that count
+  double loss = 0;              ///< mean over the batch, in segmentation over its pixels that count; of the last state
   double accuracy = 0;          ///< share of right answers, in segmentation of right pixels
   double gradient_norm = 0;     ///< joint, before clipping
   double jacobian_penalty = 0;  ///< mean squared entry of the Jacobian a state element, unweighted; 0 without penalty
@@ -39,7 +39,8 @@ class TrainingStep {
   void set_penalty(const JacobianDraw& draw);
 
   /// Runs on one batch. `step` counts optimiser steps already taken; it decides learning rate bias and random draws.
-  StepResult run(const Batch& batch, double lr, std::int64_t step);
+  /// `next`, if known, is the batch to come, whose pixels then travel to the device beside the end of this step.
+  StepResult run(const Batch& batch, double lr, std::int64_t step, const Batch* next = nullptr);
 
   [[nodiscard]] Program& program() { return *program_; }
   [[nodiscard]] const Program& program() const { return *program_; }
@@ -50,6 +51,8 @@ class TrainingStep {
                    std::vector<Value>& gradient);
 
   StepOptions options_;
+  TrainConfig train_;
+  PixelFeed* feed_;
   std::uint64_t seed_;
   Graph graph_{Mode::training};
   Value image_, label_, lr_, count_, loss_, logits_, norm_;  // logits_: any scores [rows, classes] with their order

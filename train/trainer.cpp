@@ -114,8 +114,16 @@ double Trainer::seconds() const {
   return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
+void Trainer::fetch_parameters() {
+  for (TrainingStep* step : {training_.get(), penalised_.get()})
+    if (step != nullptr) step->program().fetch_parameters();
+}
+
 TrainingStep& Trainer::prepared_step(bool has_penalty) {
-  if (training_ && training_->is_pretraining() != is_pretraining()) training_.reset();
+  if (training_ && training_->is_pretraining() != is_pretraining()) {
+    fetch_parameters();  // no program is left that could
+    training_.reset();
+  }
   if (penalised_ && penalised_->is_pretraining() != is_pretraining()) penalised_.reset();
   std::unique_ptr<TrainingStep>& wanted = has_penalty ? penalised_ : training_;
   if (wanted) return *wanted;
@@ -154,7 +162,8 @@ void Trainer::train_until(std::int64_t last) {
                  .is_training = true,
                  .augments = config_.data.augment,
                  .seed = static_cast<std::uint64_t>(config_.train.seed),
-                 .threads = config_.data.threads},
+                 .threads = config_.data.threads,
+                 .keeps_pixels = backend_.pixel_feed() != nullptr},
                 step_);
   if (step_ > 0 && is_due(eval_every()) && evaluated_step_ != step_) {  // an interruption came before it
     evaluate_now();
@@ -167,8 +176,10 @@ void Trainer::train_until(std::int64_t last) {
     jacobian_draw_ = jacobian_.draw(step_, batch.epoch);
     TrainingStep& step = prepared_step(jacobian_draw_.weight > 0);
     if (jacobian_draw_.weight > 0) step.set_penalty(jacobian_draw_);
-    const StepResult result = step.run(batch, lr, step_);
+    const StepResult result = step.run(batch, lr, step_, loader.peek());
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
+    images_since_record_ += config_.train.batch_size;
+    seconds_since_record_ += elapsed;
     const double rate = config_.train.batch_size / std::max(elapsed, 1e-9);
     images_per_s_ = images_per_s_ == 0 ? rate : 0.9 * images_per_s_ + 0.1 * rate;
     check_finite(result);
@@ -192,19 +203,30 @@ void Trainer::check_finite(const StepResult& result) const {
         "'. Lower optimizer.lr, set train.clip_norm or raise train.pretrain_steps, and --resume");
 }
 
+SolveMetrics Trainer::solves(const TrainingStep& taken, Direction direction) const {
+  std::vector<SolveMetrics> slices;
+  for (std::size_t k = 0; k < static_cast<std::size_t>(config_.train.correction_states); ++k) {
+    const Program& program = taken.program();
+    const SolveReport* report =
+        direction == Direction::forward ? program.forward_report(k) : program.backward_report(k);
+    if (!report) continue;
+    slices.emplace_back();
+    slices.back().add(*report);
+  }
+  return slices.empty() ? SolveMetrics{} : joined(slices);
+}
+
 void Trainer::log_step(const TrainingStep& taken, const StepResult& result, const Batch& batch, double lr) {
-  const SolveReport* forward = taken.program().forward_report();
-  const SolveReport* backward = taken.program().backward_report();
   StepRecord record{.step = step_,
                     .epoch = batch.epoch,
                     .is_pretraining = taken.is_pretraining(),
                     .loss = result.loss,
                     .accuracy = result.accuracy,
                     .lr = lr,
-                    .images_per_s = images_per_s_,
-                    .forward = {},
+                    .images_per_s = static_cast<double>(images_since_record_) / std::max(seconds_since_record_, 1e-9),
+                    .forward = solves(taken, Direction::forward),
                     .estimator = config_.train.estimator,
-                    .backward = {},
+                    .backward = solves(taken, Direction::backward),
                     .jacobian_weight = jacobian_draw_.weight,
                     .jacobian_penalty = result.jacobian_penalty,
 
@@ -214,16 +236,18 @@ void Trainer::log_step(const TrainingStep& taken, const StepResult& result, cons
     record.forward.steps = config_.train.unroll_steps;
     record.forward.calls = config_.train.unroll_steps;
   }
-  if (forward) record.forward.add(*forward);
-  if (backward) record.backward.add(*backward);
-  if (is_due(config_.train.log_every) || step_ == 1 || record.jacobian_weight > 0) metrics_->write(record);
+  if (is_due(config_.train.log_every) || step_ == 1 || record.jacobian_weight > 0) {
+    metrics_->write(record);
+    images_since_record_ = 0;
+    seconds_since_record_ = 0;
+  }
   progress_.update({.step = step_,
                     .total = total_,
                     .phase = phase_name(record.is_pretraining),
                     .loss = result.loss,
                     .accuracy = result.accuracy,
                     .solver_steps = record.forward.steps,
-                    .residual = forward ? record.forward.residual : -1,
+                    .residual = record.forward.samples > 0 ? record.forward.residual : -1,
                     .images_per_s = images_per_s_,
                     .spectral_radius = last_radius_});
 }
@@ -329,7 +353,10 @@ Checkpoint Trainer::checkpoint() const {
   return out;
 }
 
-void Trainer::save(const std::filesystem::path& folder) { save_checkpoint(folder, checkpoint()); }
+void Trainer::save(const std::filesystem::path& folder) {
+  fetch_parameters();
+  save_checkpoint(folder, checkpoint());
+}
 void Trainer::save_last() { save(options_.out / "checkpoints" / "last"); }
 
 RunSummary Trainer::summary() const {

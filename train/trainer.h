@@ -48,6 +48,9 @@ class Trainer {
   void train_until(std::int64_t last);
   TrainingStep& prepared_step(bool has_penalty);
   void check_finite(const StepResult& result) const;
+  enum class Direction : std::uint8_t { forward, backward };
+  /// What the solves of the step's slices report, together.
+  [[nodiscard]] SolveMetrics solves(const TrainingStep& taken, Direction direction) const;
   void log_step(const TrainingStep& taken, const StepResult& result, const Batch& batch, double lr);
   void note_memory(std::size_t temporary_bytes);
   void evaluate_now();
@@ -57,6 +60,8 @@ class Trainer {
   void save(const std::filesystem::path& folder);
   void save_last();
   [[nodiscard]] bool is_pretraining() const { return step_ < config_.train.pretrain_steps; }
+  /// Brings what a device has trained into the model's tensors.
+  void fetch_parameters();
   [[nodiscard]] bool is_due(std::int64_t every) const { return every > 0 && (step_ % every == 0 || step_ == total_); }
   [[nodiscard]] std::int64_t eval_every() const;
   [[nodiscard]] double seconds() const;
@@ -87,7 +92,9 @@ class Trainer {
   std::size_t noted_bad_files_ = 0;
   double earlier_seconds_ = 0;
   Clock::time_point start_ = Clock::now();
-  double images_per_s_ = 0;
+  double images_per_s_ = 0;  ///< running mean
+  std::int64_t images_since_record_ = 0;
+  double seconds_since_record_ = 0;
   std::size_t peak_bytes_ = 0;
   double last_radius_ = -1;
   JacobianDraw jacobian_draw_;

@@ -22,6 +22,12 @@ if(NOT DEQ_SANITIZE)
 endif()
 set_source_files_properties(${cpu_kernels} PROPERTIES COMPILE_OPTIONS "${cpu_kernel_options}")
 
+if(DEQ_CUDA)
+  target_link_libraries(deq_core PRIVATE CUDA::cudart_static CUDA::cublasLt $<BUILD_INTERFACE:deq_cudnn>
+                                         $<INSTALL_INTERFACE:${DEQ_CUDNN_LIBRARY}>)
+  target_compile_options(deq_core PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+endif()
+
 # data: gzip and bzip2 for archives, stb for image files, JSON for safetensors headers; the loader has its own threads.
 find_package(ZLIB REQUIRED)
 find_package(BZip2 REQUIRED)

@@ -1,3 +1,5 @@
+#include "core/cpu/conv.h"
+
 #include <type_traits>
 
 #include "core/cpu/kernels.h"
@@ -7,21 +9,18 @@ namespace deq::cpu {
 
 namespace {
 
-/// Layouts and algorithm of a pass. Deterministic in its arguments, so that PackWeights and the convolution agree.
+/// Layouts and method of a pass. Deterministic in its arguments, so that PackWeights and the convolution agree.
 ///
-/// Direct convolutions work on NHWC. Measured with oneDNN 2.6.3 on a Xeon with AVX-512, batch 32, 2 threads, input
-/// gradients: 120 -> 24 at 32x32 5.8 ms on NHWC, 7.7 on blocked activations, 9.3 with conversion to them; 32 -> 160
-/// 10.9, 10.8 and 12.4. Forward, oneDNN picks NHWC by itself when the layout is left to it. Winograd exists on blocked
-/// activations only and converts inside; with that its input gradients take 0.5 to 1 times the direct ones, but 1.2
-/// times at 4x4, where its weight transform, repeated in every run, outweighs the few pixels.
+/// Convolutions work on NHWC. Measured with oneDNN 2.6.3 on a Xeon with AVX-512, batch 32, 2 threads, input gradients:
+/// 120 -> 24 at 32x32 5.8 ms on NHWC, 7.7 on blocked activations, 9.3 with conversion to them; 32 -> 160 10.9, 10.8 and
+/// 12.4. Forward, oneDNN picks NHWC by itself when the layout is left to it. Gradients in the weights stay f32.
 ConvPlan plan_of(ConvRole role, const ConvShape& shape, const CpuOptions& options, ConvLayout weights) {
   const ConvPlan direct{.role = role, .shape = shape, .weights = weights};
-  const bool fits = shape.kernel_h == 3 && shape.kernel_w == 3 && shape.conv.stride == 1 && shape.conv.groups == 1;
-  if (options.algorithm == ConvAlgorithm::direct || !fits) return direct;
-  ConvPlan winograd = direct;
-  winograd.algorithm = ConvAlgorithm::winograd;
-  winograd.activations = ConvLayout::converted;
-  return OnednnConv::supports(winograd) ? winograd : direct;
+  if (options.algorithm != ConvAlgorithm::bf16 || role == ConvRole::weight_grad) return direct;
+  check(OnednnConv::has_bf16(), "conv2d", "this processor has no avx512_bf16; choose another algorithm than bf16");
+  ConvPlan rounded = direct;
+  rounded.method = ConvMethod::bf16;
+  return OnednnConv::supports(rounded) ? rounded : direct;  // not for a few channels
 }
 
 class ConvKernel final : public Kernel {
@@ -77,7 +76,7 @@ ConvPlan pack_plan(const PackWeights& pack, const Shape& weight, const CpuOption
 
 }  // namespace
 
-std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOptions& options) {
+std::unique_ptr<Kernel> lower_plain_conv(const KernelRequest& request, const CpuOptions& options) {
   const auto lower = [&](const auto& op) -> std::unique_ptr<Kernel> {
     using Attributes = std::decay_t<decltype(op)>;
     const Shape& first = request.inputs[0].shape;
@@ -101,15 +100,15 @@ std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOption
       no_kernel(request, "not a convolution");
     }
   };
-  if (request.inputs[0].dtype != DType::f32) no_kernel(request, "convolutions are computed in f32");
   return std::visit(lower, request.op);
 }
 
-std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType& weight, const CpuOptions& options) {
+std::int64_t packed_plain_conv_bytes(const PackWeights& pack, const TensorType& weight, const CpuOptions& options) {
   return static_cast<std::int64_t>(OnednnPack(pack_plan(pack, weight.shape, options)).packed_bytes());
 }
 
-bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight, const CpuOptions& options) {
+bool packs_plain_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight,
+                            const CpuOptions& options) {
   return OnednnPack(pack_plan(a, weight.shape, options)).packs_like(OnednnPack(pack_plan(b, weight.shape, options)));
 }
 

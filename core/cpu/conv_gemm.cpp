@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/cpu/conv.h"
 #include "core/cpu/conv_shape.h"
 #include "core/cpu/conv_unit.h"
 #include "core/cpu/gemm.h"
@@ -99,8 +100,8 @@ class GemmConvKernel final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOptions& /*options*/) {
-  if (request.inputs[0].dtype != DType::f32) no_kernel(request, "convolutions are computed in f32");
+std::unique_ptr<Kernel> lower_plain_conv(const KernelRequest& request, const CpuOptions& options) {
+  if (options.algorithm == ConvAlgorithm::bf16) no_kernel(request, "bf16 convolutions need a build with oneDNN");
   const Shape &first = request.inputs[0].shape, &out = request.outputs[0].shape;
   if (const auto* op = std::get_if<Conv2d>(&request.op))
     return std::make_unique<GemmConvKernel>(Pass::forward, shape_of(*op, first, request.inputs[1].shape));
@@ -111,13 +112,13 @@ std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOption
   no_kernel(request, "packed weights need a build with oneDNN");
 }
 
-std::int64_t packed_conv_weight_bytes(const PackWeights& /*pack*/, const TensorType& /*weight*/,
-                                      const CpuOptions& /*options*/) {
+std::int64_t packed_plain_conv_bytes(const PackWeights& /*pack*/, const TensorType& /*weight*/,
+                                     const CpuOptions& /*options*/) {
   return 0;
 }
 
-bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& /*weight*/,
-                      const CpuOptions& /*options*/) {
+bool packs_plain_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& /*weight*/,
+                            const CpuOptions& /*options*/) {
   return a == b;
 }
 
@@ -125,7 +126,7 @@ bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorTy
 
 namespace deq {
 
-double convolution_unit_ms(std::span<const ConvShape> /*shapes*/, int /*repeats*/) {
+double convolution_unit_ms(std::span<const ConvShape> /*shapes*/, int /*repeats*/, ConvYardstick /*yardstick*/) {
   throw Error("convolution unit: this build has no oneDNN to measure");
 }
 

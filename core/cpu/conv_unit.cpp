@@ -18,17 +18,38 @@ AlignedBytes ordinary_floats(std::size_t bytes) {
   return memory;
 }
 
+/// One plan a shape; none at all where `yardstick` would change nothing.
+std::vector<cpu::ConvPlan> plans_of(std::span<const ConvShape> shapes, ConvYardstick yardstick) {
+  using namespace cpu;
+  const ConvMethod wanted = yardstick == ConvYardstick::winograd ? ConvMethod::winograd
+                            : yardstick == ConvYardstick::bf16   ? ConvMethod::bf16
+                                                                 : ConvMethod::direct;
+  std::vector<ConvPlan> plans;
+  bool is_any_as_wanted = false;
+  for (const ConvShape& shape : shapes) {
+    ConvPlan plan{.shape = shape, .method = wanted, .activations = ConvLayout::chosen, .weights = ConvLayout::chosen};
+    if (OnednnConv::supports(plan))
+      is_any_as_wanted = true;
+    else
+      plan.method = ConvMethod::direct;
+    plans.push_back(plan);
+  }
+  if (!is_any_as_wanted) plans.clear();
+  return plans;
+}
+
 }  // namespace
 
-double convolution_unit_ms(std::span<const ConvShape> shapes, int repeats) {
+double convolution_unit_ms(std::span<const ConvShape> shapes, int repeats, ConvYardstick yardstick) {
   check(repeats >= 1, "convolution unit", "repeats must be at least 1, not ", repeats);
   using namespace cpu;
+  const std::vector<ConvPlan> plans = plans_of(shapes, yardstick);
+  if (plans.empty()) return 0;
   std::vector<OnednnConv> passes;
   std::vector<AlignedBytes> weights;
   std::size_t image_bytes = 0, result_bytes = 0, workspace_bytes = 0;
-  for (const ConvShape& shape : shapes) {
-    const OnednnConv& pass =
-        passes.emplace_back(ConvPlan{.shape = shape, .activations = ConvLayout::chosen, .weights = ConvLayout::chosen});
+  for (const ConvPlan& plan : plans) {
+    const OnednnConv& pass = passes.emplace_back(plan);
     weights.push_back(ordinary_floats(pass.operand_bytes(ConvOperand::weight)));
     image_bytes = std::max(image_bytes, pass.operand_bytes(ConvOperand::image));
     result_bytes = std::max(result_bytes, pass.operand_bytes(ConvOperand::result));

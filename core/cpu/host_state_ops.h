@@ -8,6 +8,7 @@ namespace deq {
 /// core's cache while the stored factors stream by once. Threads change nothing in the result.
 class HostStateOps final : public StateOps {
  public:
+  [[nodiscard]] bool stores_steps_as(DType stored, DType state) const override;
   void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) override;
   void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) override;
   void combine(const StateSpec& spec, double scale, std::span<const double> coefficient, StateStack x, int count,

@@ -16,9 +16,9 @@ namespace {
 using Dims = dnnl::memory::dims;
 using Desc = dnnl::memory::desc;
 using Tag = dnnl::memory::format_tag;
+using Type = dnnl::memory::data_type;
 
 constexpr std::size_t kAlignment = 64;
-constexpr auto kFloat = dnnl::memory::data_type::f32;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -37,18 +37,25 @@ auto translated(const ConvPlan& plan, Body&& body) {
   }
 }
 
-Desc image_desc(const ConvShape& s, Tag tag) { return {Dims{s.batch, s.in_channels, s.height, s.width}, kFloat, tag}; }
-
-Desc result_desc(const ConvShape& s, Tag tag) {
-  return {Dims{s.batch, s.out_channels, s.out_height(), s.out_width()}, kFloat, tag};
+Desc image_desc(const ConvShape& s, Tag tag, Type type = Type::f32) {
+  return {Dims{s.batch, s.in_channels, s.height, s.width}, type, tag};
 }
 
-Desc weight_desc(const ConvShape& s, bool is_dense) {
+Desc result_desc(const ConvShape& s, Tag tag, Type type = Type::f32) {
+  return {Dims{s.batch, s.out_channels, s.out_height(), s.out_width()}, type, tag};
+}
+
+Desc weight_desc(const ConvShape& s, bool is_dense, Type type = Type::f32) {
   const std::int64_t groups = s.conv.groups;
   if (groups == 1)
-    return {Dims{s.out_channels, s.in_channels, s.kernel_h, s.kernel_w}, kFloat, is_dense ? Tag::oihw : Tag::any};
-  return {Dims{groups, s.out_channels / groups, s.in_channels / groups, s.kernel_h, s.kernel_w}, kFloat,
+    return {Dims{s.out_channels, s.in_channels, s.kernel_h, s.kernel_w}, type, is_dense ? Tag::oihw : Tag::any};
+  return {Dims{groups, s.out_channels / groups, s.in_channels / groups, s.kernel_h, s.kernel_w}, type,
           is_dense ? Tag::goihw : Tag::any};
+}
+
+/// Type in which the convolution holds an operand: what it reads is rounded under bf16, what it writes is not.
+Type type_in(const ConvPlan& plan, ConvRole writer) {
+  return plan.method == ConvMethod::bf16 && plan.role != writer ? Type::bf16 : Type::f32;
 }
 
 dnnl::primitive_attr user_scratchpad() {
@@ -64,13 +71,15 @@ struct Wanted {
   dnnl::algorithm algorithm;
 
   explicit Wanted(const ConvPlan& plan)
-      : image(image_desc(plan.shape, plan.activations == ConvLayout::dense ? Tag::nhwc : Tag::any)),
-        weight(weight_desc(plan.shape, plan.weights == ConvLayout::dense)),
-        result(result_desc(plan.shape, plan.activations == ConvLayout::dense ? Tag::nhwc : Tag::any)),
+      : image(image_desc(plan.shape, tag_of(plan), type_in(plan, ConvRole::input_grad))),
+        weight(weight_desc(plan.shape, plan.weights == ConvLayout::dense, type_in(plan, ConvRole::weight_grad))),
+        result(result_desc(plan.shape, tag_of(plan), type_in(plan, ConvRole::forward))),
         strides{plan.shape.conv.stride, plan.shape.conv.stride},
         padding{plan.shape.conv.pad, plan.shape.conv.pad},
-        algorithm(plan.algorithm == ConvAlgorithm::winograd ? dnnl::algorithm::convolution_winograd
-                                                            : dnnl::algorithm::convolution_direct) {}
+        algorithm(plan.method == ConvMethod::winograd ? dnnl::algorithm::convolution_winograd
+                                                      : dnnl::algorithm::convolution_direct) {}
+
+  static Tag tag_of(const ConvPlan& plan) { return plan.activations == ConvLayout::dense ? Tag::nhwc : Tag::any; }
 };
 
 // oneDNN 3 merged operation descriptors into primitive descriptors; nothing else differs for us.
@@ -256,7 +265,16 @@ void OnednnConv::bind(const void* image, const void* weight, const void* result,
 
 void OnednnConv::run() { execute(state_->steps, state_->stream); }
 
+bool OnednnConv::has_bf16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") > 0;
+#else
+  return false;
+#endif
+}
+
 bool OnednnConv::supports(const ConvPlan& plan) {
+  if (plan.method == ConvMethod::bf16 && !has_bf16()) return false;
   const Wanted wanted(plan);
   try {
     switch (plan.role) {

@@ -5,7 +5,6 @@
 #include <span>
 
 #include "core/cpu/conv_shape.h"
-#include "core/cpu/options.h"
 
 // The only door to oneDNN (2.6 and 3.x). No vendor type crosses it.
 
@@ -20,19 +19,23 @@ enum class ConvLayout : std::uint8_t {
   chosen,     ///< oneDNN chooses, and the caller's memory has that layout (see OnednnConv::operand_bytes)
 };
 
+/// How oneDNN computes. `bf16` is direct with operands rounded to bf16; results and sums stay f32.
+enum class ConvMethod : std::uint8_t { direct, winograd, bf16 };
+
 /// What to compute and in which layouts.
 struct ConvPlan {
   ConvRole role = ConvRole::forward;
   ConvShape shape;
-  ConvAlgorithm algorithm = ConvAlgorithm::direct;
+  ConvMethod method = ConvMethod::direct;
   ConvLayout activations = ConvLayout::dense;
   ConvLayout weights = ConvLayout::converted;
 };
 
 enum class ConvOperand : std::uint8_t { image, weight, result };
 
-/// One f32 convolution pass, prepared once. Image is x or its gradient, weight w or its gradient, result y or its
-/// gradient: forward reads image and weight, input_grad reads result and weight, weight_grad reads image and result.
+/// One convolution pass on f32 operands, prepared once. Image is x or its gradient, weight w or its gradient, result y
+/// or its gradient: forward reads image and weight, input_grad reads result and weight, weight_grad reads image and
+/// result.
 ///
 /// All scratch memory comes from the caller. `run` builds nothing of its own; oneDNN's execute call itself makes a few
 /// small allocations for its argument table (2.6 and 3.x alike), which its interface does not let a caller avoid.
@@ -51,7 +54,10 @@ class OnednnConv {
   /// Addresses may be constant for operands that the role only reads.
   void bind(const void* image, const void* weight, const void* result, void* workspace);
   void run();
-  /// True when this oneDNN can build `plan` (Winograd: only 3x3 of stride 1, and not in every version).
+  /// True when the processor multiplies bf16; elsewhere oneDNN only imitates it, slower than f32.
+  [[nodiscard]] static bool has_bf16();
+  /// True when this oneDNN can build `plan` (Winograd: only 3x3 of stride 1, and not in every version; bf16: only where
+  /// it is more than an emulation).
   [[nodiscard]] static bool supports(const ConvPlan& plan);
   /// oneDNN's name of the chosen implementation, e.g. "brgconv:avx512_core".
   [[nodiscard]] const char* implementation() const;

@@ -4,13 +4,17 @@
 
 namespace deq {
 
-/// How 3x3 convolutions of stride 1 are computed. `winograd` takes F(4x4,3x3) where oneDNN has it (relative
-/// error 1e-6 instead of 2e-7 a convolution); convolutions without it stay direct.
-enum class ConvAlgorithm : std::uint8_t { direct, winograd };
+/// How convolutions are computed.
+enum class ConvAlgorithm : std::uint8_t {
+  automatic,  ///< per shape: Winograd where it is the faster of the exact ones, else direct
+  direct,     ///< f32, relative error of a convolution about 2e-7
+  winograd,   ///< F(4x4,3x3) wherever it is possible (3x3, stride 1), about 1e-6; else direct
+  bf16,       ///< forward and input gradient with operands rounded to bf16 and sums in f32, about 3e-3
+};
 
 /// Choices of the CPU backend.
 struct CpuOptions {
-  ConvAlgorithm algorithm = ConvAlgorithm::direct;
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 };
 
 }  // namespace deq

@@ -1,80 +1,175 @@
 #include "core/cpu/state_kernels.h"
 
+#include "core/cpu/lanes.h"
+
 namespace deq {
 namespace {
 
+using lanes::kLanes;
+using lanes::load;
+using lanes::store;
+using lanes::Total;
+using lanes::Vector;
+
+constexpr int kChains = 4;  // independent sums, so that additions do not wait for one another
+constexpr int kChain = 4;   // vectors each of them takes before its sum moves to double
+constexpr std::int64_t kPage = 4096;
 template <class T>
-[[gnu::always_inline]] inline double dot_of(const T* x, const T* y, std::int64_t n) {
-  double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+constexpr std::int64_t kBlock = kChains* kChain* kLanes<T>;
+
+template <class T>
+double wide(T x) {
+  return static_cast<double>(x);
+}
+inline double wide(Bfloat16 x) { return static_cast<double>(widen(x)); }
+template <class T>
+T in_type(T x, T) {
+  return x;
+}
+template <class T>
+T in_type(Bfloat16 x, T) {
+  return static_cast<T>(widen(x));
+}
+
+/// Sums visit(i) (products of one vector at i) over whole blocks below n; `i` is left where the rest begins.
+template <class T, class Visit>
+[[gnu::always_inline]] inline double sum_blocks(std::int64_t n, std::int64_t& i, const Visit& visit) {
+  Total<T> total;
+  for (; i + kBlock<T> <= n; i += kBlock<T>) {
+    Vector<T> part[kChains] = {};
+#pragma GCC unroll 4
+    for (int link = 0; link < kChain; ++link)
+#pragma GCC unroll 4
+      for (int chain = 0; chain < kChains; ++chain) visit(i + (link * kChains + chain) * kLanes<T>, part[chain]);
+    total.add((part[0] + part[1]) + (part[2] + part[3]));
+  }
+  return total.sum();
+}
+
+template <class S, class T>
+[[gnu::always_inline]] inline double dot_of(const S* x, const T* y, std::int64_t n) {
+  std::int64_t i = 0;
+  double sum = sum_blocks<T>(n, i, [&](std::int64_t at, Vector<T>& part) {
+    Vector<T> a, b;
+    load(x + at, a);
+    load(y + at, b);
+    part += a * b;
+  });
+  for (; i < n; ++i) sum += wide(x[i]) * wide(y[i]);
   return sum;
 }
 
-template <class T>
-[[gnu::always_inline]] inline double add_scaled_dot_of(T a, const T* x, T* y, std::int64_t n) {
-  double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) {
-    const T updated = y[i] + a * x[i];
-    y[i] = updated;
-    sum += static_cast<double>(x[i]) * static_cast<double>(updated);
+/// Asks for the page behind that of `x` to come to the second-level cache. While y hits there, the processor fetches x
+/// late by itself; in one burst a page this made links of bf16 steps 1.4 times as fast, of float ones 1.04 times.
+template <class S>
+[[gnu::always_inline]] inline void prefetch_next_page(const S* x) {
+  const char* const page = reinterpret_cast<const char*>(x) + kPage;
+  for (int line = 0; line < kPage; line += 64) __builtin_prefetch(page + line, 0, 2);
+}
+
+template <class S, class T>
+[[gnu::always_inline]] inline double add_scaled_dot_of(T a, const S* x, T* y, std::int64_t n) {
+  std::int64_t i = 0;
+  double sum = sum_blocks<T>(n, i, [&](std::int64_t at, Vector<T>& part) {
+    Vector<T> step, value;
+    if (at * static_cast<std::int64_t>(sizeof(S)) % kPage == 0) prefetch_next_page(x + at);
+    load(x + at, step);
+    load(y + at, value);
+    value += a * step;
+    store(value, y + at);
+    part += step * value;
+  });
+  for (; i < n; ++i) {
+    const T step = in_type(x[i], T{});
+    y[i] += a * step;
+    sum += wide(step) * wide(y[i]);
   }
   return sum;
 }
 
-template <class T>
-[[gnu::always_inline]] inline void scale_add_of(T b, T* y, T a, const T* x, std::int64_t n) {
+template <class S, class T>
+[[gnu::always_inline]] inline void scale_add_of(T b, T* y, T a, const S* x, std::int64_t n) {
   if (b == T{0}) {
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) y[i] = a * x[i];
+    for (std::int64_t i = 0; i < n; ++i) y[i] = a * in_type(x[i], T{});
   } else {
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) y[i] = b * y[i] + a * x[i];
+    for (std::int64_t i = 0; i < n; ++i) y[i] = b * y[i] + a * in_type(x[i], T{});
   }
 }
 
 template <class T>
 [[gnu::always_inline]] inline ResidualSums subtract_of(const T* f, const T* z, T* r, std::int64_t n) {
-  double residual = 0.0;
-  double value = 0.0;
-  if (r != nullptr) {
-#pragma omp simd reduction(+ : residual, value)
-    for (std::int64_t i = 0; i < n; ++i) {
-      const T difference = f[i] - z[i];
-      r[i] = difference;
-      residual += static_cast<double>(difference) * static_cast<double>(difference);
-      value += static_cast<double>(f[i]) * static_cast<double>(f[i]);
+  std::int64_t i = 0;
+  Total<T> value;
+  Vector<T> value_part = {};
+  int since = 0;
+  double residual = sum_blocks<T>(n, i, [&](std::int64_t at, Vector<T>& part) {
+    Vector<T> after, before;
+    load(f + at, after);
+    load(z + at, before);
+    before = after - before;
+    if (r != nullptr) store(before, r + at);
+    part += before * before;
+    value_part += after * after;
+    if (++since == kChain) {
+      value.add(value_part);
+      value_part = Vector<T>{};
+      since = 0;
     }
-  } else {
-#pragma omp simd reduction(+ : residual, value)
-    for (std::int64_t i = 0; i < n; ++i) {
-      const T difference = f[i] - z[i];
-      residual += static_cast<double>(difference) * static_cast<double>(difference);
-      value += static_cast<double>(f[i]) * static_cast<double>(f[i]);
-    }
+  });
+  double value_sum = value.sum();
+  for (; i < n; ++i) {
+    const T difference = f[i] - z[i];
+    if (r != nullptr) r[i] = difference;
+    residual += wide(difference) * wide(difference);
+    value_sum += wide(f[i]) * wide(f[i]);
   }
-  return {residual, value};
+  return {residual, value_sum};
 }
 
 template <class T>
 [[gnu::always_inline]] inline double scale_and_advance_of(T a, T* p, T* z, std::int64_t n) {
+  std::int64_t i = 0;
+  double sum = sum_blocks<T>(n, i, [&](std::int64_t at, Vector<T>& part) {
+    Vector<T> step, value;
+    load(p + at, step);
+    step *= a;
+    store(step, p + at);
+    if (z != nullptr) {
+      load(z + at, value);
+      value += step;
+      store(value, z + at);
+    }
+    part += step * step;
+  });
+  for (; i < n; ++i) {
+    p[i] *= a;
+    if (z != nullptr) z[i] += p[i];
+    sum += wide(p[i]) * wide(p[i]);
+  }
+  return sum;
+}
+
+/// A block at a time, so that the three visits find it in the first-level cache.
+template <class T>
+[[gnu::always_inline]] inline double scale_round_advance_of(T a, const T* p, Bfloat16* stored, T* z, std::int64_t n) {
   double sum = 0.0;
-  if (z != nullptr) {
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < n; ++i) {
-      const T scaled = a * p[i];
-      p[i] = scaled;
-      z[i] += scaled;
-      sum += static_cast<double>(scaled) * static_cast<double>(scaled);
+  for (std::int64_t start = 0; start < n; start += kBlock<T>) {
+    const std::int64_t end = start + kBlock<T> < n ? start + kBlock<T> : n;
+#pragma omp simd
+    for (std::int64_t i = start; i < end; ++i) stored[i] = round_to_bfloat16(static_cast<float>(a * p[i]));
+    if (z != nullptr) {
+#pragma omp simd
+      for (std::int64_t i = start; i < end; ++i) z[i] += a * p[i];
     }
-  } else {
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < n; ++i) {
-      const T scaled = a * p[i];
-      p[i] = scaled;
-      sum += static_cast<double>(scaled) * static_cast<double>(scaled);
-    }
+    std::int64_t i = start;
+    sum += sum_blocks<T>(end, i, [&](std::int64_t at, Vector<T>& part) {
+      Vector<T> step;
+      load(stored + at, step);
+      part += step * step;
+    });
+    for (; i < end; ++i) sum += wide(stored[i]) * wide(stored[i]);
   }
   return sum;
 }
@@ -88,11 +183,26 @@ template <class T>
 [[gnu::target_clones("avx512f", "avx2,fma", "default")]] double dot(const double* x, const double* y, std::int64_t n) {
   return dot_of(x, y, n);
 }
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] double dot(const Bfloat16* x, const float* y, std::int64_t n) {
+  return dot_of(x, y, n);
+}
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] double dot(const Bfloat16* x, const double* y,
+                                                                    std::int64_t n) {
+  return dot_of(x, y, n);
+}
 [[gnu::target_clones("avx512f", "avx2,fma", "default")]] double add_scaled_dot(double a, const float* x, float* y,
                                                                                std::int64_t n) {
   return add_scaled_dot_of(static_cast<float>(a), x, y, n);
 }
 [[gnu::target_clones("avx512f", "avx2,fma", "default")]] double add_scaled_dot(double a, const double* x, double* y,
+                                                                               std::int64_t n) {
+  return add_scaled_dot_of(a, x, y, n);
+}
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] double add_scaled_dot(double a, const Bfloat16* x, float* y,
+                                                                               std::int64_t n) {
+  return add_scaled_dot_of(static_cast<float>(a), x, y, n);
+}
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] double add_scaled_dot(double a, const Bfloat16* x, double* y,
                                                                                std::int64_t n) {
   return add_scaled_dot_of(a, x, y, n);
 }
@@ -102,6 +212,14 @@ template <class T>
 }
 [[gnu::target_clones("avx512f", "avx2,fma", "default")]] void scale_add(double b, double* y, double a, const double* x,
                                                                         std::int64_t n) {
+  scale_add_of(b, y, a, x, n);
+}
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] void scale_add(double b, float* y, double a, const Bfloat16* x,
+                                                                        std::int64_t n) {
+  scale_add_of(static_cast<float>(b), y, static_cast<float>(a), x, n);
+}
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] void scale_add(double b, double* y, double a,
+                                                                        const Bfloat16* x, std::int64_t n) {
   scale_add_of(b, y, a, x, n);
 }
 [[gnu::target_clones("avx512f", "avx2,fma", "default")]] ResidualSums subtract(const float* f, const float* z, float* r,
@@ -119,6 +237,16 @@ template <class T>
 [[gnu::target_clones("avx512f", "avx2,fma", "default")]] double scale_and_advance(double a, double* p, double* z,
                                                                                   std::int64_t n) {
   return scale_and_advance_of(a, p, z, n);
+}
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] double scale_round_advance(double a, const float* p,
+                                                                                    Bfloat16* stored, float* z,
+                                                                                    std::int64_t n) {
+  return scale_round_advance_of(static_cast<float>(a), p, stored, z, n);
+}
+[[gnu::target_clones("avx512f", "avx2,fma", "default")]] double scale_round_advance(double a, const double* p,
+                                                                                    Bfloat16* stored, double* z,
+                                                                                    std::int64_t n) {
+  return scale_round_advance_of(a, p, stored, z, n);
 }
 
 }  // namespace deq

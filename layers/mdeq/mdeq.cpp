@@ -1,6 +1,7 @@
 #include "layers/mdeq/mdeq.h"
 
 #include "core/error.h"
+#include "layers/trajectory.h"
 
 namespace deq {
 namespace {
@@ -21,22 +22,27 @@ Mdeq::Mdeq(const ParamScope& scope, const MdeqConfig& chosen)
 }
 
 Mdeq::Output Mdeq::operator()(Value image, const MdeqForward& forward) const {
-  const Value injected = stem(image);
-  std::vector<Value> z0;
-  for (const Shape& shape : config.state_shapes(image.shape())) z0.push_back(constant(*image.graph, 0.0, shape));
-
+  Graph& graph = *image.graph;
+  const std::vector<Shape> shapes = config.state_shapes(image.shape());
   Output output;
-  output.injected = injected;
+  output.injected = stem(image);
+  const StateFunction f = function(output.injected);
   if (forward.unrolled_steps > 0) {
-    output.states = unrolled(function(injected), z0, forward.unrolled_steps);
-  } else {
-    EquilibriumOptions options = forward.equilibrium;
-    if (forward.outer_loss)
-      options.outer_loss = [&](std::span<const Value> z) { return forward.outer_loss(head({z.begin(), z.end()})); };
-    output.equilibrium = trace_equilibrium(function(injected), z0, options);
-    output.states = output.equilibrium->values;
+    output.states = unrolled(f, starting_states(graph, shapes), forward.unrolled_steps);
+    output.logits = head(output.states);
+    return output;
   }
-  output.logits = head(output.states);
+  std::vector<EquilibriumOptions> slices = forward.earlier;
+  slices.push_back(forward.equilibrium);
+  if (forward.outer_loss)
+    for (EquilibriumOptions& slice : slices)
+      slice.outer_loss = [&](std::span<const Value> z) { return forward.outer_loss(head({z.begin(), z.end()})); };
+  const StartState start = graph.mode() == Mode::training ? forward.start : StartState{};
+  const std::vector<EquilibriumTrace> traces = trace_trajectory(f, starting_states(graph, shapes, start), slices);
+  output.equilibrium = traces.back();
+  output.states = output.equilibrium->values;
+  output.logits = head(output.states);  // before the others: batch norms keep the statistics of a first application
+  for (std::size_t k = 0; k + 1 < traces.size(); ++k) output.earlier_logits.push_back(head(traces[k].values));
   return output;
 }
 

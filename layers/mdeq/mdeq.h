@@ -8,6 +8,7 @@
 #include "layers/mdeq/segmentation_head.h"
 #include "layers/mdeq/stem.h"
 #include "layers/mdeq/transformation.h"
+#include "layers/start_state.h"
 
 namespace deq {
 
@@ -15,6 +16,9 @@ namespace deq {
 struct MdeqForward {
   int unrolled_steps = 0;            ///< > 0: apply f that often instead of solving (pre-training)
   EquilibriumOptions equilibrium{};  ///< used when unrolled_steps is 0
+  /// Slices of the solve that come before the one of `equilibrium` and are to be supervised too (layers/trajectory.h).
+  std::vector<EquilibriumOptions> earlier = {};
+  StartState start = {};  ///< of a solve in a training graph; inference and unrolling begin at zero
   /// Scalar loss of the logits, for solvers that follow its gradient; goes through a copy of the head in the loop.
   std::function<Value(Value logits)> outer_loss = {};
 };
@@ -33,7 +37,8 @@ struct Mdeq {
     Value logits;                                 ///< [B, classes], or [B,h0,w0,classes] in segmentation
     Value injected;                               ///< the stem's result, which every application of f takes in
     std::vector<Value> states;                    ///< what the head saw, one per branch
-    std::optional<EquilibriumTrace> equilibrium;  ///< absent when unrolled
+    std::optional<EquilibriumTrace> equilibrium;  ///< absent when unrolled; of the last slice
+    std::vector<Value> earlier_logits;            ///< one for each of MdeqForward::earlier
   };
   /// image f32 [B,H,W,C], normalised.
   Output operator()(Value image, const MdeqForward& forward) const;

@@ -267,7 +267,9 @@ std::vector<std::size_t> overwritable_inputs(const KernelCase& kernel_case) {
   return candidates;
 }
 
-std::vector<Tensor> run_case(const KernelCase& kernel_case, const std::vector<std::uint8_t>& used, int overwritten) {
+std::vector<Tensor> run_case(const KernelCase& kernel_case, const std::vector<std::uint8_t>& used, int overwritten,
+                             Factory factory) {
+  if (factory == nullptr) factory = factory_of(kernel_case.op);
   std::vector<Tensor> values = kernel_case.values, results;
   const std::vector<TensorType> types = kernel_case.outputs();
   for (std::size_t i = 0; i < types.size(); ++i) {
@@ -279,11 +281,11 @@ std::vector<Tensor> run_case(const KernelCase& kernel_case, const std::vector<st
     results[0] = values[static_cast<std::size_t>(overwritten)].clone();
     values[static_cast<std::size_t>(overwritten)] = results[0];
   }
-  const auto kernel = factory_of(kernel_case.op)({.op = kernel_case.op,
-                                                  .inputs = kernel_case.inputs,
-                                                  .outputs = types,
-                                                  .output_used = used,
-                                                  .label = kernel_case.name});
+  const auto kernel = factory({.op = kernel_case.op,
+                               .inputs = kernel_case.inputs,
+                               .outputs = types,
+                               .output_used = used,
+                               .label = kernel_case.name});
   const AlignedBytes workspace = allocate_aligned(kernel->workspace_bytes());
   std::fill_n(workspace.get(), kernel->workspace_bytes(), std::byte{0x7f});
   std::vector<void*> outputs;

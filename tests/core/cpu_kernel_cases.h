@@ -32,8 +32,9 @@ std::vector<std::size_t> overwritable_inputs(const KernelCase& kernel_case);
 /// Outputs of a kernel on `values`.
 /// @param used        0 for outputs that get no memory; they come back empty
 /// @param overwritten index of the input whose memory is output 0, or -1
-std::vector<Tensor> run_case(const KernelCase& kernel_case, const std::vector<std::uint8_t>& used,
-                             int overwritten = -1);
+/// @param factory     makes the kernel; null: the CPU's factory of the op
+std::vector<Tensor> run_case(const KernelCase& kernel_case, const std::vector<std::uint8_t>& used, int overwritten = -1,
+                             Factory factory = nullptr);
 /// The same on the reference backend, in double.
 std::vector<Tensor> run_reference(const KernelCase& kernel_case);
 

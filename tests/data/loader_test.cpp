@@ -2,10 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
+#include "core/error.h"
 #include "data/random.h"
+#include "data/shapes.h"
 
 namespace deq {
 namespace {
@@ -82,6 +85,50 @@ TEST_CASE("batches do not depend on the number of threads or of batches held") {
     CHECK(contents(two.next()) == expected);
     CHECK(contents(three.next()) == expected);
   }
+}
+
+TEST_CASE("pixels kept for a device become the same images, bit for bit") {
+  const auto set = draw_shapes(Split::train, {.train_images = 64, .test_images = 10});
+  LoaderOptions options{.batch_size = 8, .augments = true, .seed = 6, .threads = 2};
+  Loader plain(set, options);
+  options.keeps_pixels = true;
+  Loader raw(set, options);
+  for (int step = 0; step < 12; ++step) {
+    const Batch& expected = plain.next();
+    const Batch& batch = raw.next();
+    CHECK(batch.raw.step == step);
+    std::vector<float> images(expected.images.data<float>().size());
+    const NormalisePixel kernel =
+        normalise_pixel(batch.raw, batch.raw.pixels.data(), batch.raw.moves.data(), images.data());
+    for (std::size_t i = 0; i < images.size(); ++i) kernel(static_cast<std::int32_t>(i));
+    CHECK(std::memcmp(images.data(), expected.images.raw(), expected.images.bytes()) == 0);
+    CHECK(std::ranges::equal(batch.labels.data<std::int32_t>(), expected.labels.data<std::int32_t>()));
+  }
+}
+
+TEST_CASE("a glimpse of the next batch is the next batch, and takes nothing away") {
+  const auto set = numbered(50);
+  const LoaderOptions options{.batch_size = 8, .augments = true, .seed = 4, .threads = 1};
+  Loader plain(set, options), watched(set, options);
+  for (int step = 0; step < 30; ++step) {
+    const Batch* glimpse = nullptr;
+    while (glimpse == nullptr) glimpse = watched.peek();  // it comes, for there is room for it
+    const Batch& batch = watched.next();
+    CHECK(glimpse == &batch);
+    CHECK(contents(batch) == contents(plain.next()));
+  }
+}
+
+TEST_CASE("pixels of sizes that do not fit are refused") {
+  const std::vector<std::uint8_t> pixels(2 * 3 * 3 * 3);
+  const std::vector<PixelMove> moves(2);
+  const std::vector<float> three(3, 1.0F);
+  PixelBatch batch{.shape = {2, 3, 3, 3}, .pixels = pixels, .moves = moves, .mean = three, .std = three};
+  CHECK_NOTHROW((void)normalise_pixel(batch, nullptr, nullptr, nullptr));
+  batch.shape = {2, 3, 4, 3};
+  CHECK_THROWS_AS((void)normalise_pixel(batch, nullptr, nullptr, nullptr), Error);
+  batch.shape = {2, 3, 3, 5};
+  CHECK_THROWS_AS((void)normalise_pixel(batch, nullptr, nullptr, nullptr), Error);
 }
 
 TEST_CASE("a loader started at a step gives the batches of one that ran to it") {

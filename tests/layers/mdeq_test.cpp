@@ -143,6 +143,30 @@ TEST_CASE("a model traces in both modes, solved and unrolled, at odd sizes") {
     }
 }
 
+TEST_CASE("earlier slices of a solve get scores of their own and a start is drawn in training alone") {
+  ParameterStore store;
+  MdeqConfig config = small();
+  config.dropout = 0;
+  const Mdeq model(ParamScope(store), config);
+  for (const Mode mode : {Mode::training, Mode::inference}) {
+    Graph graph(mode);
+    const Value image = graph.input("image", {DType::f32, {2, 8, 8, 3}}, Rate::batch);
+    const EquilibriumOptions slice{.policy = traced_policy()};
+    const Mdeq::Output output =
+        model(image, {.equilibrium = slice, .earlier = {slice, slice}, .start = {.kind = StartKind::mixed}});
+    REQUIRE(output.earlier_logits.size() == 2);
+    CHECK(output.earlier_logits[0].shape() == output.logits.shape());
+    CHECK(output.earlier_logits[0] != output.logits);
+    CHECK(nodes_with<deq::Equilibrium>(graph).size() == 3);
+    // A Gaussian for each of three states, and one choice.
+    CHECK(nodes_with<Random>(graph).size() == (mode == Mode::training ? 4 : 0));
+    // The head's batch norms learn from the last state, whose scores are traced first.
+    std::size_t buffers = 0;
+    for (const ParameterEntry& entry : store.entries()) buffers += entry.is_trainable ? 0 : 1;
+    CHECK(graph.assignments().size() == (mode == Mode::training ? buffers : 0));
+  }
+}
+
 TEST_CASE("only convolutions of the state and what follows them run in the solver loop") {
   ParameterStore store;
   const Mdeq model(ParamScope(store), small());

@@ -81,49 +81,65 @@ Matrix inverse_of(const InverseEstimate& m_inv) {
 
 double frobenius_distance(const Matrix& x, const Matrix& y) { return distance(x.data, y.data); }
 
-/// |M^T v - (I - A^T)^-1 v| / |(I - A^T)^-1 v| for the outer gradient v after every `every` extra updates, `rows`
-/// times. The residual handed over is zero: the ordinary updates are skipped and M learns from the extra ones alone.
-std::vector<double> errors_of_outer_updates(const Affine& affine, int every, int rows) {
-  const int updates = every * rows;
-  HostStateOps ops;
-  AdjointBroydenMethod method(kSpec, ops, {.outer_every = 1}, updates, EstimateUse::kept);
-  Slab sizes, estimate_sizes;
-  method.layout(sizes, estimate_sizes);
-  const AlignedBytes workspace = allocate_aligned(sizes.used_bytes());
-  const AlignedBytes estimate = allocate_aligned(estimate_sizes.used_bytes());
-  Slab in_workspace(workspace.get()), in_estimate(estimate.get());
-  method.layout(in_workspace, in_estimate);
-  ModelMap map = affine.map();
-  State z(kSpec), v(kSpec), q(kSpec);
-  const std::vector<std::uint8_t> yes{1}, no{0};
-  ops.copy(kSpec, z.view(), method.residual_slot(0), yes);
-  v.set(0, affine.w);
-  method.start(nullptr);
-  const Vector exact = affine.exact_left_product();
-  std::vector<double> out;
-  for (int step = 0; step <= updates; ++step) {
-    (void)method.advance(
-        {.step = step, .z = z.view(), .f = z.view(), .learning = yes, .advancing = no, .improved = yes, .map = &map});
-    if (step == 0 || step % every != 0) continue;
-    method.estimate().apply_transpose(v.view(), q.view());
-    out.push_back(distance(q.sample(0), exact) / norm(exact));
+/// The method without the loop around it: updates whose directions the test chooses.
+struct BareUpdates {
+  BareUpdates(const Affine& affine, const AdjointBroyden& options, int most)
+      : method(kSpec, ops, options, most, EstimateUse::kept), map(affine.map()), z(kSpec) {
+    Slab sizes, estimate_sizes;
+    method.layout(sizes, estimate_sizes);
+    workspace = allocate_aligned(sizes.used_bytes());
+    estimate = allocate_aligned(estimate_sizes.used_bytes());
+    Slab in_workspace(workspace.get()), in_estimate(estimate.get());
+    method.layout(in_workspace, in_estimate);
+    method.start(nullptr);
+    update(Vector(kSize, 0.0));  // the first step comes before the first update
   }
-  return out;
+  /// One step whose ordinary update has this residual; zero skips it.
+  void update(const Vector& residual) {
+    State r(kSpec);
+    r.set(0, residual);
+    const std::vector<std::uint8_t> yes{1}, no{0};
+    ops.copy(kSpec, r.view(), method.residual_slot(step), yes);
+    (void)method.advance(
+        {.step = step++, .z = z.view(), .f = z.view(), .learning = yes, .advancing = no, .improved = yes, .map = &map});
+  }
+  [[nodiscard]] Vector left_product(const Vector& v) const {
+    State x(kSpec);
+    x.set(0, v);
+    const State out(kSpec);
+    method.estimate().apply_transpose(x.view(), out.view());
+    return out.sample(0);
+  }
+  HostStateOps ops;
+  AdjointBroydenMethod method;
+  ModelMap map;
+  State z;
+  AlignedBytes workspace, estimate;
+  int step = 0;
+};
+
+double median(Vector values) {
+  std::nth_element(values.begin(), values.begin() + std::ssize(values) / 2, values.end());
+  return values[values.size() / 2];
 }
 
-/// Medians of them over 41 instances, after every fifth update.
+constexpr unsigned kInstances = 201;
+
+/// Medians of |M^T v - (I - A^T)^-1 v| / |(I - A^T)^-1 v| for the outer gradient v, after 5, 10, ... 5 `rows` extra
+/// updates. The residual handed over is zero: the ordinary updates are skipped and M learns from the extra ones alone.
 std::vector<double> median_errors_of_outer_updates(double scale, int rows) {
-  constexpr unsigned kInstances = 41;
-  std::vector<std::vector<double>> errors(static_cast<std::size_t>(rows));
+  std::vector<Vector> errors(static_cast<std::size_t>(rows));
   for (unsigned seed = 1; seed <= kInstances; ++seed) {
-    const std::vector<double> run = errors_of_outer_updates(Affine(scale, seed), 5, rows);
-    for (std::size_t row = 0; row < run.size(); ++row) errors[row].push_back(run[row]);
+    const Affine affine(scale, seed);
+    const Vector exact = affine.exact_left_product();
+    BareUpdates updates(affine, {.outer_every = 1}, 5 * rows);
+    for (Vector& row : errors) {
+      for (int i = 0; i < 5; ++i) updates.update(Vector(kSize, 0.0));
+      row.push_back(distance(updates.left_product(affine.w), exact) / norm(exact));
+    }
   }
   std::vector<double> out;
-  for (std::vector<double>& row : errors) {
-    std::nth_element(row.begin(), row.begin() + kInstances / 2, row.end());
-    out.push_back(row[kInstances / 2]);
-  }
+  for (const Vector& row : errors) out.push_back(median(row));
   return out;
 }
 
@@ -133,7 +149,38 @@ SolverOptions fixed_steps(int steps, const AdjointBroyden& method = {}) {
 
 }  // namespace
 
-TEST_CASE("the adjoint tangent condition holds after every step") {
+TEST_CASE("the adjoint tangent condition holds to rounding after every update") {
+  Vector errors;
+  for (unsigned seed = 1; seed <= kInstances; ++seed) {
+    const Affine affine(0.9, seed);
+    std::mt19937_64 rng(seed + 5000);
+    BareUpdates updates(affine, {}, 12);
+    for (int i = 0; i < 12; ++i) {
+      Vector sigma = random_vector(kSize, rng);
+      updates.update(sigma);
+      // sigma^T (I - A) M = sigma^T, which is sigma^T B = sigma^T (I - A) without inverting M.
+      errors.push_back(distance(updates.left_product(affine.transposed_system(sigma)), sigma) / norm(sigma));
+    }
+  }
+  CHECK(median(errors) < 1e-14);
+  CHECK(*std::max_element(errors.begin(), errors.end()) < 1e-11);  // where M is large
+}
+
+TEST_CASE("as many random updates as unknowns do not find the Jacobian") {
+  Vector errors;
+  for (unsigned seed = 1; seed <= kInstances; ++seed) {
+    const Affine affine(0.9, seed);
+    const Vector exact = affine.exact_left_product();
+    std::mt19937_64 rng(seed + 5000);
+    BareUpdates updates(affine, {}, kSize);
+    for (int i = 0; i < kSize; ++i) updates.update(random_vector(kSize, rng));
+    errors.push_back(distance(updates.left_product(affine.w), exact) / norm(exact));
+  }
+  CHECK(median(errors) > 0.38 / 3);
+  CHECK(median(errors) < 0.38 * 3);
+}
+
+TEST_CASE("the adjoint tangent condition holds after every step of a solve") {
   for (const unsigned seed : {1U, 2U, 3U}) {
     const Affine affine(0.9, seed);
     for (const int steps : {1, 5, 12}) {
@@ -151,14 +198,15 @@ TEST_CASE("the adjoint tangent condition holds after every step") {
       x.set(0, affine.transposed_system(sigma));
       const State out(kSpec);
       solver.loop.estimate().apply_transpose(x.view(), out.view());
-      // 1e-14 is rounding of a product of norms of a few units; sigma and r differ by rounding of z.
+      // This sigma and the solver's r differ by the rounding of z, relative to an r that has become small.
       CHECK(distance(out.sample(0), sigma) < 1e-13);
     }
   }
 }
 
 TEST_CASE("adjoint Broyden solves an affine system of size n in n steps and then knows every left product") {
-  for (const unsigned seed : {1U, 2U, 3U}) {
+  Vector errors;
+  for (unsigned seed = 1; seed <= kInstances; ++seed) {
     const Affine affine(0.9, seed);
     ModelMap map = affine.map();
     BoundLoop solver(kSpec,
@@ -171,8 +219,9 @@ TEST_CASE("adjoint Broyden solves an affine system of size n in n steps and then
     State v = random_state(kSpec, 77);
     const State q(kSpec);
     solver.loop.estimate().apply_transpose(v.view(), q.view());
-    CHECK(distance(affine.transposed_system(q.sample(0)), v.sample(0)) < 1e-4 * norm(v.sample(0)));
+    errors.push_back(distance(affine.transposed_system(q.sample(0)), v.sample(0)) / norm(v.sample(0)));
   }
+  CHECK(median(errors) < 3 * 3e-7);
 }
 
 TEST_CASE("the distance of the inverse estimate's inverse to the Jacobian never grows on an affine system") {
@@ -212,7 +261,7 @@ TEST_CASE("extra updates bring the left product of the outer gradient close to e
 
 TEST_CASE("extra updates alone drive the left product of the outer gradient to exact geometrically") {
   // Median errors of v^T M after 5, 10, ... 40 updates fall by the scale of A with every update, so by its fifth power
-  // a row, within a factor of 2 between medians of 41 instances.
+  // a row, within a factor of 2 between medians of instances.
   for (const double scale : {0.5, 0.66, 0.8}) {
     CAPTURE(scale);
     const std::vector<double> errors = median_errors_of_outer_updates(scale, 8);
@@ -227,9 +276,10 @@ TEST_CASE("extra updates alone drive the left product of the outer gradient to e
 }
 
 TEST_CASE("the decay of extra updates alone is that of the table") {
-  // The table is of one instance and does not say its scale; (6e-8 / 1e-1)^(1/35) = 0.66 an update is its own slope.
-  constexpr double kScale = 0.66;
-  constexpr double kFactor = 5.0;  // of a median to one instance over six orders of magnitude
+  // The table is of one instance and does not say its scale. At 0.68 the medians follow its figures, over six orders
+  // of magnitude; at 0.66 and 0.7 they leave them in opposite directions.
+  constexpr double kScale = 0.68;
+  constexpr double kFactor = 3.0;
   const std::vector<double> figures{1e-1, 9e-3, 1e-3, 2e-4, 2e-5, 3e-6, 3e-7, 6e-8};
   const std::vector<double> errors = median_errors_of_outer_updates(kScale, static_cast<int>(figures.size()));
   for (std::size_t row = 0; row < figures.size(); ++row) {

@@ -222,8 +222,11 @@ TEST_CASE("a failed solve never passes zeros on, and leaves its batch mates alon
     CAPTURE(name_of(options));
     LinearSystems good({gaussian(12, 0.6, 1)}, 20);
     good.solve(options);
-    // Not a number, and no progress within three steps from anywhere.
-    for (const Matrix& bad : {scaled_identity(12, kNan), scaled_identity(12, 1e30), stagnating(12)}) {
+    // Not a number, no progress within three steps from anywhere, zero denominators (I - J^T = 0), a singular history
+    // (J = 0), and maps that are no contraction.
+    for (const Matrix& bad :
+         {scaled_identity(12, kNan), scaled_identity(12, 1e30), stagnating(12), scaled_identity(12, 1.0),
+          scaled_identity(12, 0.0), scaled_identity(12, -30.0), gaussian(12, 4.0, 3)}) {
       LinearSystems systems({good.jacobians[0], bad}, 20);
       Vector unit(12, 0.0);
       unit[0] = 1.0;
@@ -233,6 +236,32 @@ TEST_CASE("a failed solve never passes zeros on, and leaves its batch mates alon
       for (const double value : systems.u[1]) CHECK(std::isfinite(value));
       CHECK(norm(systems.u[1]) > 0.0);
       if (systems.is_fallback(1)) CHECK(systems.u[1] == systems.w.sample(1));
+    }
+  }
+}
+
+TEST_CASE("the status of a bad adjoint solve says what happened") {
+  for (const std::string& method : kMethods) {
+    CAPTURE(method);
+    LinearSystems systems({scaled_identity(12, kNan), scaled_identity(12, HUGE_VAL), scaled_identity(12, 1.0),
+                           scaled_identity(12, 0.0), scaled_identity(12, -30.0)},
+                          20);
+    systems.solve(exact_by(method, 1e-9));
+    for (const int b : {0, 1}) {
+      CHECK(systems.status(b) == SolveStatus::nonfinite);
+      CHECK(systems.is_fallback(b));
+      CHECK(systems.u[b] == systems.w.sample(b));
+    }
+    CHECK(systems.status(2) != SolveStatus::converged);  // 0 u = w has no solution
+    CHECK(systems.status(3) == SolveStatus::converged);
+    CHECK(systems.u[3] == systems.w.sample(3));
+    if (method == "picard") {
+      CHECK(systems.status(4) == SolveStatus::diverged);
+      CHECK(systems.is_fallback(4));  // 31/30 of |f| at every step, while u grows without bound
+      CHECK(systems.u[4] == systems.w.sample(4));
+    } else {
+      CHECK(systems.status(4) == SolveStatus::converged);
+      CHECK(systems.error(4) < 1e-6);
     }
   }
 }

@@ -13,11 +13,11 @@ namespace {
 constexpr double kFactor = 3.0;
 
 /// `found` lies within a factor of the figure of the table.
-void check_near(double found, double figure, double factor = kFactor) {
+void check_near(double found, double figure) {
   CAPTURE(found);
   CAPTURE(figure);
-  CHECK(found < factor * figure);
-  CHECK(found > figure / factor);
+  CHECK(found < kFactor * figure);
+  CHECK(found > figure / kFactor);
 }
 
 double refined_error(double scale, AdjointStart start, int steps) {
@@ -58,8 +58,9 @@ TEST_CASE("a shared estimate stays inexact however tight the forward solve") {
   for (const Row& row : {Row{0.5, 0.30, 0.41}, Row{0.9, 0.37, 0.52}, Row{1.5, 0.64, 0.89}}) {
     CAPTURE(row.scale);
     const auto error = [&](const AdjointOptions& options) {
-      return median_over_toys(
-          row.scale, [&](ToyAdjoint& toy) { return toy.error(options); }, kTight);
+      return quantile(over_toys(
+                          row.scale, [&](ToyAdjoint& toy) { return toy.error(options); }, kTight),
+                      0.5);
     };
     const double shared = error(SharedInverse{});
     const double identity = error(JacobianFree{});
@@ -102,43 +103,41 @@ TEST_CASE("adjoint Broyden and its extra updates give the errors of the table") 
   };
   for (const Row& row : {Row{0.5, 0.065, 7e-4, 0.031}, Row{0.9, 0.065, 8e-4, 0.056}, Row{1.5, 0.065, 1.6e-3, 0.045}}) {
     CAPTURE(row.scale);
-    const auto error = [&](int every, OuterDirection direction) {
+    const auto errors = [&](int every, OuterDirection direction) {
       const SolverOptions options{.method = AdjointBroyden{.outer_every = every, .direction = direction},
                                   .max_steps = 120,
                                   .tolerance = {kConverged, NormMode::absolute}};
-      return median_over_toys(
+      return over_toys(
           row.scale, [&](ToyAdjoint& toy) { return toy.error(SharedInverse{}); }, options);
     };
-    check_near(error(0, OuterDirection::transposed), row.plain);
-    const double outer = error(kOuterEvery, OuterDirection::transposed);
-    const double compatible = error(kOuterEvery, OuterDirection::compatible);
-    CHECK(outer < kFactor * row.outer);  // ours may be better: a fifth of the figure at 1.5
+    check_near(quantile(errors(0, OuterDirection::transposed), 0.5), row.plain);
+    const Vector outer = errors(kOuterEvery, OuterDirection::transposed);
+    const double compatible = quantile(errors(kOuterEvery, OuterDirection::compatible), 0.5);
+    // What the extra updates leave depends on how many steps before the end the last one came. The table's instance is
+    // an unlucky one: of ours, nine in ten are better.
+    check_near(quantile(outer, 0.9), row.outer);
+    CHECK(quantile(outer, 0.5) < kFactor * row.outer);
     check_near(compatible, row.compatible);
-    CHECK(outer <= 5e-3);
+    CHECK(quantile(outer, 0.5) <= 5e-3);
     CHECK(compatible >= 1e-2);
   }
 }
 
 TEST_CASE("refinement errors follow the table") {
-  // Ten steps from w: between the 10 % and the 90 % quantile of instances lies a factor of 50, and the table's is the
-  // 25 % quantile.
-  constexpr double kWideFactor = 5.0;
   struct Row {
     AdjointStart start;
     int steps;
     double error;
-    double factor = kFactor;
   };
-  const std::vector<Row> table{{AdjointStart::zero, 1, 0.51},      {AdjointStart::zero, 2, 0.28},
-                               {AdjointStart::zero, 5, 0.048},     {AdjointStart::zero, 10, 3.7e-4},
-                               {AdjointStart::identity, 1, 0.28},  {AdjointStart::identity, 2, 0.19},
-                               {AdjointStart::identity, 5, 0.015}, {AdjointStart::identity, 10, 1.1e-4, kWideFactor},
-                               {AdjointStart::shared, 1, 0.11},    {AdjointStart::shared, 2, 0.033},
-                               {AdjointStart::shared, 5, 3.9e-4},  {AdjointStart::shared, 10, 2.2e-7}};
+  const std::vector<Row> table{
+      {AdjointStart::zero, 1, 0.51},      {AdjointStart::zero, 2, 0.28},        {AdjointStart::zero, 5, 0.048},
+      {AdjointStart::zero, 10, 3.7e-4},   {AdjointStart::identity, 1, 0.28},    {AdjointStart::identity, 2, 0.19},
+      {AdjointStart::identity, 5, 0.015}, {AdjointStart::identity, 10, 1.1e-4}, {AdjointStart::shared, 1, 0.11},
+      {AdjointStart::shared, 2, 0.033},   {AdjointStart::shared, 5, 3.9e-4},    {AdjointStart::shared, 10, 2.2e-7}};
   for (const Row& row : table) {
     CAPTURE(static_cast<int>(row.start));
     CAPTURE(row.steps);
-    check_near(refined_error(0.9, row.start, row.steps), row.error, row.factor);
+    check_near(refined_error(0.9, row.start, row.steps), row.error);
   }
 }
 

@@ -1,8 +1,11 @@
 #include "tests/solvers/toy_adjoint.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "solvers/affine_map.h"
+#include "tests/train/threads.h"
 
 namespace deq::test {
 
@@ -46,15 +49,30 @@ Vector ToyAdjoint::refined_by_hand(const Vector& start, const InverseEstimate& b
   return u.sample(0);
 }
 
-double median_over_toys(double scale, const std::function<double(ToyAdjoint&)>& measure, const SolverOptions& options) {
-  constexpr int kToys = 41;
+Vector over_toys(double scale, const std::function<double(ToyAdjoint&)>& measure, const SolverOptions& options) {
+  const Threads one(1);  // one sample has no work for more
   Vector values;
-  for (unsigned seed = 0; seed < kToys; ++seed) {
+  for (unsigned seed = 0; seed < kTightToys; ++seed) {
     ToyAdjoint toy(scale, seed, options);
     values.push_back(measure(toy));
   }
-  std::nth_element(values.begin(), values.begin() + kToys / 2, values.end());
-  return values[kToys / 2];
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+double median_over_toys(double scale, const std::function<double(ToyAdjoint&)>& measure) {
+  const Threads one(1);
+  static std::map<double, std::vector<std::unique_ptr<ToyAdjoint>>> solved;
+  std::vector<std::unique_ptr<ToyAdjoint>>& toys = solved[scale];
+  for (unsigned seed = 0; toys.size() < kToys; ++seed) toys.push_back(std::make_unique<ToyAdjoint>(scale, seed));
+  Vector values;
+  for (const std::unique_ptr<ToyAdjoint>& toy : toys) values.push_back(measure(*toy));
+  std::sort(values.begin(), values.end());
+  return quantile(values, 0.5);
+}
+
+double quantile(const Vector& sorted, double share) {
+  return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
 }
 
 }  // namespace deq::test

@@ -1,11 +1,16 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "core/cpu/backend.h"
+#include "core/error.h"
+#include "tests/train/program.h"
 #include "tests/train/small_model.h"
+#include "tests/train/temporary_folder.h"
 #include "tests/train/threads.h"
 #include "train/metrics.h"
 #include "train/step.h"
@@ -140,6 +145,41 @@ TEST_CASE("an image whose solve breaks down changes no bit of the other images' 
     for (std::size_t i = classes; i < kBatch * classes; ++i) CHECK(logits.data<float>()[i] == clean.data<float>()[i]);
     for (std::size_t i = 0; i < classes; ++i) CHECK(std::isfinite(logits.data<float>()[i]));
   }
+}
+
+TEST_CASE("a whole run whose solves break down goes on to its end and says how they ended") {
+  // An untrained network has no fixed point within reach, and Picard gives up after one step without progress.
+  for (const char* fallback : {"none", "auto"})
+    for (const char* estimator : {"shine", "exact"}) {
+      CAPTURE(fallback);
+      CAPTURE(estimator);
+      const test::TemporaryFolder folder;
+      std::vector<std::string> arguments = test::small_run(folder.path() / "run", 6);
+      for (const std::string& setting :
+           {std::string("solver.name=picard"), std::string("solver.patience=1"), std::string("solver.max_steps=12"),
+            std::string("train.pretrain_steps=0"), concat("solver.fallback=", fallback),
+            concat("train.estimator=", estimator), std::string("solver.backward=picard")})
+        arguments.insert(arguments.end(), {"--set", setting});
+      const test::Outcome outcome = test::run_program(test::joined(arguments));
+      INFO(outcome.err);
+      REQUIRE(outcome.status == 0);
+      int steps = 0, broken = 0;
+      std::istringstream lines(test::read_text(folder.path() / "run" / "metrics.jsonl"));
+      for (std::string line; std::getline(lines, line);) {
+        const auto record = nlohmann::json::parse(line);
+        if (record.contains("split")) continue;
+        ++steps;
+        CHECK(record["loss"].is_number());
+        int samples = 0;
+        for (const auto& [status, count] : record["forward"]["status"].items()) {
+          samples += count.get<int>();
+          if (status != "converged" && status != "max_steps") broken += count.get<int>();
+        }
+        CHECK(samples == 4);
+      }
+      CHECK(steps == 6);
+      CHECK(broken > 0);
+    }
 }
 
 }  // namespace deq

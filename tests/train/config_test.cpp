@@ -84,6 +84,7 @@ TEST_CASE("impossible values are refused by name") {
   CHECK(contains(refusal("[train]\nepochs = 99999999999\n"), "'train.epochs'"));
   CHECK(contains(refusal("[solver]\nname = \"broyde\"\n"), "did you mean 'broyden'?"));
   CHECK(contains(refusal("[train]\nestimator = \"shine-refine-0\"\n"), "'train.estimator'"));
+  CHECK(contains(refusal("[train]\nstart = \"mixd\"\n"), "did you mean 'mixed'?"));
 }
 
 TEST_CASE("values that contradict each other are refused") {
@@ -94,6 +95,7 @@ TEST_CASE("values that contradict each other are refused") {
   CHECK(contains(refusal("[data]\nimage = [64, 64]\n"), "must be [32, 32] for cifar10"));
   CHECK(contains(refusal("[model]\nclasses = 11\n"), "cifar10 has 10 classes"));
   CHECK(contains(refusal("[train]\nepochs = 0\n"), "nothing would be trained"));
+  CHECK(contains(refusal("[train]\ncorrection_states = 19\n"), "'train.correction_states' is 19"));
   CHECK(contains(refusal("[optimizer]\nlr = 1e-9\n"), "'schedule.min_lr'"));
   CHECK(contains(refusal("[optimizer]\nbetas = [0.9]\n"), "'optimizer.betas' has 1 entries"));
 }

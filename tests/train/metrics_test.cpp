@@ -51,6 +51,26 @@ TEST_CASE("a new run starts an empty file and a resumed one accepts a missing fi
   CHECK(read_text(folder.path() / "m.jsonl") == read_text(folder.path() / "n.jsonl"));
 }
 
+TEST_CASE("slices of one solve join to the last with the steps and calls of all") {
+  SolveReport report;
+  report.resize(2);
+  report.steps = {3, 5};
+  report.residual = {0.5, 0.25};
+  report.map_calls = 6;
+  SolveMetrics first, last;
+  first.add(report);
+  report.steps = {1, 1};
+  report.residual = {0.125, 0.125};
+  report.map_calls = 2;
+  last.add(report);
+  const SolveMetrics whole = joined({first, last});
+  CHECK(whole.steps == 5.0);
+  CHECK(whole.calls == 8);
+  CHECK(whole.residual == 0.125);
+  CHECK(whole.samples == 2);
+  CHECK_THROWS_AS((void)joined({}), Error);
+}
+
 TEST_CASE("the share of evaluations saved is that of all solves together") {
   SolveReport report;
   report.resize(4);

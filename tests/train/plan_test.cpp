@@ -173,7 +173,8 @@ TEST_CASE("every parameter of a configuration is listed with its published name 
 TEST_CASE("the planned memory is what a run reports to have used") {
   const test::TemporaryFolder folder;
   std::vector<std::string> arguments = test::small_run(folder.path() / "run", 18);
-  for (const char* setting : {"train.jacobian_frequency=1", "train.jacobian_weight=0.1", "train.eval_every=3"}) {
+  for (const char* setting : {"train.jacobian_frequency=1", "train.jacobian_weight=0.1", "train.eval_every=3",
+                              "train.start=mixed", "train.correction_states=2"}) {
     arguments.emplace_back("--set");
     arguments.emplace_back(setting);
   }

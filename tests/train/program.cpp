@@ -12,21 +12,33 @@
 
 namespace deq::test {
 
+namespace {
+
+/// Where a carried build says it is, or where this one was made.
+std::string place(const char* variable, const char* built) {
+  const char* carried = std::getenv(variable);
+  return carried != nullptr ? carried : built;
+}
+std::string program() { return place("DEQ_PROGRAM", DEQ_PROGRAM); }
+
+}  // namespace
+
 Outcome run_program(const std::string& arguments) {
   const TemporaryFolder folder;
   const std::string out = (folder.path() / "out").string();
   const std::string err = (folder.path() / "err").string();
-  const std::string command = std::string(DEQ_PROGRAM) + " " + arguments + " >" + out + " 2>" + err + " </dev/null";
+  const std::string command = program() + " " + arguments + " >" + out + " 2>" + err + " </dev/null";
   const int status = std::system(command.c_str());  // NOLINT: a fixed program on arguments of these tests
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(out), read_text(err)};
 }
 
 bool is_one_line(const std::string& text) { return !text.empty() && text.find('\n') == text.size() - 1; }
 
-std::string config_file(const std::string& name) { return std::string(DEQ_CONFIGS) + "/" + name + ".toml"; }
+std::string config_file(const std::string& name) { return place("DEQ_CONFIGS", DEQ_CONFIGS) + "/" + name + ".toml"; }
 
 RunningProgram::RunningProgram(const std::vector<std::string>& arguments) {
-  std::vector<char*> pointers{const_cast<char*>(DEQ_PROGRAM)};
+  const std::string path = program();
+  std::vector<char*> pointers{const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
   child_ = ::fork();
@@ -34,7 +46,7 @@ RunningProgram::RunningProgram(const std::vector<std::string>& arguments) {
   if (child_ > 0) return;
   const int nothing = ::open("/dev/null", O_RDWR);
   for (const int stream : {0, 1, 2}) ::dup2(nothing, stream);
-  ::execv(DEQ_PROGRAM, pointers.data());
+  ::execv(path.c_str(), pointers.data());
   ::_exit(127);
 }
 

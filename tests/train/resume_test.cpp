@@ -131,4 +131,23 @@ TEST_CASE("SIGINT and SIGTERM save, end with status 130, and the run goes on to 
   check_same_run(whole.path, run);
 }
 
+TEST_CASE("drawn starts, supervised slices and penalties go on as if nothing had been interrupted") {
+  const TemporaryFolder folder;
+  const auto run = [&](const Folder& out, int until) {
+    std::vector<std::string> arguments = small_run(out, 24);
+    for (const char* setting : {"train.start=mixed", "train.correction_states=2", "train.jacobian_frequency=0.5",
+                                "train.jacobian_weight=0.1", "train.estimator=shine-refine-1"})
+      arguments.insert(arguments.end(), {"--set", setting});
+    if (until > 0) arguments.insert(arguments.end(), {"--max-steps", std::to_string(until)});
+    RunningProgram program(arguments);
+    return program.wait();
+  };
+  REQUIRE(run(folder.path() / "whole", 0) == 0);
+  for (const int until : {10, 17, 0}) REQUIRE(run(folder.path() / "parts", until) == 0);
+  check_same_run(folder.path() / "whole", folder.path() / "parts");
+  // Both slices of two steps count.
+  const auto lines = read_text(folder.path() / "whole" / "metrics.jsonl");
+  CHECK(lines.find(R"("forward":{"steps":4.0)") != std::string::npos);
+}
+
 }  // namespace deq

@@ -1,11 +1,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "data/image.h"
+#include "data/npy.h"
 #include "data/pixel_labels.h"
+#include "data/safetensors.h"
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
 #include "train/class_colours.h"
@@ -170,6 +173,51 @@ TEST_CASE("exported scenes train and evaluate as a folder of pairs, damaged ones
   check_refused(small_segmentation(folder.path() / "missing", 6) + flags, "has no labels");
   write_text(data / "train.txt", "");
   check_refused(small_segmentation(folder.path() / "empty", 6) + flags, "train.txt: lists no pair");
+}
+
+TEST_CASE("audit compares gradients of a segmentation model, on its data and on tensors, and saves them") {
+  const SmallRun& run = small_run();
+  const Folder saved = run.folder.path() / "gradients";
+  const std::string estimators = " --estimators exact,shine,shine-refine-2,jfb,phantom-2,adjoint-broyden-opa";
+  const Outcome outcome = run_program("audit " + run.checkpoint + estimators +
+                                      " --batch 2 --tol 1e-4 --max-steps 60 --differences 1 --json --quiet" +
+                                      " --save-gradients " + saved.string());
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const Json audit = Json::parse(outcome.out);
+  REQUIRE(audit["estimators"].size() == 6);
+  for (const Json& row : audit["estimators"]) {
+    CAPTURE(row.dump());
+    for (const auto& [key, value] : row.items()) CHECK((key == "name" || value.is_number()));
+    const auto gradients = read_safetensors(saved / (row["name"].get<std::string>() + ".safetensors")).tensors;
+    CHECK(gradients.contains("loss"));
+    CHECK(gradients.contains("last_layer.3.weight"));
+  }
+
+  // The same scenes as tensors: labels at the images' size, the ignored ones by the label of the files or by -1.
+  constexpr std::int64_t kHeight = 24, kWidth = 32;
+  Tensor x(DType::f32, {2, 3, kHeight, kWidth}), y(DType::i64, {2, kHeight, kWidth});
+  float angle = 0.3F;
+  for (float& value : x.data<float>()) value = std::sin(angle), angle += 1.7F;
+  std::int64_t count = 0;
+  for (std::int64_t& label : y.data<std::int64_t>()) label = count++ % 7 == 6 ? 255 : count % 6;
+  const std::string images = (run.folder.path() / "x.npy").string(), labels = (run.folder.path() / "y.npy").string();
+  write_npy(images, x);
+  write_npy(labels, y);
+  const std::string tensors = "audit " + run.checkpoint + " --tensor " + images + " --labels " + labels +
+                              " --estimators exact,jfb --tol 1e-3 --max-steps 20 --differences 0 --json --quiet";
+  const Outcome first = run_program(tensors);
+  INFO(first.err);
+  REQUIRE(first.status == 0);
+  for (std::int64_t& label : y.data<std::int64_t>()) label = label == 255 ? -1 : label;
+  write_npy(labels, y);
+  const auto loss_of = [](const Outcome& run_of) { return Json::parse(run_of.out)["estimators"][0]["loss"]; };
+  CHECK(loss_of(first) == loss_of(run_program(tensors)));
+  y.data<std::int64_t>()[5] = 6;
+  write_npy(labels, y);
+  check_refused(tensors, "label 5 is 6");
+  write_npy(labels, Tensor(DType::i64, {2, kHeight, kWidth + 1}));
+  check_refused(tensors, "[2,24,32]");
 }
 
 TEST_CASE("keys of segmentation that do not fit are refused before anything is written") {

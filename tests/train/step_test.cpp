@@ -175,6 +175,63 @@ TEST_CASE("every other estimator and every way to solve the adjoint trains as we
   }
 }
 
+TEST_CASE("steps with another start and with several supervised states train as well") {
+  CpuBackend backend;
+  struct Case {
+    std::string start;
+    int states;
+    std::string weights;
+  };
+  for (const char* estimator : {"shine", "phantom-2", "exact", "adjoint-broyden-opa"})
+    for (const Case& given : {Case{"gaussian", 1, "geometric"}, Case{"mixed", 3, "geometric"},
+                              Case{"zeros", 2, "linear"}, Case{"mixed", 4, "constant"}}) {
+      CAPTURE(estimator);
+      CAPTURE(given.start);
+      CAPTURE(given.states);
+      Config config = tiny_config();
+      config.train.start = given.start;
+      config.train.correction_states = given.states;
+      config.train.correction_weights = given.weights;
+      config.solver.max_steps = 9;
+      const Batch batch = random_batch(config, 4, 5);
+      Run run(config, backend, {.batch = 4, .estimator = estimator});
+      const double first = run.train(batch).loss;
+      for (int k = 0; k < given.states; ++k) {
+        REQUIRE(run.step.program().forward_report(static_cast<std::size_t>(k)) != nullptr);
+        CHECK(run.step.program().forward_report(static_cast<std::size_t>(k))->steps_run <= 9 / given.states);
+      }
+      CHECK(run.step.program().forward_report(static_cast<std::size_t>(given.states)) == nullptr);
+      double last = first;
+      for (int i = 1; i < 20; ++i) last = run.train(batch).loss;
+      CHECK(std::isfinite(last));
+      CHECK(last < 0.7 * first);
+    }
+}
+
+TEST_CASE("supervising earlier states makes a solve that is cut short more accurate") {
+  const Threads one(1);
+  CpuBackend backend;
+  double loss[2];
+  for (const int states : {1, 4}) {
+    Config config = tiny_config();
+    config.model.dropout = 0;
+    config.solver.max_steps = 8;
+    config.train.correction_states = states;
+    config.train.correction_weights = "constant";
+    const Batch batch = random_batch(config, 4, 5);
+    Run run(config, backend, {.batch = 4, .estimator = "jfb"});
+    for (int i = 0; i < 30; ++i) (void)run.train(batch);
+    // The loss of a solve of two steps on the trained model, in training form; a rate of 0 leaves it as it is.
+    Config cut = config;
+    cut.solver.max_steps = 2;
+    cut.train.correction_states = 1;
+    Run short_run(cut, backend, {.batch = 4, .estimator = "jfb"});
+    copy_tensors(run.model.tensors(), short_run.model.tensors(), "test");
+    loss[states == 1 ? 0 : 1] = short_run.step.run(batch, 0.0, 0).loss;
+  }
+  CHECK(loss[1] < loss[0]);
+}
+
 TEST_CASE("the same steps from the same state end on the same bits") {
   // For one number of threads: weight gradients are summed over the batch in as many parts as there are threads.
   const Config config = tiny_config();

@@ -128,7 +128,7 @@ int run_audit(const AuditRequest& request) {
   const Model& model = *loaded.model;
   const std::vector<AuditBatch> batches =
       request.tensor.empty() ? data_batches(request, model.config) : tensor_batches(request, model);
-  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device, model.config.compute);
   const InterruptGuard guard;
   Progress progress(progress_style(request.run.is_quiet));
   const SolverConfig solver = audit_solver(request, model.config.solver);

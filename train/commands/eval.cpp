@@ -43,7 +43,7 @@ int run_eval(const EvalRequest& request) {
   apply(request.limits, config.solver);
   const auto dataset =
       open_split(config, split_of(request.split), data_folder(request.data, config.data.path), View::evaluation);
-  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device, config.compute);
   const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
   InferenceStep step(*loaded.model, *backend, loaded.model->evaluation_shape(batch), config.solver,
                      unrolled_steps_of(loaded.checkpoint), /*plans_only=*/false, ScoreSize::image);

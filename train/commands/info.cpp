@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "train/build_info.h"
 #include "train/checkpoint.h"
+#include "train/make_backend.h"
 #include "train/model.h"
 
 namespace deq {
@@ -23,6 +24,12 @@ Json machine_json() {
                      {"threads", machine.threads},
                      {"memory_bytes", machine.memory_bytes},
                      {"features", machine.features}});
+  for (const CudaDevice& gpu : usable_gpus())
+    devices.push_back({{"name", name_of(Device{.kind = DeviceKind::cuda, .index = gpu.index})},
+                       {"model", gpu.name},
+                       {"compute_capability", gpu.compute_capability},
+                       {"multiprocessors", gpu.multiprocessors},
+                       {"memory_bytes", gpu.memory_bytes}});
   return {{"version", build.version},
           {"build",
            {{"type", build.build_type},
@@ -45,6 +52,11 @@ void print_machine() {
             << "cpu      " << machine.cpu << ", " << machine.threads << " threads, " << machine.memory_bytes / (1 << 20)
             << " MiB\n"
             << "         " << features << "\n";
+  const std::vector<CudaDevice> gpus = usable_gpus();
+  if (gpus.empty()) std::cout << "no GPU   " << no_gpu_reason() << "\n";
+  for (const CudaDevice& gpu : gpus)
+    std::cout << "cuda:" << gpu.index << "   " << gpu.name << ", compute capability " << gpu.compute_capability << ", "
+              << gpu.multiprocessors << " multiprocessors, " << gpu.memory_bytes / (1 << 20) << " MiB\n";
 }
 
 /// Parameters of one layer: the tensors whose names differ in the last part only.
@@ -84,7 +96,8 @@ std::string architecture_text(const Config& config) {
   return concat(model.name, ": ", model.architecture, ", ", model.task, ", ", model.channels.size(), " branches with ",
                 joined(model.channels), " channels, expansion ", model.expansion, ", image ", config.data.image[0], "x",
                 config.data.image[1], ", ", model.classes, " classes; solver ", config.solver.name, ", at most ",
-                config.solver.max_steps, " steps, tolerance ", config.solver.tolerance, " ", config.solver.mode);
+                config.solver.max_steps, " steps, tolerance ", config.solver.tolerance, " ", config.solver.mode,
+                "; convolutions ", config.compute.convolution);
 }
 
 Json layers_json(const std::vector<Layer>& layers, const NamedTensors& tensors) {

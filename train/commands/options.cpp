@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "train/make_backend.h"
 
 namespace deq {
 
@@ -15,13 +16,18 @@ void apply(const SolverLimits& limits, SolverConfig& solver) {
 }
 
 Device device_named(const std::string& name) {
-  if (name.empty() || name == "cpu") return {};
+  if (name == "cpu") return {};
+  if (name.empty()) return usable_gpus().empty() ? Device{} : Device{.kind = DeviceKind::cuda};
   if (name == "reference") return {.kind = DeviceKind::reference};
   const std::string index = name.starts_with("cuda:") ? name.substr(5) : "";
   const bool is_index = !index.empty() && index.size() <= 3 &&
                         std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
   require(name == "cuda" || is_index, "--device", "'", name, "' is not one of cpu, cuda, cuda:N, reference");
-  throw RequestError("--device: '" + name + "' asked for, but this build has no CUDA; use --device cpu");
+  const int wanted = is_index ? std::stoi(index) : 0;
+  const std::vector<CudaDevice> gpus = usable_gpus();
+  require(!gpus.empty(), "--device", "'", name, "' asked for, but ", no_gpu_reason(), "; use --device cpu");
+  require(wanted < std::ssize(gpus), "--device", "'", name, "' asked for, but the last GPU is cuda:", gpus.size() - 1);
+  return {.kind = DeviceKind::cuda, .index = wanted};
 }
 
 std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured) {

@@ -71,7 +71,7 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
 int run_predict(const PredictRequest& request) {
   LoadedModel loaded = load_model(request.checkpoint);
   apply(request.limits, loaded.model->config.solver);
-  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device, loaded.model->config.compute);
   if (request.tensor.empty() && loaded.model->is_segmentation()) return predict_labels(request, loaded, *backend);
   if (request.tensor.empty()) return predict_images(request, loaded, *backend);
   SolveMetrics solves;

@@ -38,7 +38,7 @@ std::string percent(double share) { return std::isnan(share) ? "not measured" : 
 int run_train(const TrainRequest& request) {
   const Config config = config_of(request);
   const std::filesystem::path folder = data_folder(request.data, config.data.path);
-  const std::unique_ptr<Backend> backend = make_backend(request.run.device);
+  const std::unique_ptr<Backend> backend = make_backend(request.run.device, config.compute);
   if (request.is_dry_run) {
     const RunPlan plan =
         plan_run(config, *backend, split_size(config, Split::train, folder), split_size(config, Split::test, folder));

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Times the MDEQ in plain PyTorch on a GPU: eager, and with f through torch.compile where that works.
+
+    python3 bench/torch_cuda.py train/configs/cifar10-mdeq-tiny.toml --batch 32 [--compile] [--precision tf32]
+
+Prints one JSON object with the parts that `deq bench --json` times, by the same names: f_ms, vjp_ms, step_ms by
+estimator, inference_ms, peak_bytes. Medians of --rounds calls after two to warm up, each waited for. Both sides run the
+same fixed numbers of solver steps on random images.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+import torch
+
+from compare_pytorch import model_of
+from torch_implicit import State, solve, training_loss
+
+
+def median_ms(work, rounds):
+    for _ in range(2):
+        work()
+    times = []
+    for _ in range(rounds):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def set_precision(name):
+    """tf32 as `deq` understands it: convolutions and products on tensor cores, everything else in float32."""
+    torch.backends.cudnn.allow_tf32 = name == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
+    torch.backends.cudnn.benchmark = True  # PyTorch's best: shapes never change
+
+
+def measure(options):
+    config, model = model_of(options.config)
+    model = model.cuda()
+    set_precision(options.precision)
+    if options.compile:
+        model.fullstage = torch.compile(model.fullstage)
+    steps, backward_steps = config["solver"]["max_steps"], config["solver"]["backward_max_steps"]
+    height, width = config["data"]["image"]
+    image = torch.randn(options.batch, 3, height, width, device="cuda")
+    labels = torch.randint(0, config["model"]["classes"], (options.batch,), device="cuda")
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    out = {"step_ms": {}}
+    model.train()
+    with torch.no_grad():
+        model.begin(len(image))
+        injection = model.inject(image)
+        z = [torch.randn(len(image), *s, device="cuda") for s in model.shapes(image)]
+        out["f_ms"] = median_ms(lambda: model.fullstage(z, injection), options.rounds)
+    state = State(model.shapes(image))
+    flat = State.join(z).requires_grad_()
+    y = State.join(model.fullstage(state.split(flat), injection))
+    v = torch.randn_like(y)
+    out["vjp_ms"] = median_ms(lambda: torch.autograd.grad(y, flat, v, retain_graph=True), options.rounds)
+    del y
+
+    def step(estimator):
+        optimizer.zero_grad(set_to_none=True)
+        loss, _ = training_loss(model, image, labels, estimator, steps, backward_steps)
+        loss.backward()
+        optimizer.step()
+
+    torch.cuda.reset_peak_memory_stats()
+    for estimator in options.estimators.split(","):
+        out["step_ms"][estimator] = median_ms(lambda: step(estimator), options.rounds)
+    out["peak_bytes"] = torch.cuda.max_memory_allocated()
+    model.eval()
+
+    @torch.no_grad()
+    def infer():
+        solution, _, _, layout = solve(model, image, steps=steps)
+        model.head(layout.split(solution))
+
+    out["inference_ms"] = median_ms(infer, options.rounds)
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--estimators", default="shine,jfb,exact")
+    parser.add_argument("--precision", choices=["f32", "tf32"], default="tf32")
+    parser.add_argument("--compile", action="store_true", help="f through torch.compile")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("torch_cuda: PyTorch sees no GPU", file=sys.stderr)
+        return 2
+    result = {"torch": torch.__version__, "device": torch.cuda.get_device_name(), "batch": options.batch,
+              "compiled": options.compile, "precision": options.precision}
+    print(json.dumps(result | measure(options)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

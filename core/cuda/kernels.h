@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+
+#include "core/backend.h"
+
+// One factory per op family of the CUDA backend, launching on a stream; each lives in core/cuda/<family>.cu. Errors: an
+// element type or attribute without a kernel.
+
+namespace deq::cuda {
+
+class Stream;
+
+/// Constant, Unary, Binary, Affine, Copy.
+std::unique_ptr<Kernel> elementwise_on(const Stream& stream, const KernelRequest& request);
+/// Reshape, Transpose, Concat, Slice, Pad, BroadcastTo.
+std::unique_ptr<Kernel> shape_on(const Stream& stream, const KernelRequest& request);
+std::unique_ptr<Kernel> sum_on(const Stream& stream, const KernelRequest& request);
+/// GroupNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
+std::unique_ptr<Kernel> norm_on(const Stream& stream, const KernelRequest& request);
+/// Resize, ResizeGrad, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter.
+std::unique_ptr<Kernel> image_on(const Stream& stream, const KernelRequest& request);
+/// Gather, GatherGrad, OneHot, SoftmaxCrossEntropy.
+std::unique_ptr<Kernel> loss_on(const Stream& stream, const KernelRequest& request);
+std::unique_ptr<Kernel> random_on(const Stream& stream, const KernelRequest& request);
+/// SgdUpdate, AdamUpdate.
+std::unique_ptr<Kernel> update_on(const Stream& stream, const KernelRequest& request);
+/// Convolutions and products of our own, for shapes without an algorithm of the vendor.
+std::unique_ptr<Kernel> direct_conv_on(const Stream& stream, const KernelRequest& request);
+std::unique_ptr<Kernel> direct_product_on(const Stream& stream, const KernelRequest& request);
+
+}  // namespace deq::cuda

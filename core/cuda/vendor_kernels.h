@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+
+#include "core/backend.h"
+#include "core/cuda/cublas_product.h"
+#include "core/cuda/cudnn_conv.h"
+
+// Kernels around the vendor's libraries.
+
+namespace deq::cuda {
+
+/// What convolutions and products are made with; all outlive their kernels.
+struct Vendor {
+  const Stream& stream;
+  Cudnn& cudnn;
+  const CublasLt& cublas;
+  CudaOptions options;
+};
+
+/// Conv2d, Conv2dInputGrad, Conv2dWeightGrad. Weights come packed, or plain and are then packed in every run. With
+/// bf16, images are rounded on the way in and widened on the way out; weight gradients are computed in TF32.
+std::unique_ptr<Kernel> conv_on(const Vendor& vendor, const KernelRequest& request);
+/// PackWeights.
+std::unique_ptr<Kernel> pack_on(const Vendor& vendor, const KernelRequest& request);
+/// Bytes of packed weights like `weight`.
+std::int64_t packed_bytes(const TensorType& weight, const CudaOptions& options);
+/// MatMul.
+std::unique_ptr<Kernel> matmul_on(const Vendor& vendor, const KernelRequest& request);
+
+}  // namespace deq::cuda

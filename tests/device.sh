@@ -1,0 +1,193 @@
+#!/usr/bin/env bash
+# Proves the CUDA backend on a machine with a GPU in one call of less than nine minutes: the tests labelled cuda,
+# compute-sanitizer on the small ones, the benchmark of TINY and LARGE at batch 32 and 128, the same steps in PyTorch
+# where it sees the GPU, one table. A part that fails or is missing is named; the others run all the same.
+#
+#   tests/device.sh [--build DIR] [--out DIR]   DIR: a build with -DDEQ_CUDA=ON; default build/cuda, built when missing
+#   tests/device.sh --bundle DIR [--with-nvidia]
+#       packs programs, tests, configurations and the shared libraries they need into DIR, for a machine of the same
+#       system without packages: copy DIR there and run DIR/device.sh. cuDNN and cuBLASLt are large and come along only
+#       when asked for; otherwise they are taken from the system, /usr/local/cuda or the Python wheels over there.
+#
+# Exit status: 0 all that could run is right (what could not is printed as SKIPPED), 1 something failed.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+limit_s=530
+tests=(core_tests solvers_tests train_tests)
+
+build= out= bundle= with_nvidia=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --build) build=$2; shift ;; --out) out=$2; shift ;; --bundle) bundle=$2; shift ;; --with-nvidia) with_nvidia=1 ;;
+    *) echo "device.sh: unknown argument '$1'; its first lines tell the usage" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+section() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+skip() { echo "SKIPPED: $1"; }
+failures=()
+fail() { failures+=("$1"); echo "FAILED: $1"; }
+
+# make_build DIR FLAGS...: configures and builds what this script runs.
+make_build() {
+  local folder=$1
+  shift
+  cmake --preset cuda -B "$folder" "$@" >/dev/null &&
+    cmake --build "$folder" -j "$(nproc)" --target deq "${tests[@]}"
+}
+
+# pack: the bundle. Machine code for the oldest x86-64 with the instruction sets picked at run time, for the GPUs named
+# by DEQ_CUDA_ARCHITECTURES (default 90).
+pack() {
+  set -e
+  cd "$here/.."
+  make_build build/device -DDEQ_NATIVE=OFF -DDEQ_CUDA_ARCHITECTURES="${DEQ_CUDA_ARCHITECTURES:-90}"
+  mkdir -p "$bundle/bin" "$bundle/lib" "$bundle/configs" "$bundle/bench"
+  local program
+  for program in deq "${tests[@]}"; do
+    strip -o "$bundle/bin/$program" "build/device/$program"
+    ldd "build/device/$program"
+  done | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u | while read -r library; do
+    case $library in
+      */libc.so.* | */libm.so.* | */libpthread.so.* | */libdl.so.* | */librt.so.*) ;;  # belong to the system's loader
+      *cudnn* | *cublas*) [ -z "$with_nvidia" ] || cp -L "$library" "$bundle/lib/" ;;
+      *) cp -L "$library" "$bundle/lib/" ;;
+    esac
+  done
+  if [ -n "$with_nvidia" ]; then  # cuDNN loads its parts by name
+    cp -L "$(dirname "$(ldd build/device/deq | awk '/cudnn/ {print $3}')")"/libcudnn*.so.9 "$bundle/lib/"
+  fi
+  cp train/configs/{shapes-mdeq,cifar10-mdeq-tiny,cifar10-mdeq-large}.toml "$bundle/configs/"
+  cp bench/{torch_cuda,torch_mdeq,torch_implicit,compare_pytorch,device_table}.py "$bundle/bench/"
+  cp tests/device.sh "$bundle/"
+  if [ -n "${DEQ_REFERENCE_DIR:-}" ]; then
+    mkdir -p "$bundle/reference" && cp -r "$DEQ_REFERENCE_DIR/mdeq-mini" "$bundle/reference/"
+  fi
+  du -sh "$bundle"
+}
+
+if [ -n "$bundle" ]; then
+  mkdir -p "$bundle" && bundle=$(cd "$bundle" && pwd)
+  (pack)
+  exit
+fi
+
+if [ -d "$here/bin" ]; then  # inside a bundle
+  bin=$here/bin
+  export DEQ_PROGRAM=$bin/deq DEQ_CONFIGS=$here/configs
+  [ -d "$here/reference" ] && export DEQ_REFERENCE_DIR=${DEQ_REFERENCE_DIR:-$here/reference}
+  scripts=$here/bench
+  libraries=$here/lib
+else
+  cd "$here/.." || exit 1
+  bin=${build:-build/cuda}
+  if [ ! -x "$bin/deq" ]; then
+    section "build"
+    make_build "$bin" || exit 1
+  fi
+  bin=$(cd "$bin" && pwd)
+  export DEQ_PROGRAM=$bin/deq DEQ_CONFIGS=$PWD/train/configs
+  scripts=$PWD/bench
+  libraries=
+fi
+for folder in $(python3 -c 'import glob, site
+print(*(g for s in site.getsitepackages() + [site.getusersitepackages()] for g in glob.glob(s + "/nvidia/*/lib")))' \
+    2>/dev/null) /usr/local/cuda/lib64; do
+  [ -d "$folder" ] && libraries=$libraries:$folder
+done
+# For our programs alone: PyTorch has libraries of its own.
+ours=(env "LD_LIBRARY_PATH=${libraries#:}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
+out=${out:-$(mktemp -d)}
+mkdir -p "$out" && out=$(cd "$out" && pwd)
+
+# limited SECONDS COMMAND...: at most so long, and never past the end of the whole.
+limited() {
+  local most=$1 left=$((limit_s - SECONDS))
+  shift
+  [ "$left" -gt 5 ] || { echo "no time left"; return 124; }
+  timeout --kill-after=5 "$((most < left ? most : left))" "$@"
+}
+
+section "machine"
+if ! limited 60 "${ours[@]}" "$bin/deq" info; then
+  fail "deq does not start here"
+fi
+has_gpu=
+limited 60 "${ours[@]}" "$bin/deq" info --json 2>/dev/null | grep -q '"cuda:0"' && has_gpu=1
+[ -n "$has_gpu" ] || skip "this machine has no GPU that deq can use; what follows skips itself"
+
+section "tests labelled cuda"
+for program in "${tests[@]}"; do
+  if limited 170 "${ours[@]}" "$bin/$program" --source-file='*/cuda_*' --no-intro=1 >"$out/$program.log" 2>&1; then
+    grep -h '^SKIPPED' "$out/$program.log" | sort | uniq -c
+    grep -h 'test cases:' "$out/$program.log" | sed "s/^/$program: /"
+  else
+    grep -hE 'ERROR|TEST CASE|values:|logged:|error' "$out/$program.log" | head -60
+    fail "$program (whole output in $out/$program.log)"
+  fi
+done
+
+section "compute-sanitizer"
+sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
+if [ -z "$has_gpu" ]; then
+  skip "compute-sanitizer, for want of a GPU"
+elif [ -z "$sanitizer" ]; then
+  skip "compute-sanitizer is not installed here"
+else
+  # sanitized NAME TOOL COMMAND...
+  sanitized() {
+    local log=$out/sanitizer-$1.log
+    if limited 60 "${ours[@]}" "$sanitizer" --tool "$2" --error-exitcode 9 "${@:3}" >"$log" 2>&1; then
+      echo "$1, $2: $(tail -n 1 "$log")"
+    else
+      grep -E '=====' "$log" | head -20
+      fail "compute-sanitizer $2 on $1 ($log)"
+    fi
+  }
+  for tool in memcheck racecheck; do
+    sanitized "solver-operations-$tool" $tool "$bin/solvers_tests" --source-file='*/cuda_*' \
+      --test-case='*bits*,*operations*'
+  done
+  sanitized op-grid memcheck "$bin/core_tests" --source-file='*/cuda_op_grid*' --test-case='*f32*'
+  sanitized training-step memcheck "$bin/deq" bench "$DEQ_CONFIGS/shapes-mdeq.toml" --batch 2 --repeats 1 \
+    --set solver.max_steps=3 --device cuda --quiet --json
+fi
+
+section "benchmark"
+for model in tiny large; do
+  for batch in 32 128; do
+    name=$model-$batch
+    config=$DEQ_CONFIGS/cifar10-mdeq-$model.toml
+    if [ -z "$has_gpu" ]; then
+      skip "benchmark of $name, for want of a GPU"
+      continue
+    fi
+    limited 60 "${ours[@]}" "$bin/deq" bench "$config" --batch "$batch" --repeats 5 --json --quiet --device cuda \
+      --estimators shine,jfb,shine-refine-5,exact >"$out/deq-$name.json" 2>"$out/deq-$name.err" ||
+      { fail "benchmark of $name: $(tail -n 1 "$out/deq-$name.err")"; rm -f "$out/deq-$name.json"; }
+    if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+      for variant in eager compiled; do
+        limited 60 python3 "$scripts/torch_cuda.py" "$config" --batch "$batch" \
+          $([ $variant = compiled ] && echo --compile) >"$out/$variant-$name.json" 2>"$out/$variant-$name.err" ||
+          { skip "PyTorch $variant, $name: $(tail -n 1 "$out/$variant-$name.err")"; rm -f "$out/$variant-$name.json"; }
+      done
+    else
+      skip "PyTorch, $name: not importable here or without a GPU"
+    fi
+  done
+done
+
+section "table"
+if [ -z "$has_gpu" ]; then
+  skip "nothing was measured"
+elif command -v python3 >/dev/null; then
+  python3 "$scripts/device_table.py" "$out"
+else
+  cat "$out"/deq-*.json
+fi
+
+section "done, everything is in $out"
+[ ${#failures[@]} -eq 0 ] && exit 0
+printf 'FAILED: %s\n' "${failures[@]}"
+exit 1
