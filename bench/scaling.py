@@ -2,7 +2,7 @@
 """How time and memory grow with batch, image size, branches, solver history and threads.
 
     python3 bench/scaling.py [--config train/configs/cifar10-mdeq-tiny.toml] [--deq build/release/deq]
-                             [--chart build/release/bench_chart] [--out docs] [--axes batch,image,..] [--repeats 5]
+                             [--chart build/release/bench_chart] [--out docs] [--axes batch,image,..] [--repeats 3]
 
 Runs `deq bench --json` point by point, prints a table an axis and, where --chart exists, draws scaling-AXIS.svg: step,
 f, inference and peak memory as multiples of the axis' first point. Needs nothing but Python.
@@ -33,7 +33,7 @@ def axes():
     rounded = {"solver.history": "bfloat16"}
     return {
         "batch": ("images a batch", True, {b: (b, 0, {}) for b in (1, 2, 4, 8, 16, 32, 64)}),
-        "image": ("pixels of an image's side", True, {s: (8, 0, {"data.image": [s, s]}) for s in (16, 32, 64, 128)}),
+        "image": ("pixels of an image's side", True, {s: (8, 0, {"data.image": [s, s]}) for s in (16, 32, 48, 64, 96)}),
         "branches": ("branches of 24 channels", False, {n: (32, 0, branches(n)) for n in (1, 2, 3, 4)}),
         "history": ("solver steps, all kept", False,
                     {n: (32, 0, {"solver.max_steps": n}) for n in counts}),
@@ -74,7 +74,7 @@ def main():
     parser.add_argument("--chart", default="build/release/bench_chart")
     parser.add_argument("--out", default="docs")
     parser.add_argument("--axes", default=",".join(axes()))
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     for name in options.axes.split(","):
         if name not in axes():

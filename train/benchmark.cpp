@@ -140,6 +140,13 @@ double backward_time(const std::vector<Program::LaunchTime>& launches) {
   return total;
 }
 
+double optimizer_time(const std::vector<Program::LaunchTime>& launches) {
+  double total = 0;
+  for (const Program::LaunchTime& launch : launches)
+    if (launch.label == "optimizer") total += launch.ms;
+  return total;
+}
+
 void measure_estimator(const Model& model, Backend& backend, const BenchmarkOptions& options,
                        const std::string& estimator, BenchmarkResult& out) {
   const Optimizer optimizer(model.config.optimizer, model.store);
@@ -149,9 +156,15 @@ void measure_estimator(const Model& model, Backend& backend, const BenchmarkOpti
   std::int64_t count = 0;
   const auto run = [&] { (void)step.run(batch, model.config.optimizer.lr, count++); };
   out.step_ms[estimator] = median(timed(options.repeats, run));
-  std::vector<double> backward;
-  for (int i = 0; i < options.repeats; ++i) backward.push_back(backward_time(step.program().profile()));
+  std::vector<double> backward, update;
+  for (int i = 0; i < options.repeats; ++i) {
+    const std::vector<Program::LaunchTime> launches = step.program().profile();
+    backward.push_back(backward_time(launches));
+    update.push_back(optimizer_time(launches));
+  }
   std::sort(backward.begin(), backward.end());
+  std::sort(update.begin(), update.end());
+  out.optimizer_ms = median(update);
   out.backward_ms[estimator] = median(backward);
   out.peak_bytes = std::max(out.peak_bytes, step.program().peak_bytes());
   const AllocationCount before = allocation_count();

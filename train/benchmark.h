@@ -24,6 +24,7 @@ struct BenchmarkResult {
   std::size_t history_bytes = 0;              ///< the inverse estimate that training keeps
   std::map<std::string, double> step_ms;      ///< whole training step by estimator
   std::map<std::string, double> backward_ms;  ///< launches after the loss, without the optimiser, by estimator
+  double optimizer_ms = 0;                    ///< the optimiser's launches of a step
   double inference_ms = 0;                    ///< one batch, forward only
   double inference_1_ms = 0;                  ///< one image, forward only
   int forward_steps = 0;

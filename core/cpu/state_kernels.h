@@ -10,7 +10,8 @@ namespace deq {
 /// and picked when the program loads.
 ///
 /// Sums: a float lane takes at most four products before double takes over, so a dot of floats is off by about 1e-8 of
-/// |x| |y|; doubles are added in double.
+/// |x| |y|; doubles are added in double. A product of floats beyond 3e38 is inf, as the values themselves would be
+/// soon.
 
 double dot(const float* x, const float* y, std::int64_t n);
 double dot(const double* x, const double* y, std::int64_t n);

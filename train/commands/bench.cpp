@@ -26,6 +26,7 @@ void print_json(const BenchRequest& request, const Config& config, const Benchma
                                        {"history_bytes", result.history_bytes},
                                        {"step_ms", result.step_ms},
                                        {"backward_ms", result.backward_ms},
+                                       {"optimizer_ms", result.optimizer_ms},
                                        {"inference_ms", result.inference_ms},
                                        {"inference_1_ms", result.inference_1_ms},
                                        {"forward_steps", result.forward_steps},
@@ -56,6 +57,7 @@ void print_text(const Config& config, const BenchmarkResult& result) {
   line("solver update without f", result.solver_overhead_ms);
   for (const auto& [name, ms] : result.step_ms) line("step, " + name, ms);
   for (const auto& [name, ms] : result.backward_ms) line("backward, " + name, ms);
+  line("optimiser", result.optimizer_ms);
   line("inference", result.inference_ms);
   line("inference of one image", result.inference_1_ms);
   std::cout << "peak " << result.peak_bytes / (1 << 20) << " MiB, " << result.allocations_per_step
