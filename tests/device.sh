@@ -122,6 +122,7 @@ for program in "${tests[@]}"; do
   if limited 170 "${ours[@]}" "$bin/$program" --source-file='*/cuda_*' --no-intro=1 >"$out/$program.log" 2>&1; then
     grep -h '^SKIPPED' "$out/$program.log" | sort | uniq -c
     grep -h 'test cases:' "$out/$program.log" | sed "s/^/$program: /"
+    ! grep -q 'test cases: *0 |' "$out/$program.log" || fail "$program holds no test labelled cuda"
   else
     grep -hE 'ERROR|TEST CASE|values:|logged:|error' "$out/$program.log" | head -60
     fail "$program (whole output in $out/$program.log)"

@@ -141,7 +141,7 @@ void StateOpsOn<Runner>::product_step(const StateSpec& spec, const ProductStep& 
     body.layout = StateLayout::of(spec);
     body.mask = queue_.put(samples);
     body.steps = TypedStack<Stored>(step.steps);
-    body.p = typed<T>(step.stored == spec.dtype ? step.steps.at(step.index) : step.residual);
+    body.p = typed<T>(step.stored == DType::bf16 ? step.residual : step.steps.at(step.index));
     body.index = step.index;
     body.coefficient = queue_.put(known);
     body.z = typed<T>(step.z);
