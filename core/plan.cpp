@@ -38,6 +38,7 @@ class Planner {
     place_solves();
     for (int position = 0; position < schedule_.end(); ++position) place_node(position);
     place_scratch();
+    stretch_over_sample_runs();
     plan_.peak_bytes = assign_offsets(plan_.buffers);
     return std::move(plan_);
   }
@@ -227,6 +228,17 @@ class Planner {
           cotangent_bytes += bytes_of({solve.node, k});
       plan_.cotangent_buffer.push_back(add_buffer(cotangent_bytes, solve.first, solve.last));
     }
+  }
+
+  /// Launches of a sample run work at the same time for different samples: what one of them touches is alive in all of
+  /// it. Results in place stay so, for a sample's rows lie exactly over its own.
+  void stretch_over_sample_runs() {
+    for (const Span& run : r_.scratch.sample_runs)
+      for (Buffer& buffer : plan_.buffers) {
+        const auto is_inside = [&run](int at) { return at >= run.first && at < run.last; };
+        if (is_inside(buffer.first)) buffer.first = run.first;
+        if (is_inside(buffer.last)) buffer.last = run.last - 1;
+      }
   }
 
   const PlanRequest& r_;

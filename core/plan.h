@@ -31,6 +31,7 @@ struct Scratch {
   std::vector<std::size_t> kernel_bytes;    ///< by position
   std::vector<std::size_t> solver_bytes;    ///< by solve: workspace during the solve
   std::vector<std::size_t> estimate_bytes;  ///< by solve: alive until the last adjoint solve that reads it
+  std::vector<Span> sample_runs = {};       ///< positions whose launches run side by side (core/sample_runs.h)
 };
 
 /// One arena for everything a program touches: liveness over the schedule, in place where the op allows it.

@@ -284,6 +284,8 @@ std::string Program::describe() const {
   for (std::size_t i = 0; i < s.schedule.solves.size(); ++i)
     if (const std::string& reason = s.graph().region(s.schedule.solves[i].region).rung_refusal; !reason.empty())
       out << "solve " << i << ": stopped samples stay in the batch, for " << reason << '\n';
+  for (const SampleRun& run : s.sample_runs)
+    out << "launches " << run.positions.first << " to " << run.positions.last - 1 << " run sample by sample\n";
   for (std::size_t position = 0; position < s.launches.size(); ++position) {
     const NodeId id = s.launches[position].node;
     const Node& node = s.graph().node(id);

@@ -57,12 +57,21 @@ void Program::State::find_used_outputs() {
 void Program::State::lower() {
   find_used_outputs();
   for (const NodeId id : schedule.order) launches.push_back({lower_node(id), id});
+  std::vector<Kernel*> kernels;
+  for (const Launch& launch : launches) kernels.push_back(launch.kernel.get());
+  sample_runs = find_sample_runs(graph(), schedule, kernels, pool_threads());
 }
 
 Scratch Program::State::scratch() const {
   Scratch out;
   for (const Launch& launch : launches)
     out.kernel_bytes.push_back(launch.kernel ? launch.kernel->workspace_bytes() : 0);
+  for (const SampleRun& run : sample_runs) {
+    const auto [first, last] = run.positions;
+    std::fill(out.kernel_bytes.begin() + first, out.kernel_bytes.begin() + last, std::size_t{0});
+    out.kernel_bytes[static_cast<std::size_t>(first)] = run.kernel->workspace_bytes();
+    out.sample_runs.push_back(run.positions);
+  }
   for (const SolveSpan& solve : schedule.solves) {
     Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
     if (solve.role != RegionRole::map) {  // the vectors of a solve belong to its map
@@ -86,7 +95,10 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
-  map.set(kernels_in(solve.own));
+  const auto own = std::span(launches).subspan(static_cast<std::size_t>(solve.own.first),
+                                               static_cast<std::size_t>(solve.own.last - solve.own.first));
+  const auto count = std::ranges::count_if(own, [](const Launch& launch) { return launch.kernel != nullptr; });
+  map.set(kernels_in(solve.own), static_cast<std::size_t>(count));
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -105,8 +117,16 @@ void Program::State::bind_solve(std::size_t index) {
 
 std::vector<Kernel*> Program::State::kernels_in(Span positions) const {
   std::vector<Kernel*> out;
-  for (int position = positions.first; position < positions.last; ++position)
-    if (Kernel* kernel = launches[static_cast<std::size_t>(position)].kernel.get()) out.push_back(kernel);
+  for (int position = positions.first; position < positions.last; ++position) {
+    const auto run =
+        std::ranges::find_if(sample_runs, [&](const SampleRun& r) { return r.positions.first == position; });
+    if (run != sample_runs.end()) {
+      out.push_back(run->kernel.get());
+      position = run->positions.last - 1;
+    } else if (Kernel* kernel = launches[static_cast<std::size_t>(position)].kernel.get()) {
+      out.push_back(kernel);
+    }
+  }
   return out;
 }
 
@@ -144,6 +164,10 @@ void Program::State::bind_all() {
     for (std::size_t i = 0; i < schedule.solves.size(); ++i)
       if (schedule.solves[i].node == launch.node) scratch_buffer = plan.cotangent_buffer[i];
     launch.kernel->bind(inputs, outputs, scratch_buffer == Place::kNone ? nullptr : base(scratch_buffer));
+  }
+  for (const SampleRun& run : sample_runs) {
+    const int scratch = plan.kernel_buffer[static_cast<std::size_t>(run.positions.first)];
+    run.kernel->bind({}, {}, scratch == Place::kNone ? nullptr : base(scratch));
   }
   for (std::size_t i = 0; i < schedule.solves.size(); ++i) bind_solve(i);
   for (const NodeId id : graph().parameters()) {

@@ -6,6 +6,7 @@
 #include "core/plan.h"
 #include "core/program.h"
 #include "core/rewrite.h"
+#include "core/sample_runs.h"
 #include "core/schedule.h"
 #include "core/solve.h"
 
@@ -40,6 +41,7 @@ struct Program::State {
   AlignedBytes arena;
   std::vector<std::vector<std::uint8_t>> output_used;  // [node][output]
   std::vector<Launch> launches;                        // by position
+  std::vector<SampleRun> sample_runs;                  // launches of loops that run sample by sample
   std::vector<std::size_t> constant_runs;              // launches of constant rate: once, after binding
   std::vector<std::size_t> step_runs;                  // when parameters changed
   std::vector<std::size_t> batch_runs;                 // every run
@@ -79,6 +81,7 @@ struct Program::State {
   void bind_all();
   void bind_solve(std::size_t solve);
   void bind_rungs(std::size_t solve, RegionMap& map);
+  /// The launches at `positions`, sample runs as one.
   [[nodiscard]] std::vector<Kernel*> kernels_in(Span positions) const;
   void sort_by_rate();
   /// ", N samples" when `position` belongs to a rung of the solve.

@@ -38,10 +38,10 @@ class RegionMap final : public FixedPointMap {
   RegionMap& of(RegionRole role);
 
   void bind(void* input, void* output) { input_ = input, output_ = output; }
-  /// The launches of one evaluation, bound.
-  void set(std::vector<Kernel*> launches) {
-    launch_count_ = launches.size();
-    segment_ = backend_->freeze(std::move(launches));
+  /// The kernels of one evaluation, bound; `launches`: how many they stand for.
+  void set(std::vector<Kernel*> kernels, std::size_t launches) {
+    launch_count_ = launches;
+    segment_ = backend_->freeze(std::move(kernels));
   }
   void add(Preset preset) { presets_.push_back(preset); }
   /// Once per solve, before the first replay, for the regions beside as well.

@@ -87,9 +87,9 @@ inline constexpr int kMostRecombined = 64;
 ///
 /// Every operation works on samples separately: the result of a sample depends on its own rows only, bit for bit, not
 /// on batch mates, masks or the number of threads. Dots accumulate in double, blocks of a few products in the type of
-/// the state. Scalars per sample live in host memory and are valid on return, but for those of `product_step`, which are
-/// valid after the next `settle`: on a device that runs behind the host, a solver's step is thus queued without waiting
-/// for it. Nothing allocates after the first use; nothing throws but for a device that failed.
+/// the state. Scalars per sample live in host memory and are valid on return, but for those of `product_step`, which
+/// are valid after the next `settle`: on a device that runs behind the host, a solver's step is thus queued without
+/// waiting for it. Nothing allocates after the first use; nothing throws but for a device that failed.
 class StateOps {
  public:
   virtual ~StateOps() = default;

@@ -94,6 +94,7 @@ std::string plan_text(const Config& config, const RunPlan& plan) {
       << "  equilibrium     " << plan.total_steps - plan.pretrain_steps << " steps\n"
       << "  solver          " << plan.solver << "\n"
       << "  estimator       " << config.train.estimator << "\n"
+      << "  convolutions    " << config.compute.convolution << "\n"
       << "  optimiser       " << config.optimizer.name << ", lr " << config.optimizer.lr << ", batch "
       << config.train.batch_size << "\n"
       << penalty_text(config) << "  peak memory     " << mebibytes(plan.peak_bytes) << " MiB, of it "

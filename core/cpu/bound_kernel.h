@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/sample_kernel.h"
 
 namespace deq::cpu {
 
@@ -45,6 +45,7 @@ class BoundKernel final : public Kernel {
     operands_.workspace = workspace;
   }
   void run() override { run_(std::as_const(operands_)); }
+  [[nodiscard]] const Operands& operands() const { return operands_; }
 
  private:
   Run run_;
@@ -55,6 +56,43 @@ class BoundKernel final : public Kernel {
 template <class Run>
 std::unique_ptr<Kernel> make_kernel(Run run, std::size_t workspace_bytes = 0) {
   return std::make_unique<BoundKernel<Run>>(std::move(run), workspace_bytes);
+}
+
+/// What a kernel does for samples [first, last) on the calling thread: `run(const Operands&, first, last, scratch)`
+/// with scratch_bytes of scratch.
+template <class Run>
+struct SampleRun {
+  std::int64_t samples = 0;
+  Run run;
+  std::size_t scratch_bytes = 0;
+};
+
+/// As BoundKernel, which may also run sample by sample.
+template <class RunAll, class RunSome>
+class BoundSampleKernel final : public SampleKernel {
+ public:
+  BoundSampleKernel(RunAll run, std::size_t workspace_bytes, SampleRun<RunSome> some)
+      : all_(std::move(run), workspace_bytes), some_(std::move(some)) {}
+
+  [[nodiscard]] std::size_t workspace_bytes() const override { return all_.workspace_bytes(); }
+  void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override {
+    all_.bind(inputs, outputs, workspace);
+  }
+  void run() override { all_.run(); }
+  [[nodiscard]] std::int64_t samples() const override { return some_.samples; }
+  [[nodiscard]] std::size_t sample_scratch_bytes() const override { return some_.scratch_bytes; }
+  void run_samples(std::int64_t first, std::int64_t last, void* scratch) override {
+    some_.run(all_.operands(), first, last, static_cast<std::byte*>(scratch));
+  }
+
+ private:
+  BoundKernel<RunAll> all_;
+  SampleRun<RunSome> some_;
+};
+
+template <class RunAll, class RunSome>
+std::unique_ptr<Kernel> make_sample_kernel(RunAll run, std::size_t workspace_bytes, SampleRun<RunSome> some) {
+  return std::make_unique<BoundSampleKernel<RunAll, RunSome>>(std::move(run), workspace_bytes, std::move(some));
 }
 
 /// Kernel for two possible outcomes of lowering: nothing to do (an empty tensor, an output nobody reads).

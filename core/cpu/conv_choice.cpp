@@ -2,10 +2,13 @@
 
 #include "core/cpu/conv.h"
 #include "core/cpu/kernels.h"
+#include "core/cpu/panel_conv.h"
 #include "core/cpu/vector.h"
 #include "core/cpu/winograd.h"
+#include "core/cpu/winograd_weight.h"
+#include "core/sample_kernel.h"
 
-// Who computes a convolution: Winograd (our own), or what core/cpu/conv.h has.
+// Who computes a convolution: Winograd or panels (our own), or what core/cpu/conv.h has.
 
 namespace deq::cpu {
 
@@ -31,21 +34,22 @@ bool is_faster(const ConvShape& shape) {
          shape.out_channels >= kFewestChannels;
 }
 
-bool takes_winograd(const ConvShape& shape, const CpuOptions& options) {
-  if (!WinogradConv::fits(shape)) return false;
-  switch (options.algorithm) {
-    case ConvAlgorithm::automatic: return is_faster(shape);
-    case ConvAlgorithm::winograd: return true;
-    case ConvAlgorithm::direct:
-    case ConvAlgorithm::bf16: return false;
-  }
-  return false;
+enum class Method : std::uint8_t { plain, winograd, panel };
+
+/// Depends on shape, pass and policy alone, so that weights are packed as the convolution takes them.
+Method method_of(const Pass& pass, const CpuOptions& options) {
+  const bool is_automatic = options.algorithm == ConvAlgorithm::automatic;
+  if (!is_automatic && options.algorithm != ConvAlgorithm::winograd) return Method::plain;
+  if (WinogradConv::fits(pass.shape) && (!is_automatic || is_faster(pass.shape))) return Method::winograd;
+  return kRegisterFloats >= 8 && PanelConv::fits(pass.shape, pass.is_input_grad) ? Method::panel : Method::plain;
 }
 
-/// Weights may come packed (operand 1) with their plain form as operand 2, or plain: then each run packs them.
-class WinogradKernel final : public Kernel {
+/// A convolution of ours. Weights may come packed (operand 1) with their plain form as operand 2, or plain: then each
+/// run packs them.
+template <class Conv>
+class OwnConvKernel final : public SampleKernel {
  public:
-  WinogradKernel(const Pass& pass, bool is_packed) : conv_(pass.shape, pass.is_input_grad), is_packed_(is_packed) {}
+  OwnConvKernel(const Pass& pass, bool is_packed) : conv_(pass.shape, pass.is_input_grad), is_packed_(is_packed) {}
 
   [[nodiscard]] std::size_t workspace_bytes() const override {
     return conv_.workspace_bytes() + (is_packed_ ? 0 : conv_.packed_bytes());
@@ -63,17 +67,24 @@ class WinogradKernel final : public Kernel {
     conv_.run(from_, packed, to_, workspace_);
   }
 
+  [[nodiscard]] std::int64_t samples() const override { return is_packed_ ? conv_.samples() : 0; }
+  [[nodiscard]] std::size_t sample_scratch_bytes() const override { return conv_.sample_scratch_bytes(); }
+  void run_samples(std::int64_t first, std::int64_t last, void* scratch) override {
+    conv_.run_samples(from_, weight_, to_, first, last, scratch);
+  }
+
  private:
-  WinogradConv conv_;
+  Conv conv_;
   bool is_packed_;
   const float *from_ = nullptr, *weight_ = nullptr;
   float* to_ = nullptr;
   std::byte* workspace_ = nullptr;
 };
 
-class WinogradPackKernel final : public Kernel {
+template <class Conv>
+class OwnPackKernel final : public Kernel {
  public:
-  explicit WinogradPackKernel(const Pass& pass) : conv_(pass.shape, pass.is_input_grad) {}
+  explicit OwnPackKernel(const Pass& pass) : conv_(pass.shape, pass.is_input_grad) {}
 
   void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void*) override {
     weight_ = static_cast<const float*>(inputs[0]);
@@ -82,10 +93,36 @@ class WinogradPackKernel final : public Kernel {
   void run() override { conv_.pack(weight_, packed_); }
 
  private:
-  WinogradConv conv_;
+  Conv conv_;
   const float* weight_ = nullptr;
   float* packed_ = nullptr;
 };
+
+class WeightGradKernel final : public Kernel {
+ public:
+  explicit WeightGradKernel(const ConvShape& shape) : grad_(shape) {}
+
+  [[nodiscard]] std::size_t workspace_bytes() const override { return grad_.workspace_bytes(); }
+  void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override {
+    x_ = static_cast<const float*>(inputs[0]);
+    g_ = static_cast<const float*>(inputs[1]);
+    dw_ = static_cast<float*>(outputs[0]);
+    workspace_ = workspace;
+  }
+  void run() override { grad_.run(x_, g_, dw_, workspace_); }
+
+ private:
+  WinogradWeightGrad grad_;
+  const float *x_ = nullptr, *g_ = nullptr;
+  float* dw_ = nullptr;
+  void* workspace_ = nullptr;
+};
+
+template <class Conv>
+std::unique_ptr<Kernel> make_own(const KernelRequest& request, const Pass& pass) {
+  if (std::holds_alternative<PackWeights>(request.op)) return std::make_unique<OwnPackKernel<Conv>>(pass);
+  return std::make_unique<OwnConvKernel<Conv>>(pass, request.inputs[1].dtype == DType::u8);
+}
 
 Pass pass_of(const PackWeights& pack, const Shape& weight) {
   return {shape_of(pack.conv, pack.image, weight), pack.pass == ConvPass::input_grad};
@@ -110,23 +147,35 @@ std::optional<Pass> pass_of(const KernelRequest& request) {
 
 std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOptions& options) {
   if (request.inputs[0].dtype != DType::f32) no_kernel(request, "convolutions are computed in f32");
+  if (const auto* op = std::get_if<Conv2dWeightGrad>(&request.op)) {
+    const ConvShape shape = shape_of(op->conv, request.inputs[0].shape, request.outputs[0].shape);
+    const bool is_winograd = method_of({shape, false}, options) == Method::winograd;
+    return is_winograd ? std::make_unique<WeightGradKernel>(shape) : lower_plain_conv(request, options);
+  }
   const std::optional<Pass> pass = pass_of(request);
-  if (!pass || !takes_winograd(pass->shape, options)) return lower_plain_conv(request, options);
-  if (std::holds_alternative<PackWeights>(request.op)) return std::make_unique<WinogradPackKernel>(*pass);
-  return std::make_unique<WinogradKernel>(*pass, request.inputs[1].dtype == DType::u8);
+  switch (pass ? method_of(*pass, options) : Method::plain) {
+    case Method::winograd: return make_own<WinogradConv>(request, *pass);
+    case Method::panel: return make_own<PanelConv>(request, *pass);
+    case Method::plain: break;
+  }
+  return lower_plain_conv(request, options);
 }
 
 std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType& weight, const CpuOptions& options) {
   const Pass pass = pass_of(pack, weight.shape);
-  if (!takes_winograd(pass.shape, options)) return packed_plain_conv_bytes(pack, weight, options);
-  return static_cast<std::int64_t>(WinogradConv(pass.shape, pass.is_input_grad).packed_bytes());
+  switch (method_of(pass, options)) {
+    case Method::winograd:
+      return static_cast<std::int64_t>(WinogradConv(pass.shape, pass.is_input_grad).packed_bytes());
+    case Method::panel: return static_cast<std::int64_t>(PanelConv(pass.shape, pass.is_input_grad).packed_bytes());
+    case Method::plain: break;
+  }
+  return packed_plain_conv_bytes(pack, weight, options);
 }
 
 bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight, const CpuOptions& options) {
-  const bool a_takes = takes_winograd(pass_of(a, weight.shape).shape, options);
-  const bool b_takes = takes_winograd(pass_of(b, weight.shape).shape, options);
-  if (a_takes != b_takes) return false;
-  return a_takes ? a.pass == b.pass : packs_plain_conv_alike(a, b, weight, options);
+  const Method method = method_of(pass_of(a, weight.shape), options);
+  if (method != method_of(pass_of(b, weight.shape), options)) return false;
+  return method == Method::plain ? packs_plain_conv_alike(a, b, weight, options) : a.pass == b.pass;
 }
 
 }  // namespace deq::cpu

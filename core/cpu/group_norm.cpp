@@ -207,39 +207,55 @@ void reduce_affine_gradient(const Layout& layout, const float* stats, std::byte*
 std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const GroupNorm& op) {
   const Layout layout(request.inputs[0].shape, op.groups);
   const std::int64_t stride = scratch_bytes(layout.channels, 3);
-  return make_kernel(
-      [op, layout, stride, run_sample = sample_function(op)](const Operands& bound) {
-        std::size_t next = 0;
-        ForwardOperands operands{.x = bound.in(next++)};
-        if (op.affine) operands.gamma = bound.in(next++), operands.beta = bound.in(next++);
-        if (op.has_addend) operands.addend = bound.in(next++);
-        if (op.has_residual) operands.residual = bound.in(next++);
-        operands.y = bound.out(0), operands.stats = bound.out(1);
-        parallel_for(layout.batch, layout.elements(), [&](std::int64_t sample) {
-          run_sample(layout, op.eps, operands, sample, bound.scratch<std::byte>() + sample * stride);
-        });
-      },
-      static_cast<std::size_t>(layout.batch * stride));
+  const auto operands_of = [op](const Operands& bound) {
+    std::size_t next = 0;
+    ForwardOperands operands{.x = bound.in(next++)};
+    if (op.affine) operands.gamma = bound.in(next++), operands.beta = bound.in(next++);
+    if (op.has_addend) operands.addend = bound.in(next++);
+    if (op.has_residual) operands.residual = bound.in(next++);
+    operands.y = bound.out(0), operands.stats = bound.out(1);
+    return operands;
+  };
+  const auto run_some = [eps = op.eps, layout, operands_of, run_sample = sample_function(op)](
+                            const Operands& bound, std::int64_t first, std::int64_t last, std::byte* scratch) {
+    const ForwardOperands operands = operands_of(bound);
+    for (std::int64_t sample = first; sample < last; ++sample) run_sample(layout, eps, operands, sample, scratch);
+  };
+  const auto run_all = [layout, stride, run_some](const Operands& bound) {
+    parallel_for(layout.batch, layout.elements(), [&](std::int64_t sample) {
+      run_some(bound, sample, sample + 1, bound.scratch<std::byte>() + sample * stride);
+    });
+  };
+  return make_sample_kernel(run_all, static_cast<std::size_t>(layout.batch * stride),
+                            SampleRun{layout.batch, run_some, static_cast<std::size_t>(stride)});
 }
 
 std::unique_ptr<Kernel> lower_group_norm_grad(const KernelRequest& request, const GroupNormGrad& op) {
   const Layout layout(request.inputs[0].shape, op.groups);
   const std::int64_t stride = scratch_bytes(layout.channels, 3);
-  return make_kernel(
-      [op, layout, stride](const Operands& bound) {
-        const BackwardOperands operands{.x = bound.in(0),
-                                        .stats = bound.in(1),
-                                        .g = bound.in(2),
-                                        .gamma = op.affine ? bound.in(3) : nullptr,
-                                        .dx = bound.out(0)};
-        auto* scratch = bound.scratch<std::byte>();
-        parallel_for(layout.batch, layout.elements(), [&](std::int64_t sample) {
-          group_norm_grad_sample(layout, operands, sample, scratch + sample * stride);
-        });
-        if (!op.affine || (bound.out(1) == nullptr && bound.out(2) == nullptr)) return;
-        reduce_affine_gradient(layout, operands.stats, scratch, stride, bound.out(1), bound.out(2));
-      },
-      static_cast<std::size_t>(layout.batch * stride));
+  const auto operands_of = [op](const Operands& bound) {
+    return BackwardOperands{.x = bound.in(0),
+                            .stats = bound.in(1),
+                            .g = bound.in(2),
+                            .gamma = op.affine ? bound.in(3) : nullptr,
+                            .dx = bound.out(0)};
+  };
+  const auto run_some = [layout, operands_of](const Operands& bound, std::int64_t first, std::int64_t last,
+                                              std::byte* scratch) {
+    const BackwardOperands operands = operands_of(bound);
+    for (std::int64_t sample = first; sample < last; ++sample)
+      group_norm_grad_sample(layout, operands, sample, scratch);
+  };
+  const bool joins_samples = op.affine && (request.output_used[1] != 0 || request.output_used[2] != 0);
+  const auto run_all = [joins_samples, layout, stride, run_some](const Operands& bound) {
+    auto* scratch = bound.scratch<std::byte>();
+    parallel_for(layout.batch, layout.elements(),
+                 [&](std::int64_t sample) { run_some(bound, sample, sample + 1, scratch + sample * stride); });
+    if (joins_samples) reduce_affine_gradient(layout, bound.in(1), scratch, stride, bound.out(1), bound.out(2));
+  };
+  return make_sample_kernel(
+      run_all, static_cast<std::size_t>(layout.batch * stride),
+      SampleRun{joins_samples ? std::int64_t{0} : layout.batch, run_some, static_cast<std::size_t>(stride)});
 }
 
 }  // namespace deq::cpu

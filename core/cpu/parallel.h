@@ -1,5 +1,7 @@
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -8,11 +10,12 @@ namespace deq::cpu {
 /// Below this many elements of work a parallel region costs more than it saves (about 5 us against 16 Ki additions).
 inline constexpr std::int64_t kSerialElements = 16384;
 
-/// body(i) for i in [0, count), on all threads when `elements` (the work of all of it) is worth a parallel region.
+/// body(i) for i in [0, count), on all threads when `elements` (the work of all of it) is worth a parallel region and
+/// this is not one already.
 /// What body(i) computes must not depend on the thread, so results are the same for any number of threads.
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t elements, const Body& body) {
-  if (count <= 1 || elements < kSerialElements) {
+  if (count <= 1 || elements < kSerialElements || omp_in_parallel() != 0) {
     for (std::int64_t i = 0; i < count; ++i) body(i);
     return;
   }

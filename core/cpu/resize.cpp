@@ -53,6 +53,8 @@ struct Sampling {
         channels(from[3]) {}
   [[nodiscard]] std::int64_t to_h() const { return static_cast<std::int64_t>(rows.size()); }
   [[nodiscard]] std::int64_t to_w() const { return static_cast<std::int64_t>(columns.size()); }
+  [[nodiscard]] std::int64_t from_size() const { return from_h * from_w * channels; }
+  [[nodiscard]] std::int64_t to_size() const { return to_h() * to_w() * channels; }
   [[nodiscard]] std::int64_t to_elements() const { return batch * to_h() * to_w() * channels; }
 };
 
@@ -118,34 +120,35 @@ void scatter_sample(const Sampling& sampling, bool is_nearest, const float* g, f
   }
 }
 
+/// run_sample(from, to) by sample; sizes in floats.
+template <class RunSample>
+std::unique_ptr<Kernel> make_sampled(std::int64_t samples, std::int64_t elements, std::int64_t from_size,
+                                     std::int64_t to_size, RunSample run_sample) {
+  const auto run_some = [=](const Operands& operands, std::int64_t first, std::int64_t last, std::byte*) {
+    for (std::int64_t i = first; i < last; ++i)
+      run_sample(operands.in(0) + i * from_size, operands.out(0) + i * to_size);
+  };
+  const auto run_all = [=](const Operands& operands) {
+    parallel_for(samples, elements, [&](std::int64_t i) { run_some(operands, i, i + 1, nullptr); });
+  };
+  return make_sample_kernel(run_all, 0, SampleRun{samples, run_some});
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> lower_resize(const KernelRequest& request, const Resize& op) {
-  Sampling sampling(op.mode, op.align_corners, request.inputs[0].shape, request.outputs[0].shape);
+  const Sampling sampling(op.mode, op.align_corners, request.inputs[0].shape, request.outputs[0].shape);
   const auto run_sample = op.mode == ResizeMode::nearest ? &nearest_sample : &bilinear_sample;
-  return make_kernel([sampling = std::move(sampling), run_sample](const Operands& operands) {
-    const float* x = operands.in(0);
-    float* y = operands.out(0);
-    const std::int64_t from_size = sampling.from_h * sampling.from_w * sampling.channels;
-    const std::int64_t to_size = sampling.to_h() * sampling.to_w() * sampling.channels;
-    parallel_for(sampling.batch, sampling.to_elements(),
-                 [&](std::int64_t sample) { run_sample(sampling, x + sample * from_size, y + sample * to_size); });
-  });
+  return make_sampled(sampling.batch, sampling.to_elements(), sampling.from_size(), sampling.to_size(),
+                      [sampling, run_sample](const float* x, float* y) { run_sample(sampling, x, y); });
 }
 
 std::unique_ptr<Kernel> lower_resize_grad(const KernelRequest& request, const ResizeGrad& op) {
   // "to" is what Resize wrote: the input here.
-  Sampling sampling(op.mode, op.align_corners, request.outputs[0].shape, request.inputs[0].shape);
+  const Sampling sampling(op.mode, op.align_corners, request.outputs[0].shape, request.inputs[0].shape);
   const bool is_nearest = op.mode == ResizeMode::nearest;
-  return make_kernel([sampling = std::move(sampling), is_nearest](const Operands& operands) {
-    const float* g = operands.in(0);
-    float* x = operands.out(0);
-    const std::int64_t from_size = sampling.from_h * sampling.from_w * sampling.channels;
-    const std::int64_t to_size = sampling.to_h() * sampling.to_w() * sampling.channels;
-    parallel_for(sampling.batch, sampling.to_elements(), [&](std::int64_t sample) {
-      scatter_sample(sampling, is_nearest, g + sample * to_size, x + sample * from_size);
-    });
-  });
+  return make_sampled(sampling.batch, sampling.to_elements(), sampling.to_size(), sampling.from_size(),
+                      [sampling, is_nearest](const float* g, float* x) { scatter_sample(sampling, is_nearest, g, x); });
 }
 
 }  // namespace deq::cpu

@@ -19,11 +19,6 @@ constexpr std::int64_t kSkew = 16;                           // keeps the 36 poi
 
 std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
-/// Width of the blocks of columns that wastes the fewest.
-std::int64_t columns_for(std::int64_t channels) {
-  return rounded_up(channels, kNarrow) < rounded_up(channels, kWide) ? kNarrow : kWide;
-}
-
 }  // namespace
 
 bool WinogradConv::fits(const ConvShape& shape) {
@@ -45,7 +40,7 @@ WinogradConv::WinogradConv(const ConvShape& shape, bool is_input_grad)
       tiles_wide_((out_width_ + kTile - 1) / kTile),
       tiles_(batch_ * tiles_high_ * tiles_wide_),
       depth_(rounded_up(channels_, kLanes)),
-      columns_(columns_for(out_channels_)),
+      columns_(columns_of_block(out_channels_)),
       column_blocks_((out_channels_ + columns_ - 1) / columns_),
       threads_(omp_get_max_threads()),
       shares_columns_(slice() * column_blocks_ > kCachedWeightFloats) {
@@ -70,6 +65,10 @@ std::size_t WinogradConv::workspace_bytes() const {
   const std::int64_t floats =
       shares_columns_ ? scratch_floats() + (threads_ - 1) * kPoints * product_stride() : threads_ * scratch_floats();
   return static_cast<std::size_t>(floats) * sizeof(float);
+}
+
+std::size_t WinogradConv::sample_scratch_bytes() const {
+  return static_cast<std::size_t>(scratch_floats()) * sizeof(float);
 }
 
 void WinogradConv::pack(const float* weight, float* packed) const {
@@ -135,10 +134,7 @@ void WinogradConv::multiply(const float* image, std::int64_t tiles, const float*
   for (std::int64_t point = 0; point < kPoints; ++point) {
     const float *a = image + point * image_stride(), *b = packed + point * depth_ * columns_;
     float* c = products + point * product_stride();
-    if (columns_ == kNarrow)
-      multiply_point<kNarrow / kLanes, kLanes>(a, depth_, rows, b, c);
-    else
-      multiply_point<2, kWide / 2>(a, depth_, rows, b, c);
+    multiply_block(columns_, rows, a, b, depth_, c, {depth_, columns_});
   }
 }
 
@@ -199,6 +195,15 @@ void WinogradConv::run(const float* from, const float* packed, float* to, void* 
     for (std::int64_t i = 0; i < blocks; ++i)
       run_tiles(from, packed, to, {i * block_, std::min((i + 1) * block_, tiles_)}, own);
   }
+}
+
+void WinogradConv::run_samples(const float* from, const float* packed, float* to, std::int64_t first, std::int64_t last,
+                               void* scratch) const {
+  const std::int64_t begin = first * tiles_high_ * tiles_wide_, end = last * tiles_high_ * tiles_wide_;
+  const std::int64_t blocks = (end - begin + block_ - 1) / block_;
+  const std::int64_t step = rounded_up((end - begin + blocks - 1) / blocks, kRowStep);
+  for (std::int64_t tile = begin; tile < end; tile += step)
+    run_tiles(from, packed, to, {tile, std::min(tile + step, end)}, static_cast<float*>(scratch));
 }
 
 }  // namespace deq::cpu

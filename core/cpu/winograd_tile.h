@@ -11,12 +11,9 @@
 
 namespace deq::cpu::winograd {
 
-inline constexpr int kLanes = 8;  ///< channels that a transform handles at least
-inline constexpr int kPanelRows = kRegisterFloats == 16 ? 8 : 4;
+inline constexpr int kLanes = 8;    ///< channels that a transform handles at least
 inline constexpr int kRowStep = 4;  ///< rows of products are a multiple of this
-/// Columns of a block of products.
-inline constexpr int kWide = kRegisterFloats == 16 ? 32 : 16, kNarrow = 24;
-inline constexpr int kWidest = 32;
+inline constexpr int kWidest = 32;  ///< block of columns
 
 /// The nine weights of a block of output channels.
 using Taps = std::array<std::array<float, kWidest>, 9>;
@@ -62,16 +59,6 @@ template <int kWidth, bool kIsPartial>
   }
 }
 
-/// Products of all tiles at one point: c [rows, columns] = a [rows, depth] b [depth, columns].
-template <int kVectors, int kWidth>
-void multiply_point(const float* a, std::int64_t depth, std::int64_t rows, const float* b, float* c) {
-  std::int64_t row = 0;
-  for (; row + kPanelRows <= rows; row += kPanelRows)
-    multiply_panel<kPanelRows, kVectors, kWidth>(a + row * depth, depth, b, depth, c + row * kVectors * kWidth);
-  for (; row < rows; row += kRowStep)
-    multiply_panel<kRowStep, kVectors, kWidth>(a + row * depth, depth, b, depth, c + row * kVectors * kWidth);
-}
-
 /// Floats between rows and between pixels.
 struct Strides {
   std::int64_t row, pixel;
@@ -105,6 +92,47 @@ template <int kWidth, bool kIsPartial>
       else
         store<kWidth>(at, y[j]);
     }
+  }
+}
+
+/// A g A^T of one tile for kWidth channels from `channel` on, or `count` < kWidth of them and zeros.
+template <int kWidth, bool kIsPartial>
+[[gnu::always_inline]] inline void transform_result(const float* const* pixel, std::int64_t channel, std::int64_t count,
+                                                    float* to, std::int64_t stride) {
+  Vec<kWidth> half[kTile][kPatch];  // [column][row]
+  for (int j = 0; j < kTile; ++j) {
+    Vec<kWidth> column[kTile];
+#pragma GCC unroll 4
+    for (int i = 0; i < kTile; ++i) {
+      const float* from = pixel[i * kTile + j] + channel;
+      if constexpr (kIsPartial)
+        load_some<kWidth>(column[i], from, count);
+      else
+        load<kWidth>(column[i], from);
+    }
+    transform_result_gradient(column, half[j]);
+  }
+  for (int i = 0; i < kPatch; ++i) {
+    Vec<kWidth> points[kPatch];
+    transform_result_gradient({half[0][i], half[1][i], half[2][i], half[3][i]}, points);
+#pragma GCC unroll 6
+    for (int j = 0; j < kPatch; ++j) store<kWidth>(to + (i * kPatch + j) * stride, points[j]);
+  }
+}
+
+/// taps = G^T u G for kLanes output channels; points of u are `stride` floats apart.
+inline void gather_taps(const float* from, std::int64_t stride, float (&taps)[9][kLanes]) {
+  Vec<kLanes> half[kPatch][3];
+  for (int j = 0; j < kPatch; ++j) {
+    Vec<kLanes> column[kPatch];
+#pragma GCC unroll 6
+    for (int i = 0; i < kPatch; ++i) load<kLanes>(column[i], from + (i * kPatch + j) * stride);
+    transform_weight_gradient(column, half[j]);
+  }
+  for (int i = 0; i < 3; ++i) {
+    Vec<kLanes> w[3];
+    transform_weight_gradient({half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]}, w);
+    for (int j = 0; j < 3; ++j) store<kLanes>(taps[3 * i + j], w[j]);
   }
 }
 

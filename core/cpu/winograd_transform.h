@@ -56,4 +56,28 @@ template <class V>
   to[5] = w[2];
 }
 
+/// v := A y, the transpose of transform_output.
+template <class V>
+[[gnu::always_inline]] inline void transform_result_gradient(const V (&y)[kTile], V (&v)[kPatch]) {
+  const V even_a = y[0] + kA2 * y[2], odd_a = kA * (y[1] + kA2 * y[3]);
+  const V even_b = y[0] + kB2 * y[2], odd_b = kB * (y[1] + kB2 * y[3]);
+  v[0] = y[0];
+  v[1] = even_a + odd_a;
+  v[2] = even_a - odd_a;
+  v[3] = even_b + odd_b;
+  v[4] = even_b - odd_b;
+  v[5] = y[3];
+}
+
+/// w := G^T u, the transpose of transform_weight.
+template <class V>
+[[gnu::always_inline]] inline void transform_weight_gradient(const V (&u)[kPatch], V (&w)[3]) {
+  constexpr float kScaleA = 1 / (2 * kA2 * (kA2 - kB2)), kScaleB = 1 / (2 * kB2 * (kB2 - kA2));
+  const V sum_a = kScaleA * (u[1] + u[2]), difference_a = kScaleA * (u[1] - u[2]);
+  const V sum_b = kScaleB * (u[3] + u[4]), difference_b = kScaleB * (u[3] - u[4]);
+  w[0] = 1 / (kA2 * kB2) * u[0] + sum_a + sum_b;
+  w[1] = kA * difference_a + kB * difference_b;
+  w[2] = kA2 * sum_a + kB2 * sum_b + u[5];
+}
+
 }  // namespace deq::cpu::winograd

@@ -1,32 +1,13 @@
 #pragma once
 
-#include <bit>
-
 #include "core/cpu/conv_shape.h"
+#include "core/cuda/bf16.h"
 #include "core/cuda/elementwise_kernels.h"
 
 // What surrounds the vendor's convolutions: weights between [Cout,Cin/groups,Kh,Kw] and [Cout,Kh,Kw,Cin/groups],
 // numbers between f32 and bf16, and convolutions of our own for shapes the vendor has no algorithm for.
 
 namespace deq::cuda {
-
-/// The bits of `x` rounded to bf16, to even where two are as near; nan stays nan.
-DEQ_HOST_DEVICE inline std::uint16_t bf16_of(float x) {
-#ifdef __CUDA_ARCH__
-  const std::uint32_t bits = __float_as_uint(x);
-#else
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-#endif
-  if ((bits & 0x7fffffffU) > 0x7f800000U) return static_cast<std::uint16_t>((bits >> 16) | 0x40U);
-  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
-}
-DEQ_HOST_DEVICE inline float from_bf16(std::uint16_t x) {
-#ifdef __CUDA_ARCH__
-  return __uint_as_float(std::uint32_t{x} << 16);
-#else
-  return std::bit_cast<float>(std::uint32_t{x} << 16);
-#endif
-}
 
 struct RoundToBf16 {
   const float* x;

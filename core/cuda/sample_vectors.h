@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/cuda/bf16.h"
 #include "core/cuda/launch.h"
 #include "core/cuda/state_layout.h"
 
@@ -33,19 +34,21 @@ class SampleVectors {
   DEQ_HOST_DEVICE SampleVectors(const StateLayout& layout, int sample, const Block& block)
       : layout_(&layout), sample_(sample), block_(&block) {}
 
-  [[nodiscard]] DEQ_HOST_DEVICE double dot(const T* x, const T* y) const {
+  template <class Stored>
+  [[nodiscard]] DEQ_HOST_DEVICE double dot(const Stored* x, const T* y) const {
     return total<1>(
                [=](Index i) {
-                 return Pair{x[i], y[i]};
+                 return Pair{widened(x[i]), y[i]};
                },
                [](Index, Pair at, Sums<1>& sums) { sums.at[0] += product(at.x, at.y); })
         .at[0];
   }
   /// y += a x. @returns x . (new y)
-  DEQ_HOST_DEVICE double add_scaled_dot(T a, const T* x, T* y) const {
+  template <class Stored>
+  DEQ_HOST_DEVICE double add_scaled_dot(T a, const Stored* x, T* y) const {
     return total<1>(
                [=](Index i) {
-                 return Pair{x[i], y[i]};
+                 return Pair{widened(x[i]), y[i]};
                },
                [=](Index i, Pair at, Sums<1>& sums) {
                  const T updated = at.y + a * at.x;
@@ -55,8 +58,9 @@ class SampleVectors {
         .at[0];
   }
   /// y += a x
-  DEQ_HOST_DEVICE void add_scaled(T a, const T* x, T* y) const {
-    each([=](Index i) { return Pair{x[i], y[i]}; }, [=](Index i, Pair at) { y[i] = at.y + a * at.x; });
+  template <class Stored>
+  DEQ_HOST_DEVICE void add_scaled(T a, const Stored* x, T* y) const {
+    each([=](Index i) { return Pair{widened(x[i]), y[i]}; }, [=](Index i, Pair at) { y[i] = at.y + a * at.x; });
   }
   /// y = a x
   DEQ_HOST_DEVICE void scale(T a, const T* x, T* y) const {
@@ -66,17 +70,20 @@ class SampleVectors {
     if (from == to) return;
     each([=](Index i) { return from[i]; }, [=](Index i, T at) { to[i] = at; });
   }
-  /// p = a p, z += p (z may be null). @returns |p|^2
-  DEQ_HOST_DEVICE double scale_and_advance(T a, T* p, T* z) const {
+  /// s = a p as stored, z += a p (z may be null). s may be p. @returns |s|^2
+  template <class Stored>
+  DEQ_HOST_DEVICE double scale_and_advance(T a, const T* p, Stored* s, T* z) const {
     return total<1>(
                [=](Index i) {
                  return Pair{p[i], z != nullptr ? z[i] : T(0)};
                },
                [=](Index i, Pair at, Sums<1>& sums) {
                  const T scaled = a * at.x;
-                 p[i] = scaled;
+                 Stored kept;
+                 store(scaled, kept);
+                 s[i] = kept;
                  if (z != nullptr) z[i] = at.y + scaled;
-                 sums.at[0] += product(scaled, scaled);
+                 sums.at[0] += product(widened(kept), widened(kept));
                })
         .at[0];
   }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "core/cuda/bf16.h"
 #include "core/cuda/launch.h"
 #include "core/elementwise.h"
 #include "core/error.h"
@@ -53,6 +54,23 @@ struct TypedStack {
     return reinterpret_cast<T*>(data + static_cast<std::size_t>(slot) * stride_bytes);
   }
 };
+
+/// body(float{}) or body(double{}), whichever `state` is.
+template <class Body>
+void with_type(DType state, const Body& body) {
+  if (state == DType::f64)
+    body(double{});
+  else
+    body(float{});
+}
+/// As above with the type of stored steps behind: that of the state, or Bf16 beside float.
+template <class Body>
+void with_types(DType state, DType stored, const Body& body) {
+  if (stored == DType::bf16)
+    body(float{}, Bf16{});
+  else
+    with_type(state, [&]<class T>(T) { body(T{}, T{}); });
+}
 
 template <class T>
 T* typed(StateView state) {

@@ -16,17 +16,20 @@ class StateOpsOn : public StateOps {
   template <class... Arguments>
   explicit StateOpsOn(Arguments&&... arguments) : queue_(std::forward<Arguments>(arguments)...) {}
 
+  [[nodiscard]] bool stores_steps_as(DType stored, DType state) const override {
+    return stored == state || (stored == DType::bf16 && state == DType::f32);
+  }
   [[nodiscard]] AlignedBytes allocate(std::size_t bytes) override { return runner().allocate(bytes); }
   void copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) override {
     if (from.data == to.data) return;
     queue_.begin({room_of<std::uint8_t>(samples)});
-    with_type(spec, [&]<class T>(T) {
+    with_type(spec.dtype, [&]<class T>(T) {
       queue_.for_each(spec.elements(), CopyElement<T>{masked(spec, samples), typed<T>(from), typed<T>(to)});
     });
   }
   void fill(const StateSpec& spec, StateView out, double value, SampleMask samples) override {
     queue_.begin({room_of<std::uint8_t>(samples)});
-    with_type(spec, [&]<class T>(T) {
+    with_type(spec.dtype, [&]<class T>(T) {
       queue_.for_each(spec.elements(), FillElement<T>{masked(spec, samples), typed<T>(out), static_cast<T>(value)});
     });
   }
@@ -34,7 +37,7 @@ class StateOpsOn : public StateOps {
                StateView out, SampleMask samples) override {
     coefficient = coefficient.first(static_cast<std::size_t>(count) * static_cast<std::size_t>(spec.batch));
     queue_.begin({room_of<std::uint8_t>(samples), room_of<double>(coefficient)});
-    with_type(spec, [&]<class T>(T) {
+    with_type(spec.dtype, [&]<class T>(T) {
       queue_.for_each(spec.elements(),
                       CombineElement<T>{masked(spec, samples), static_cast<T>(scale), queue_.put(coefficient),
                                         TypedStack<T>(x), count, typed<T>(out)});
@@ -43,7 +46,7 @@ class StateOpsOn : public StateOps {
   void recombine(const StateSpec& spec, StateStack x, int count, int kept, std::span<const double> coefficient,
                  SampleMask samples) override {
     queue_.begin({room_of<std::uint8_t>(samples), room_of<double>(coefficient)});
-    with_type(spec, [&]<class T>(T) {
+    with_type(spec.dtype, [&]<class T>(T) {
       queue_.for_each(spec.elements(), RecombineElement<T>{masked(spec, samples), TypedStack<T>(x), count, kept,
                                                            queue_.put(coefficient)});
     });
@@ -53,7 +56,7 @@ class StateOpsOn : public StateOps {
     const int blocks = count * spec.batch;
     dots = dots.first(static_cast<std::size_t>(blocks));
     queue_.begin({2 * room_of<std::uint8_t>(samples), room_of<double>(dots)});
-    with_type(spec, [&]<class T>(T) {
+    with_type(spec.dtype, [&]<class T>(T) {
       queue_.for_each_block(spec, blocks,
                             DotsProgram<T>{StateLayout::of(spec), queue_.put(samples), TypedStack<T>(x), typed<T>(y),
                                            queue_.expect(dots, samples)});
@@ -74,13 +77,6 @@ class StateOpsOn : public StateOps {
   [[nodiscard]] Runner& runner() { return queue_.runner(); }
 
  private:
-  template <class Body>
-  static void with_type(const StateSpec& spec, const Body& body) {
-    if (spec.dtype == DType::f64)
-      body(double{});
-    else
-      body(float{});
-  }
   MaskedLayout masked(const StateSpec& spec, SampleMask samples) {
     return {StateLayout::of(spec), queue_.put(samples)};
   }
@@ -113,7 +109,7 @@ template <class Runner>
 void StateOpsOn<Runner>::residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) {
   const std::size_t scalars = room_of<double>(request.best_objective);
   queue_.begin({6 * room_of<std::uint8_t>(request.improved), 4 * scalars});
-  with_type(spec, [&]<class T>(T) {
+  with_type(spec.dtype, [&]<class T>(T) {
     ResidualProgram<T> body;
     body.layout = StateLayout::of(spec);
     body.mask = queue_.put(samples);
@@ -140,11 +136,12 @@ void StateOpsOn<Runner>::product_step(const StateSpec& spec, const ProductStep& 
   const std::span<const double> known = std::span<const double>(step.coefficient).first(index * batch);
   queue_.begin(
       {6 * room_of<std::uint8_t>(step.broke), room_of<double>(known), 2 * ScalarStage::room_for<double>(batch)});
-  with_type(spec, [&]<class T>(T) {
-    ProductStepProgram<T> body;
+  with_types(spec.dtype, step.stored, [&]<class T, class Stored>(T, Stored) {
+    ProductStepProgram<T, Stored> body;
     body.layout = StateLayout::of(spec);
     body.mask = queue_.put(samples);
-    body.steps = TypedStack<T>(step.steps);
+    body.steps = TypedStack<Stored>(step.steps);
+    body.p = typed<T>(step.stored == spec.dtype ? step.steps.at(step.index) : step.residual);
     body.index = step.index;
     body.coefficient = queue_.put(known);
     body.z = typed<T>(step.z);
@@ -162,11 +159,11 @@ void StateOpsOn<Runner>::apply_product(const StateSpec& spec, const ProductFacto
                                        Transposition transposition, StateView x, StateView out, SampleMask samples) {
   settle();
   queue_.begin({room_of<std::uint8_t>(samples), room_of<double>(factors.coefficient), room_of<int>(factors.rank)});
-  with_type(spec, [&]<class T>(T) {
-    ApplyProductProgram<T> body;
+  with_types(spec.dtype, factors.stored, [&]<class T, class Stored>(T, Stored) {
+    ApplyProductProgram<T, Stored> body;
     body.layout = StateLayout::of(spec);
     body.mask = queue_.put(samples);
-    body.steps = TypedStack<T>(factors.steps);
+    body.steps = TypedStack<Stored>(factors.steps);
     body.coefficient = queue_.put(factors.coefficient);
     body.rank = queue_.put(factors.rank);
     body.is_transposed = transposition == Transposition::transposed;
@@ -181,7 +178,7 @@ void StateOpsOn<Runner>::apply_low_rank(const StateSpec& spec, const LowRankFact
                                         Transposition transposition, StateView x, StateView out, SampleMask samples) {
   const bool is_transposed = transposition == Transposition::transposed;
   queue_.begin({room_of<std::uint8_t>(samples), room_of<int>(factors.rank)});
-  with_type(spec, [&]<class T>(T) {
+  with_type(spec.dtype, [&]<class T>(T) {
     ApplyLowRankProgram<T> body;
     body.layout = StateLayout::of(spec);
     body.mask = queue_.put(samples);

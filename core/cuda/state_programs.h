@@ -73,12 +73,13 @@ struct ResidualProgram {
   }
 };
 
-/// ProductStep.
-template <class T>
+/// ProductStep. p is the slot of the step, or the residual beside steps that are stored in another type.
+template <class T, class Stored>
 struct ProductStepProgram {
   StateLayout layout;
   const std::uint8_t* mask = nullptr;
-  TypedStack<T> steps;
+  TypedStack<Stored> steps;
+  T* p = nullptr;
   int index = 0;
   const double* coefficient = nullptr;  ///< [index, batch]
   T* z = nullptr;
@@ -93,7 +94,6 @@ struct ProductStepProgram {
     const int sample = block.index();
     if (!is_chosen(mask, sample)) return;
     const SampleVectors<T, Block> vectors(layout, sample, block);
-    T* const p = steps.at(index);
     double scale = 1.0;
     bool breaks = false;
     if (index > 0) {
@@ -104,7 +104,8 @@ struct ProductStepProgram {
       breaks = !(std::abs(denominator) >= breakdown);
       if (!breaks) scale = 1.0 / denominator;
     }
-    const double norm2 = vectors.scale_and_advance(static_cast<T>(scale), p, is_chosen(advance, sample) ? z : nullptr);
+    const double norm2 =
+        vectors.scale_and_advance(static_cast<T>(scale), p, steps.at(index), is_chosen(advance, sample) ? z : nullptr);
     block.each_thread([&](int thread) {
       if (thread != 0) return;
       broke[sample] = breaks ? 1 : 0;
@@ -118,11 +119,11 @@ struct ProductStepProgram {
 };
 
 /// out = M x or M^T x for ProductFactors; out may be x.
-template <class T>
+template <class T, class Stored>
 struct ApplyProductProgram {
   StateLayout layout;
   const std::uint8_t* mask = nullptr;
-  TypedStack<T> steps;
+  TypedStack<Stored> steps;
   const double* coefficient = nullptr;  ///< [slots, batch]
   const int* rank = nullptr;
   bool is_transposed = false;

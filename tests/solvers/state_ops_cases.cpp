@@ -214,6 +214,39 @@ void check_product(const OpsUnderTest& tested, const StateSpec& spec, double bre
   }
 }
 
+/// The same with steps that are stored in bf16 beside f32 states.
+void check_rounded_product(const OpsUnderTest& tested, const StateSpec& spec) {
+  CHECK(tested.ops.stores_steps_as(DType::bf16, DType::f32));
+  const auto batch = static_cast<std::size_t>(spec.batch);
+  for (const Mask& mask : masks_of(spec.batch)) {
+    Twins twins(tested, spec, 12, 13);  // 0 .. 4 steps, 5 z, 6 x, 7 .. 11 residuals
+    Scalars host(5 * batch, 0.25), other = host;
+    Mask host_broke(batch, 0), other_broke(batch, 0);
+    for (int index = 0; index < 5; ++index) {
+      twins.scale(7 + index, std::pow(0.5, index));
+      HostStateOps().product_step(
+          spec, {twins.host(), index, host, twins.host(5), {}, 1e-6, host_broke, DType::bf16, twins.host(7 + index)},
+          mask);
+      tested.ops.product_step(
+          spec,
+          {twins.tested(), index, other, twins.tested(5), {}, 1e-6, other_broke, DType::bf16, twins.tested(7 + index)},
+          mask);
+      tested.ops.settle();
+    }
+    const std::vector<int> rank(batch, 4);
+    for (const Transposition side : {Transposition::none, Transposition::transposed}) {
+      HostStateOps().apply_product(spec, {twins.host(), host, rank, DType::bf16}, side, twins.host(6), twins.host(6),
+                                   mask);
+      tested.ops.apply_product(spec, {twins.tested(), other, rank, DType::bf16}, side, twins.tested(6), twins.tested(6),
+                               mask);
+    }
+    tested.finish();
+    // A sum in another order may round a stored element the other way, which is 2^-8 of that element.
+    for (std::size_t i = 0; i < host.size(); ++i) CHECK(other[i] == doctest::Approx(host[i]).epsilon(1e-3));
+    for (const int slot : {5, 6}) CHECK(twins.difference(slot) <= 1e-3);
+  }
+}
+
 void check_low_rank(const OpsUnderTest& tested, const StateSpec& spec) {
   std::vector<int> rank(static_cast<std::size_t>(spec.batch));
   for (std::size_t b = 0; b < rank.size(); ++b) rank[b] = static_cast<int>((b + 2) % 3);
@@ -241,6 +274,7 @@ void check_operations(const OpsUnderTest& tested) {
     check_residual(tested, spec);
     check_product(tested, spec, 1e-6);
     check_product(tested, spec, 1e3);  // every link breaks
+    if (spec.dtype == DType::f32) check_rounded_product(tested, spec);
     check_low_rank(tested, spec);
     if (spec.elements() >= 64) check_rows(tested, spec);
   }

@@ -83,7 +83,8 @@ TEST_CASE("a warm start keeps its state on the device") {
   Config config = contractive_config();
   config.solver.warm_start = true;
   tests::EmulatedCuda device;
-  const Model model(config);
+  Model model(config);
+  test::make_contractive(model);
   InferenceStep step(model, device, model.image_shape(2), config.solver);
   const Batch batch = test::random_batch(config, 2, 1);
   (void)step.run(batch.images);

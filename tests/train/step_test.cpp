@@ -217,8 +217,9 @@ TEST_CASE("supervising earlier states makes a solve that is cut short more accur
     config.model.dropout = 0;
     config.solver.max_steps = 8;
     config.train.correction_states = states;
+    config.train.correction_weights = "constant";
     const Batch batch = random_batch(config, 4, 5);
-    Run run(config, backend, {.batch = 4, .estimator = "unrolled-2"});
+    Run run(config, backend, {.batch = 4, .estimator = "jfb"});
     for (int i = 0; i < 30; ++i) (void)run.train(batch);
     // The loss of a solve of two steps on the trained model, in training form; a rate of 0 leaves it as it is.
     Config cut = config;

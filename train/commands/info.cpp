@@ -96,7 +96,8 @@ std::string architecture_text(const Config& config) {
   return concat(model.name, ": ", model.architecture, ", ", model.task, ", ", model.channels.size(), " branches with ",
                 joined(model.channels), " channels, expansion ", model.expansion, ", image ", config.data.image[0], "x",
                 config.data.image[1], ", ", model.classes, " classes; solver ", config.solver.name, ", at most ",
-                config.solver.max_steps, " steps, tolerance ", config.solver.tolerance, " ", config.solver.mode);
+                config.solver.max_steps, " steps, tolerance ", config.solver.tolerance, " ", config.solver.mode,
+                "; convolutions ", config.compute.convolution);
 }
 
 Json layers_json(const std::vector<Layer>& layers, const NamedTensors& tensors) {

@@ -1,0 +1,192 @@
+#include "core/cpu/winograd_weight.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "core/cpu/winograd_tile.h"
+
+namespace deq::cpu {
+
+using namespace winograd;
+
+namespace {
+
+constexpr std::int64_t kBlockFloats = (384 << 10) / 4;    // transformed operands of a block
+constexpr std::int64_t kFewWeightFloats = (4 << 20) / 4;  // sums that a thread keeps for itself
+constexpr std::int64_t kSkew = 16;                        // keeps the 36 points from falling into one set of a cache
+
+std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+
+}  // namespace
+
+WinogradWeightGrad::WinogradWeightGrad(const ConvShape& shape)
+    : shape_(shape),
+      tiles_high_((shape.out_height() + kTile - 1) / kTile),
+      tiles_wide_((shape.out_width() + kTile - 1) / kTile),
+      tiles_(shape.batch * tiles_high_ * tiles_wide_),
+      depth_(rounded_up(shape.in_channels, kLanes)),
+      columns_(columns_of_block(shape.out_channels)),
+      width_(rounded_up(shape.out_channels, columns_)),
+      threads_(omp_get_max_threads()),
+      shares_columns_(kPoints * depth_ * width_ > kFewWeightFloats) {
+  const std::int64_t fitting = std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + width_)));
+  block_ = shares_columns_ ? tiles_ : std::min(fitting, (tiles_ + threads_ - 1) / threads_);
+}
+
+std::int64_t WinogradWeightGrad::input_floats() const { return kPoints * (block_ * depth_ + kSkew); }
+std::int64_t WinogradWeightGrad::gradient_floats() const { return kPoints * (block_ * width_ + kSkew); }
+std::int64_t WinogradWeightGrad::zero_floats() const { return rounded_up(std::max(depth_, width_), kSkew); }
+
+std::int64_t WinogradWeightGrad::thread_floats() const {
+  return shares_columns_ ? kPoints * kPanelRows * columns_
+                         : rounded_up(input_floats() + gradient_floats() + kPoints * depth_ * width_, kSkew);
+}
+
+std::size_t WinogradWeightGrad::workspace_bytes() const {
+  const std::int64_t shared = zero_floats() + (shares_columns_ ? input_floats() + gradient_floats() : 0);
+  return static_cast<std::size_t>(shared + threads_ * thread_floats()) * sizeof(float);
+}
+
+WinogradWeightGrad::Corner WinogradWeightGrad::corner_of(std::int64_t tile) const {
+  return {tile / (tiles_wide_ * tiles_high_), tile / tiles_wide_ % tiles_high_ * kTile, tile % tiles_wide_ * kTile};
+}
+
+/// to[point][tile - first][channel].
+void WinogradWeightGrad::transform_inputs(const float* x, const float* zeros, Span tiles, float* to) const {
+  const std::int64_t stride = block_ * depth_ + kSkew, channels = shape_.in_channels;
+  for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile, to += depth_) {
+    const Corner at = corner_of(tile);
+    const float* pixel[kPoints];
+    for (std::int64_t i = 0; i < kPatch; ++i)
+      for (std::int64_t j = 0; j < kPatch; ++j) {
+        const std::int64_t row = at.y + i - shape_.conv.pad, column = at.x + j - shape_.conv.pad;
+        const bool is_inside = row >= 0 && row < shape_.height && column >= 0 && column < shape_.width;
+        pixel[i * kPatch + j] =
+            is_inside ? x + ((at.sample * shape_.height + row) * shape_.width + column) * channels : zeros;
+      }
+    std::int64_t c = 0;
+    if constexpr (kRegisterFloats == 16)
+      for (; c + 16 <= channels; c += 16) transform_patch<16, false>(pixel, c, 16, to + c, stride);
+    for (; c + kLanes <= channels; c += kLanes) transform_patch<kLanes, false>(pixel, c, kLanes, to + c, stride);
+    if (c < channels) transform_patch<kLanes, true>(pixel, c, channels - c, to + c, stride);
+  }
+}
+
+/// to[point][tile - first][output channel].
+void WinogradWeightGrad::transform_gradients(const float* g, const float* zeros, Span tiles, float* to) const {
+  const std::int64_t stride = block_ * width_ + kSkew, channels = shape_.out_channels;
+  const std::int64_t height = shape_.out_height(), width = shape_.out_width();
+  for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile, to += width_) {
+    const Corner at = corner_of(tile);
+    const float* pixel[kTile * kTile];
+    for (std::int64_t i = 0; i < kTile; ++i)
+      for (std::int64_t j = 0; j < kTile; ++j) {
+        const bool is_inside = at.y + i < height && at.x + j < width;
+        pixel[i * kTile + j] = is_inside ? g + ((at.sample * height + at.y + i) * width + at.x + j) * channels : zeros;
+      }
+    std::int64_t c = 0;
+    for (; c + kLanes <= channels; c += kLanes) transform_result<kLanes, false>(pixel, c, kLanes, to + c, stride);
+    if (c < channels) transform_result<kLanes, true>(pixel, c, channels - c, to + c, stride), c += kLanes;
+    for (int point = 0; point < kPoints; ++point)
+      std::fill(to + point * stride + c, to + point * stride + width_, 0.0F);
+  }
+}
+
+/// sums[point][channel][column] += inputs^T gradients over a block of tiles.
+void WinogradWeightGrad::add_products(const float* inputs, const float* gradients, std::int64_t tiles, bool is_first,
+                                      float* sums) const {
+  for (std::int64_t point = 0; point < kPoints; ++point) {
+    const float* a = inputs + point * (block_ * depth_ + kSkew);
+    const float* b = gradients + point * (block_ * width_ + kSkew);
+    float* c = sums + point * depth_ * width_;
+    for (std::int64_t column = 0; column < width_; column += columns_)
+      for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows)
+        multiply_transposed(columns_, tiles, a + channel, b + column, c + channel * width_ + column,
+                            {depth_, width_, width_}, !is_first);
+  }
+}
+
+/// Weights of kPanelRows input channels and a block of output channels from sums[point][row][column].
+void WinogradWeightGrad::write_weights(const float* sums, std::int64_t row_stride, std::int64_t channel,
+                                       std::int64_t column, float* dw) const {
+  const std::int64_t point_stride = shares_columns_ ? kPanelRows * columns_ : depth_ * width_;
+  for (std::int64_t row = 0; row < kPanelRows && channel + row < shape_.in_channels; ++row)
+    for (std::int64_t c = 0; c < columns_ && column + c < shape_.out_channels; c += kLanes) {
+      float taps[9][kLanes];
+      gather_taps(sums + row * row_stride + c, point_stride, taps);
+      const std::int64_t count = std::min<std::int64_t>(kLanes, shape_.out_channels - column - c);
+      for (std::int64_t i = 0; i < count; ++i)
+        for (std::int64_t tap = 0; tap < 9; ++tap)
+          dw[((column + c + i) * shape_.in_channels + channel + row) * 9 + tap] = taps[tap][i];
+    }
+}
+
+void WinogradWeightGrad::run_tiles(const float* x, const float* g, float* dw, float* scratch) const {
+  const float* zeros = scratch;
+  float* own = scratch + zero_floats();
+  const std::int64_t before = input_floats() + gradient_floats(), all = kPoints * depth_ * width_;
+  const std::int64_t blocks = (tiles_ + block_ - 1) / block_;
+  std::int64_t team = 1;
+#pragma omp parallel num_threads(static_cast <int>(threads_))
+  {
+    float *inputs = own + omp_get_thread_num() * thread_floats(), *gradients = inputs + input_floats();
+    float* sums = inputs + before;
+    bool is_first = true;
+#pragma omp single
+    team = omp_get_num_threads();
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < blocks; ++i) {
+      const Span tiles{i * block_, std::min((i + 1) * block_, tiles_)};
+      transform_inputs(x, zeros, tiles, inputs);
+      transform_gradients(g, zeros, tiles, gradients);
+      add_products(inputs, gradients, tiles.last - tiles.first, is_first, sums);
+      is_first = false;
+    }
+    if (is_first) std::fill_n(sums, all, 0.0F);
+#pragma omp barrier
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < kPoints * depth_; ++i)
+      for (std::int64_t thread = 1; thread < team; ++thread) {
+        const float* from = own + thread * thread_floats() + before + i * width_;
+        float* to = own + before + i * width_;
+#pragma omp simd
+        for (std::int64_t c = 0; c < width_; ++c) to[c] += from[c];
+      }
+#pragma omp for schedule(static)
+    for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows)
+      for (std::int64_t column = 0; column < width_; column += columns_)
+        write_weights(own + before + channel * width_ + column, width_, channel, column, dw);
+  }
+}
+
+void WinogradWeightGrad::run_columns(const float* x, const float* g, float* dw, float* scratch) const {
+  const float* zeros = scratch;
+  float *inputs = scratch + zero_floats(), *gradients = inputs + input_floats(), *own = gradients + gradient_floats();
+#pragma omp parallel num_threads(static_cast <int>(threads_))
+  {
+#pragma omp for schedule(static)
+    for (std::int64_t tile = 0; tile < tiles_; ++tile) {
+      transform_inputs(x, zeros, {tile, tile + 1}, inputs + tile * depth_);
+      transform_gradients(g, zeros, {tile, tile + 1}, gradients + tile * width_);
+    }
+    float* sums = own + omp_get_thread_num() * thread_floats();
+#pragma omp for schedule(static)
+    for (std::int64_t column = 0; column < width_; column += columns_)
+      for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows) {
+        for (std::int64_t point = 0; point < kPoints; ++point)
+          multiply_transposed(columns_, tiles_, inputs + point * (block_ * depth_ + kSkew) + channel,
+                              gradients + point * (block_ * width_ + kSkew) + column,
+                              sums + point * kPanelRows * columns_, {depth_, width_, columns_}, false);
+        write_weights(sums, columns_, channel, column, dw);
+      }
+  }
+}
+
+void WinogradWeightGrad::run(const float* x, const float* g, float* dw, void* workspace) const {
+  auto* scratch = static_cast<float*>(workspace);
+  std::fill_n(scratch, zero_floats(), 0.0F);
+  return shares_columns_ ? run_columns(x, g, dw, scratch) : run_tiles(x, g, dw, scratch);
+}
+
+}  // namespace deq::cpu

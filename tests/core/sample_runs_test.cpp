@@ -1,0 +1,154 @@
+#include "core/sample_runs.h"
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <cstring>
+#include <functional>
+#include <random>
+
+#include "core/builder.h"
+#include "core/cpu/backend.h"
+#include "core/program.h"
+
+using namespace deq;
+
+namespace {
+
+class NoEstimate final : public InverseEstimate {
+ public:
+  void apply(StateView, StateView) const override {}
+  void apply_transpose(StateView, StateView) const override {}
+  [[nodiscard]] std::span<const int> rank() const override { return {}; }
+};
+
+/// Evaluates nothing: the tests drive the map themselves.
+class IdleSolver final : public FixedPointSolver {
+ public:
+  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
+  [[nodiscard]] std::size_t estimate_bytes() const override { return 0; }
+  void bind(void*, void*) override {}
+  void solve(FixedPointMap&, StateView, SolveReport&) override {}
+  [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
+
+ private:
+  NoEstimate estimate_;
+};
+
+class IdlePolicy final : public EquilibriumPolicy {
+ public:
+  [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec&, StateOps&) const override {
+    return std::make_unique<IdleSolver>();
+  }
+  [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec&, StateOps&) const override {
+    return nullptr;
+  }
+  [[nodiscard]] bool needs_vjp() const override { return false; }
+  [[nodiscard]] std::string describe() const override { return "idle"; }
+};
+
+Tensor random_tensor(const Shape& shape, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  Tensor out(DType::f32, shape);
+  for (float& value : out.data<float>()) value = normal(generator);
+  return out;
+}
+
+using Blocks = std::vector<Value>;
+using Cell = std::function<Blocks(Graph&, const Blocks&)>;
+
+/// f of `types` on a number of threads: its value at a random state, and how the program describes itself.
+struct Evaluated {
+  Evaluated(const std::vector<TensorType>& types, const Cell& cell, int threads) {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    Graph graph;
+    Blocks z, start;
+    for (std::size_t i = 0; i < types.size(); ++i) {
+      z.push_back(graph.input("z" + std::to_string(i), types[i], Rate::iterate));
+      start.push_back(constant(graph, 0.0, types[i].shape));
+    }
+    const RegionId region = graph.add_region(z, cell(graph, z));
+    const Blocks solution = graph.add(Equilibrium{.region = region, .policy = std::make_shared<IdlePolicy>()}, start);
+    CpuBackend cpu;
+    Program program = Program::compile(graph, solution, cpu);
+    for (const NodeId id : graph.inputs())
+      if (graph.rate(Ref{id, 0}) == Rate::batch)
+        program.bind(graph.input_name(id), random_tensor(graph.type(Ref{id, 0}).shape, id));
+    program.run();
+    FixedPointMap& map = *program.map();
+    std::mt19937 generator(7);
+    std::normal_distribution<float> normal;
+    auto* state = static_cast<float*>(map.input().data);
+    for (std::int64_t i = 0; i < map.spec().elements(); ++i) state[i] = normal(generator);
+    for (int replay = 0; replay < 3; ++replay) {  // what one replay leaves behind must not change the next
+      map.replay();
+      const auto* values = static_cast<const float*>(map.output().data);
+      value.emplace_back(values, values + map.spec().elements());
+    }
+    description = program.describe();
+    launches = program.map_launches();
+    omp_set_num_threads(before);
+  }
+  [[nodiscard]] bool is_depth_first() const { return description.find("sample by sample") != std::string::npos; }
+
+  std::vector<std::vector<float>> value;
+  std::string description;
+  std::size_t launches = 0;
+};
+
+constexpr std::int64_t kBatch = 8;
+/// Eight samples go evenly over two threads, but not over seven.
+constexpr int kEven = 2, kUneven = 7;
+
+void expect_same_values(const std::vector<TensorType>& types, const Cell& cell) {
+  const Evaluated layers(types, cell, kUneven), samples(types, cell, kEven);
+  REQUIRE_FALSE(layers.is_depth_first());
+  REQUIRE(samples.is_depth_first());
+  CHECK(samples.launches == layers.launches);
+  for (std::size_t replay = 0; replay < layers.value.size(); ++replay) {
+    REQUIRE(samples.value[replay].size() == layers.value[replay].size());
+    CHECK(std::memcmp(samples.value[replay].data(), layers.value[replay].data(),
+                      layers.value[replay].size() * sizeof(float)) == 0);
+  }
+}
+
+const TensorType kImage{DType::f32, {kBatch, 13, 10, 24}};
+
+/// A block as in the multiscale models: values of different sizes a sample, results in place, shared and sampled
+/// operands, two resolutions.
+Blocks block(Graph& graph, const Blocks& z) {
+  const auto weights = [&graph](const char* name, const Shape& shape, unsigned seed) {
+    return graph.parameter(name, std::make_shared<Tensor>(random_tensor(shape, seed))) * 0.1;
+  };
+  const Value x = graph.input("x", kImage, Rate::batch);
+  const Value mask = graph.input("mask", {DType::f32, {kBatch, 1, 1, 24}}, Rate::batch);
+  const Value gamma = weights("gamma", {24}, 4);
+  const Value wide = relu(group_norm(conv2d(z[0], weights("w1", {40, 24, 3, 3}, 1), {.pad = 1}), 8, 1e-5).y);
+  const Value narrow = conv2d(wide, weights("w2", {24, 40, 3, 3}, 2), {.pad = 1}) * mask + x;
+  const Value image = group_norm(relu(group_norm(narrow, 8, 1e-5, gamma, gamma).y + z[0]), 4, 1e-5).y;
+  const Value small = conv2d(image, weights("w3", {16, 24, 3, 3}, 3), {.stride = 2, .pad = 1});
+  const Value up = resize(conv2d(relu(small), weights("w5", {24, 16, 1, 1}, 5), {}), {.height = 13, .width = 10});
+  return {deq::tanh(image + up * gamma)};
+}
+
+}  // namespace
+
+TEST_CASE("running a loop sample by sample changes no bit") { expect_same_values({kImage}, block); }
+
+TEST_CASE("what every sample reads of the loop is computed before") {
+  // The norm's scale, eight numbers of the loop itself, is read by each of the eight samples.
+  const std::vector<TensorType> types{{DType::f32, {kBatch, 40, 40, 8}}, {DType::f32, {kBatch, 1}}};
+  expect_same_values(types, [](Graph&, const Blocks& z) -> Blocks {
+    const Value scale = reshape(deq::tanh(z[1]), {kBatch});
+    const Value image = group_norm(deq::tanh(z[0]), 4, 1e-5, scale, scale).y;
+    return {deq::tanh(relu(image) + z[0]), deq::tanh(z[1] * 2.0)};
+  });
+}
+
+TEST_CASE("a loop with little work stays one launch after the other") {
+  const std::vector<TensorType> types{{DType::f32, {kBatch, 4, 4, 8}}};
+  const Cell cell = [](Graph&, const Blocks& z) -> Blocks { return {deq::tanh(group_norm(z[0], 4, 1e-5).y * 0.5)}; };
+  CHECK_FALSE(Evaluated(types, cell, kEven).is_depth_first());
+}
