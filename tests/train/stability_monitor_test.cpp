@@ -115,9 +115,10 @@ TEST_CASE("the monitor finds the largest eigenvalue of the dense Jacobian of an 
   Config config = tiny_config();
   config.model.post_gn_affine = true;
   config.data.image = {4, 4};  // 160 elements of state: small enough to write the Jacobian down
-  config.solver.max_steps = 40;
   for (const bool is_contractive : {true, false}) {
     CAPTURE(is_contractive);
+    // Without contraction a solve does not converge and its steps amplify rounding: a few leave both backends at one z.
+    config.solver.max_steps = is_contractive ? 40 : 4;
     Model model(config);
     if (is_contractive) make_contractive(model);
     const Batch batch = random_batch(config, 2, 3);
