@@ -1,8 +1,7 @@
-# cmake -DMODE=counters|instructions -DSTEP=... -DREFERENCE=... [-DROOT=... -DWORK=... -DGENERATOR=... -DCOMPILER=...]
-#       -P gate.cmake
-# Holds counters of tests/gate/small_step.cpp against reference.json: `counters` with the program STEP as it is built,
-# `instructions` with one built in WORK for x86-64-v3 (AVX2) and run under callgrind on one thread with oneDNN and
-# OpenBLAS held to AVX2, so that the count is the same on every machine that has AVX2. Times are never looked at.
+# cmake -DMODE=counters|instructions -DREFERENCE=... -DROOT=... -DWORK=... -DGENERATOR=... -DCOMPILER=... -P gate.cmake
+# Holds counters of tests/gate/small_step.cpp against reference.json; `instructions` under callgrind. The program is built
+# in WORK for x86-64-v3 (AVX2) and runs on one thread with oneDNN and OpenBLAS held to AVX2, so that the counters are the
+# same on every machine that has AVX2. Times are never looked at.
 # DEQ_GATE_UPDATE=1 in the environment writes the measured values into reference.json instead.
 
 file(READ ${REFERENCE} reference)
@@ -42,9 +41,22 @@ endfunction()
 set(fixed_isa ${CMAKE_COMMAND} -E env DNNL_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell OMP_NUM_THREADS=1
     OPENBLAS_NUM_THREADS=1)
 
+file(STRINGS /proc/cpuinfo flags REGEX "avx2" LIMIT_COUNT 1)
+find_program(VALGRIND valgrind)
+if(NOT flags)
+  message("SKIPPED: the counters are those of a processor with AVX2")
+  return()
+elseif(MODE STREQUAL instructions AND NOT VALGRIND)
+  message("SKIPPED: instruction counts need valgrind (tests/install.sh installs it)")
+  return()
+endif()
+run_or_fail(configure ${CMAKE_COMMAND} -S ${ROOT} -B ${WORK} -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
+            -DCMAKE_BUILD_TYPE=Release -DDEQ_NATIVE=OFF "-DCMAKE_CXX_FLAGS=-march=x86-64-v3" -DDEQ_BENCH=OFF)
+run_or_fail(build ${CMAKE_COMMAND} --build ${WORK} --target gate_small_step)
+
 if(MODE STREQUAL counters)
   foreach(variant full bf16)
-    run_or_fail(small_step ${fixed_isa} DNNL_VERBOSE=2 ${STEP} ${variant})
+    run_or_fail(small_step ${fixed_isa} DNNL_VERBOSE=2 ${WORK}/gate_small_step ${variant})
     string(REGEX MATCH "{\"allocations.*}" counters "${output}")
     foreach(counter allocations vendor_allocations map_calls vjp_calls launches map_launches)
       string(JSON value GET "${counters}" ${counter})
@@ -64,15 +76,6 @@ if(MODE STREQUAL counters)
     hold(${variant} primitives_in_replay ${value} 0)
   endforeach()
 else()
-  find_program(VALGRIND valgrind)
-  file(STRINGS /proc/cpuinfo flags REGEX "avx2" LIMIT_COUNT 1)
-  if(NOT VALGRIND OR NOT flags)
-    message("SKIPPED: instruction counts need valgrind (tests/install.sh installs it) and a processor with AVX2")
-    return()
-  endif()
-  run_or_fail(configure ${CMAKE_COMMAND} -S ${ROOT} -B ${WORK} -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
-              -DCMAKE_BUILD_TYPE=Release -DDEQ_NATIVE=OFF "-DCMAKE_CXX_FLAGS=-march=x86-64-v3" -DDEQ_BENCH=OFF)
-  run_or_fail(build ${CMAKE_COMMAND} --build ${WORK} --target gate_small_step)
   foreach(variant full bf16)
     run_or_fail(callgrind ${fixed_isa} ${VALGRIND} --tool=callgrind --callgrind-out-file=/dev/null
                 --toggle-collect=measured_step ${WORK}/gate_small_step ${variant})
