@@ -8,7 +8,7 @@
 namespace deq {
 namespace {
 
-constexpr double kRounding = 1e-15;  // of |phi(0)|: smaller differences of phi are rounding
+constexpr double kRounding = 1e-14;  // of |phi(0)|, a sum over samples: smaller differences of phi are rounding
 constexpr double kGrowth = 2.0;
 constexpr double kMargin = 0.1;  // a trial keeps this fraction of the bracket away from both ends
 
