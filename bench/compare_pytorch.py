@@ -146,6 +146,8 @@ def compare(options):
     if options.threads:
         torch.set_num_threads(options.threads)
     estimators = options.estimators.split(",")
+    # Before anything else: the peak that the system reports of a child is at least that of its parent when it began.
+    compare_memory(options, estimators)
     config, model = model_of(options.config)
     side = TorchSide(config, model, options.batch)
     side.measure(estimators)  # warms up
@@ -156,7 +158,7 @@ def compare(options):
         values, unit = deq_measure(options, estimators)
         deq_rounds.append(values)
         units.append(unit)
-    print(f"{os.path.basename(options.config)}, batch {options.batch}, {side.steps} forward and {side.backward_steps} "
+    print(f"\n{os.path.basename(options.config)}, batch {options.batch}, {side.steps} forward and {side.backward_steps} "
           f"backward steps, {torch.get_num_threads()} threads, torch {torch.__version__}, {options.rounds} rounds; "
           f"convolution unit {statistics.median(units):.1f} ms\n")
     print("| part | PyTorch ms | deq ms | ratio (lowest-highest round) | deq, units |\n|---|---|---|---|---|")
@@ -174,7 +176,6 @@ def compare(options):
             [r["step shine"] for r in deq_rounds])
     backward = [statistics.median(r["backward " + name] for r in deq_rounds) for name in estimators]
     print("\ndeq, backward alone: " + ", ".join(f"{n} {ms:.1f} ms" for n, ms in zip(estimators, backward)))
-    compare_memory(options, estimators)
 
 
 def mini_model(folder):
