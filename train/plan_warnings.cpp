@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/cpu/rounded_conv.h"
 #include "train/build_info.h"
 #include "train/jacobian_schedule.h"
 
@@ -23,6 +24,7 @@ class Warnings {
     add_tolerances();
     add_penalty();
     add_memory();
+    add_bf16();
     if (plan_.train_images < config_.train.batch_size)
       add("the training set has ", plan_.train_images, " images, less than one batch of ", config_.train.batch_size);
     return std::move(out_);
@@ -90,6 +92,12 @@ class Warnings {
     else if (plan_.peak_bytes > static_cast<std::size_t>(machine))
       add("the run needs ", gib(plan_.peak_bytes), " GiB of memory, this machine has ", gib(machine),
           " GiB: lower train.batch_size");
+  }
+
+  void add_bf16() {
+    if (config_.compute.convolution == "bf16" && plan_.uses_host_memory && !cpu::multiplies_bf16())
+      add("compute.convolution is bf16, but this processor has no avx512_bf16: operands are rounded and multiplied in "
+          "float32, which is slower than direct");
   }
 
   const Config& config_;

@@ -4,6 +4,7 @@
 
 #include "core/cpu/kernels.h"
 #include "core/cpu/onednn.h"
+#include "core/cpu/rounded_conv.h"
 
 namespace deq::cpu {
 
@@ -16,8 +17,8 @@ namespace {
 /// 12.4. Forward, oneDNN picks NHWC by itself when the layout is left to it. Gradients in the weights stay f32.
 ConvPlan plan_of(ConvRole role, const ConvShape& shape, const CpuOptions& options, ConvLayout weights) {
   const ConvPlan direct{.role = role, .shape = shape, .weights = weights};
-  if (options.algorithm != ConvAlgorithm::bf16 || role == ConvRole::weight_grad) return direct;
-  check(OnednnConv::has_bf16(), "conv2d", "this processor has no avx512_bf16; choose another algorithm than bf16");
+  const bool is_rounded = options.algorithm == ConvAlgorithm::bf16 && multiplies_bf16();
+  if (!is_rounded || role == ConvRole::weight_grad) return direct;
   ConvPlan rounded = direct;
   rounded.method = ConvMethod::bf16;
   return OnednnConv::supports(rounded) ? rounded : direct;  // not for a few channels
@@ -75,6 +76,8 @@ ConvPlan pack_plan(const PackWeights& pack, const Shape& weight, const CpuOption
 }
 
 }  // namespace
+
+bool plain_conv_multiplies_bf16() { return multiplies_bf16(); }
 
 std::unique_ptr<Kernel> lower_plain_conv(const KernelRequest& request, const CpuOptions& options) {
   const auto lower = [&](const auto& op) -> std::unique_ptr<Kernel> {

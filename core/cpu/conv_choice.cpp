@@ -3,6 +3,7 @@
 #include "core/cpu/conv.h"
 #include "core/cpu/kernels.h"
 #include "core/cpu/panel_conv.h"
+#include "core/cpu/rounded_conv.h"
 #include "core/cpu/vector.h"
 #include "core/cpu/winograd.h"
 #include "core/cpu/winograd_weight.h"
@@ -143,6 +144,15 @@ std::optional<Pass> pass_of(const KernelRequest& request) {
   return std::nullopt;
 }
 
+/// What neither Winograd nor panels take; rounded here where the processor cannot.
+std::unique_ptr<Kernel> lower_plain(const KernelRequest& request, const CpuOptions& options) {
+  std::unique_ptr<Kernel> kernel = lower_plain_conv(request, options);
+  const bool is_bf16 =
+      options.algorithm == ConvAlgorithm::bf16 && !std::holds_alternative<Conv2dWeightGrad>(request.op);
+  return is_bf16 && !plain_conv_multiplies_bf16() ? with_rounded_operands(request, std::move(kernel))
+                                                  : std::move(kernel);
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOptions& options) {
@@ -150,7 +160,7 @@ std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOption
   if (const auto* op = std::get_if<Conv2dWeightGrad>(&request.op)) {
     const ConvShape shape = shape_of(op->conv, request.inputs[0].shape, request.outputs[0].shape);
     const bool is_winograd = method_of({shape, false}, options) == Method::winograd;
-    return is_winograd ? std::make_unique<WeightGradKernel>(shape) : lower_plain_conv(request, options);
+    return is_winograd ? std::make_unique<WeightGradKernel>(shape) : lower_plain(request, options);
   }
   const std::optional<Pass> pass = pass_of(request);
   switch (pass ? method_of(*pass, options) : Method::plain) {
@@ -158,7 +168,7 @@ std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOption
     case Method::panel: return make_own<PanelConv>(request, *pass);
     case Method::plain: break;
   }
-  return lower_plain_conv(request, options);
+  return lower_plain(request, options);
 }
 
 std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType& weight, const CpuOptions& options) {

@@ -100,8 +100,9 @@ class GemmConvKernel final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> lower_plain_conv(const KernelRequest& request, const CpuOptions& options) {
-  if (options.algorithm == ConvAlgorithm::bf16) no_kernel(request, "bf16 convolutions need a build with oneDNN");
+bool plain_conv_multiplies_bf16() { return false; }
+
+std::unique_ptr<Kernel> lower_plain_conv(const KernelRequest& request, const CpuOptions& /*options*/) {
   const Shape &first = request.inputs[0].shape, &out = request.outputs[0].shape;
   if (const auto* op = std::get_if<Conv2d>(&request.op))
     return std::make_unique<GemmConvKernel>(Pass::forward, shape_of(*op, first, request.inputs[1].shape));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu/rounded_conv.h"
 #include "core/cpu/vendor_call.h"
 #include "core/error.h"
 
@@ -265,16 +266,8 @@ void OnednnConv::bind(const void* image, const void* weight, const void* result,
 
 void OnednnConv::run() { execute(state_->steps, state_->stream); }
 
-bool OnednnConv::has_bf16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") > 0;
-#else
-  return false;
-#endif
-}
-
 bool OnednnConv::supports(const ConvPlan& plan) {
-  if (plan.method == ConvMethod::bf16 && !has_bf16()) return false;
+  if (plan.method == ConvMethod::bf16 && !multiplies_bf16()) return false;
   const Wanted wanted(plan);
   try {
     switch (plan.role) {

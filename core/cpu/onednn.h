@@ -54,8 +54,6 @@ class OnednnConv {
   /// Addresses may be constant for operands that the role only reads.
   void bind(const void* image, const void* weight, const void* result, void* workspace);
   void run();
-  /// True when the processor multiplies bf16; elsewhere oneDNN only imitates it, slower than f32.
-  [[nodiscard]] static bool has_bf16();
   /// True when this oneDNN can build `plan` (Winograd: only 3x3 of stride 1, and not in every version; bf16: only where
   /// it is more than an emulation).
   [[nodiscard]] static bool supports(const ConvPlan& plan);

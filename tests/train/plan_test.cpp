@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/cpu/backend.h"
+#include "core/cpu/rounded_conv.h"
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
 #include "train/plan_report.h"
@@ -104,6 +105,7 @@ TEST_CASE("plans that make no sense are warned of, each in its words") {
   CHECK(mentions(warnings_of({"train.total_steps=10", "train.pretrain_steps=10"}), "never leaves pre-training"));
   CHECK(mentions(warnings_of({"train.batch_size=2000"}), "less than one batch"));
   CHECK(mentions(warnings_of({"solver.mode=abs", "solver.tolerance=1e-6"}), "float32 cannot reach"));
+  CHECK(mentions(warnings_of({"compute.convolution=bf16"}), "avx512_bf16") != cpu::multiplies_bf16());
   CHECK(mentions(warnings_of({"solver.tolerance=1e-9"}), "float32 cannot reach"));
   CHECK(warnings_of({"solver.tolerance=0"}).empty());  // asks for a fixed number of steps
   CHECK(mentions(warnings_of({"train.jacobian_weight=1"}), "jacobian_frequency is 0"));
