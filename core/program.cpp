@@ -105,9 +105,30 @@ void Program::State::store_assignments() {
   }
 }
 
+void Program::State::enter() {
+  check(arena != nullptr, "program", "was compiled for its plan only and has no place yet");
+  if (arena->enter(this)) are_constants_stale = is_step_stale = true;
+}
+
+bool Program::State::takes_inputs() const {
+  return std::ranges::any_of(graph().inputs(), [&](NodeId id) { return graph().rate(Ref{id, 0}) < Rate::iterate; });
+}
+
+void Program::State::check_present(std::string_view wanted) const {
+  check(arena != nullptr, "program", "was compiled for its plan only and has no place yet");
+  check(arena->holds(this), "program", "another program of the same arena took the place of its ", wanted);
+}
+
+void Program::State::execute_constants() {
+  for (const std::size_t position : constant_runs) execute(position);
+  are_constants_stale = false;
+}
+
 void Program::run() {
   State& s = *state_;
-  check(s.arena != nullptr || s.plan.peak_bytes == 0, "program", "was compiled for its plan only");
+  if (!s.takes_inputs()) s.enter();
+  s.check_present("inputs; bind them all again");
+  if (s.are_constants_stale) s.execute_constants();
   if (s.is_step_stale) {
     s.send_parameters();
     s.execute(s.step_runs, s.step_segments);
@@ -161,6 +182,7 @@ Ref Program::State::mapped_input(Value input) const {
 void Program::bind(Value input, const Tensor& value) {
   const Ref ref = state_->mapped_input(input);
   const TensorType& type = state_->graph().type(ref);
+  state_->enter();
   check(value.type() == type || (value.shape() == type.shape && value.dtype() == state_->backend->storage(type.dtype)),
         "program", "input '", state_->graph().input_name(ref.node), "' is ", type, ", got ", value.type());
   send(*state_->backend, value.raw(), value.dtype(), state_->address(ref), state_->backend->storage(type.dtype),
@@ -174,6 +196,7 @@ void Program::bind(Value input, const PixelBatch& images) {
   check(feed != nullptr, "program", name_of(state_->backend->device()), " takes no 8-bit images");
   check(type.dtype == DType::f32 && type.shape == images.shape, "program", "input '",
         state_->graph().input_name(ref.node), "' is ", type, ", got 8-bit images ", images.shape);
+  state_->enter();
   feed->deliver(images, state_->address(ref));
 }
 
@@ -191,6 +214,7 @@ void Program::bind(const std::string& input_name, const Tensor& value) {
     check(value.shape() == type.shape &&
               (value.dtype() == type.dtype || value.dtype() == state_->backend->storage(type.dtype)),
           "program", "input '", input_name, "' is ", type, ", got ", value.type());
+    state_->enter();
     send(*state_->backend, value.raw(), value.dtype(), state_->address(Ref{id, 0}),
          state_->backend->storage(type.dtype), type.shape.elements());
     return;
@@ -201,6 +225,7 @@ void Program::bind(const std::string& input_name, const Tensor& value) {
 void Program::read(Value output, Tensor& into) const {
   const Ref ref = state_->mapped_input(output);
   const TensorType& type = state_->graph().type(ref);
+  state_->check_present("results");
   check(into.shape() == type.shape, "program", "output is ", type, ", got room for ", into.type());
   const void* from = state_->address(ref);
   check(from != nullptr, "program", "the value is not kept by this program");

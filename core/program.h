@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/arena.h"
 #include "core/backend.h"
 #include "core/pixels.h"
 
@@ -13,7 +14,7 @@ namespace deq {
 
 struct ProgramOptions {
   bool checks_finite = false;  ///< after every launch, stop at the first inf or nan and name its node
-  bool plans_only = false;     ///< plan without allocating: `peak_bytes` and `describe` work, `run` does not
+  bool plans_only = false;     ///< plan without allocating: `peak_bytes` and `describe` work, the rest after `place`
 };
 
 /// A compiled graph: one arena, segments by rate, solves in order. `run` replays it: no allocation, lookup or copy.
@@ -29,7 +30,12 @@ class Program {
   Program& operator=(Program&&) noexcept;
   ~Program();
 
-  /// Copies `value` into the input. Errors: not an input of this program, wrong type.
+  /// Gives a program that was compiled with `plans_only` its place at the start of `arena`, which others may share.
+  /// Errors: the program has a place already; the arena is smaller than `peak_bytes`.
+  void place(std::shared_ptr<Arena> arena);
+
+  /// Copies `value` into the input. In a shared arena inputs stay until another program is bound or run; bind them all
+  /// again then. Errors: not an input of this program, wrong type, no place.
   void bind(Value input, const Tensor& value);
   /// As above by name. Errors also: no input of that name.
   void bind(const std::string& input_name, const Tensor& value);
@@ -41,6 +47,7 @@ class Program {
   void limit_steps(int max_steps);
 
   /// Executes everything that changed: the step segment when parameters may have changed, then the batch segment.
+  /// Errors: no place; another program of the arena has run since inputs were bound.
   void run();
   /// As `run`, measuring every launch outside loops (a solve counts as one), for benchmarks.
   struct LaunchTime {
@@ -56,7 +63,7 @@ class Program {
   /// called before the host reads or changes them; does nothing on other backends.
   void fetch_parameters();
 
-  /// Copies an output to the host (f32 on every backend for values of type f32).
+  /// Copies an output to the host (f32 on every backend for values of type f32). Errors: as `run`.
   void read(Value output, Tensor& into) const;
   [[nodiscard]] Tensor read(Value output) const;
 

@@ -230,11 +230,23 @@ Program Program::compile(const Graph& graph, std::span<const Value> outputs, Bac
                              .shares_parameters = state->shares_parameters(),
                              .keeps_slow_rates = !state->is_training});
   if (options.plans_only) return Program(std::move(state));
-  state->arena = backend.allocate(state->plan.peak_bytes);
-  state->bind_all();
-  state->sort_by_rate();
-  for (const std::size_t position : state->constant_runs) state->execute(position);
+  state->settle(std::make_shared<Arena>(backend, state->plan.peak_bytes));
+  state->enter();
+  state->execute_constants();
   return Program(std::move(state));
+}
+
+void Program::State::settle(std::shared_ptr<Arena> given) {
+  arena = std::move(given);
+  bind_all();
+  sort_by_rate();
+}
+
+void Program::place(std::shared_ptr<Arena> arena) {
+  check(state_->arena == nullptr, "program", "has its place in an arena already");
+  check(arena->bytes() >= peak_bytes(), "program", "needs an arena of ", peak_bytes(), " bytes, this one has ",
+        arena->bytes());
+  state_->settle(std::move(arena));
 }
 
 }  // namespace deq

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/arena.h"
 #include "core/plan.h"
 #include "core/program.h"
 #include "core/rewrite.h"
@@ -38,17 +39,19 @@ struct Program::State {
   Rewritten rewritten;
   Schedule schedule;
   MemoryPlan plan;
-  AlignedBytes arena;
+  std::shared_ptr<Arena> arena;
   std::vector<std::vector<std::uint8_t>> output_used;  // [node][output]
   std::vector<Launch> launches;                        // by position
   std::vector<SampleRun> sample_runs;                  // launches of loops that run sample by sample
-  std::vector<std::size_t> constant_runs;              // launches of constant rate: once, after binding
-  std::vector<std::size_t> step_runs;                  // when parameters changed
-  std::vector<std::size_t> batch_runs;                 // every run
+  std::vector<std::size_t>
+      constant_runs;                    // launches of constant rate: once, and again after other programs of the arena
+  std::vector<std::size_t> step_runs;   // when parameters changed
+  std::vector<std::size_t> batch_runs;  // every run
   std::vector<std::unique_ptr<Segment>> step_segments, batch_segments;
   std::vector<EquilibriumKernel*> equilibria;
   std::vector<AdjointKernel*> adjoints;  // by equilibrium; null where there is none
   bool is_training = false;
+  bool are_constants_stale = true;
   bool is_step_stale = true;
   bool are_parameters_stale = true;  // the host may have written them since they were last sent
   std::vector<BoundParameter> parameters;
@@ -60,7 +63,7 @@ struct Program::State {
     return is_host || backend->keeps_parameters();
   }
   [[nodiscard]] std::byte* base(int buffer) const {
-    return arena.get() + plan.buffers[static_cast<std::size_t>(buffer)].offset;
+    return arena->data() + plan.buffers[static_cast<std::size_t>(buffer)].offset;
   }
   [[nodiscard]] void* address(Place place) const {
     if (place.is_external) return address(graph().storage(place.parameter));
@@ -78,6 +81,8 @@ struct Program::State {
   std::unique_ptr<Kernel> lower_solve(const Equilibrium& op, const Node& node);
   std::unique_ptr<Kernel> lower_adjoint(const AdjointSolve& op);
   [[nodiscard]] Scratch scratch() const;
+  /// Binds everything to addresses in `arena`.
+  void settle(std::shared_ptr<Arena> given);
   void bind_all();
   void bind_solve(std::size_t solve);
   void bind_rungs(std::size_t solve, RegionMap& map);
@@ -88,6 +93,13 @@ struct Program::State {
   [[nodiscard]] std::string rung_at(std::size_t position, int solve) const;
   /// Launches at `positions`, frozen between the solves, which stay launches of their own.
   [[nodiscard]] std::vector<std::unique_ptr<Segment>> segments_of(const std::vector<std::size_t>& positions) const;
+  /// Makes the arena this program's: what it kept there is stale if another one had it meanwhile.
+  void enter();
+  /// True when there is something to bind.
+  [[nodiscard]] bool takes_inputs() const;
+  /// Errors: the arena holds the values of another program.
+  void check_present(std::string_view wanted) const;
+  void execute_constants();
   void execute(std::size_t position);
   /// All of `segments`, which hold the launches at `positions`; one by one when results are checked.
   void execute(const std::vector<std::size_t>& positions, const std::vector<std::unique_ptr<Segment>>& segments);

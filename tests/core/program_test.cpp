@@ -97,6 +97,54 @@ TEST_CASE("peak_bytes is what the arena takes, and planning alone takes nothing"
   CHECK(plan.peak_bytes() == program.peak_bytes());
 }
 
+TEST_CASE("programs that share an arena compute what they compute alone") {
+  SmallNet net, other;
+  const Value constant_part = constant(other.graph, 2.0, {2, 9, 7, 8});
+  other.y = tanh(other.y * constant_part) + constant_part;
+  CpuBackend cpu;
+  ReferenceBackend reference;
+  for (Backend* backend : {static_cast<Backend*>(&cpu), static_cast<Backend*>(&reference)}) {
+    const auto compile = [&](const SmallNet& of, bool plans_only) {
+      return Program::compile(of.graph, std::vector<Value>{of.y}, *backend, {.plans_only = plans_only});
+    };
+    const Tensor x = filled({2, 9, 7, 8}, 1.0f);
+    std::vector<Tensor> truth;
+    for (const SmallNet* of : {&net, &other}) {
+      Program alone = compile(*of, false);
+      alone.bind("x", x);
+      alone.run();
+      truth.push_back(alone.read(of->y));
+    }
+    Program first = compile(net, true), second = compile(other, true);
+    const auto arena = std::make_shared<Arena>(*backend, std::max(first.peak_bytes(), second.peak_bytes()));
+    first.place(arena);
+    second.place(arena);
+    for (int round = 0; round < 3; ++round) {
+      first.bind("x", x);
+      first.run();
+      if (round > 0) first.run();  // what it kept from the run before is still there
+      CHECK(largest_difference(first.read(net.y), truth[0]) == 0);
+      second.bind("x", x);
+      CHECK_THROWS_WITH_AS(
+          first.run(), "program: another program of the same arena took the place of its inputs; bind them all again",
+          Error);
+      second.run();
+      CHECK(largest_difference(second.read(other.y), truth[1]) == 0);
+      CHECK_THROWS_AS((void)first.read(net.y), Error);
+    }
+  }
+}
+
+TEST_CASE("a program takes a place once, in an arena that is large enough") {
+  SmallNet net;
+  CpuBackend cpu;
+  Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu, {.plans_only = true});
+  CHECK_THROWS_WITH_AS(program.run(), "program: was compiled for its plan only and has no place yet", Error);
+  CHECK_THROWS_AS(program.place(std::make_shared<Arena>(cpu, program.peak_bytes() - 64)), Error);
+  program.place(std::make_shared<Arena>(cpu, program.peak_bytes()));
+  CHECK_THROWS_AS(program.place(std::make_shared<Arena>(cpu, program.peak_bytes())), Error);
+}
+
 TEST_CASE("a replay allocates nothing") {
   SmallNet net;
   CpuBackend cpu;
