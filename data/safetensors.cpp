@@ -164,7 +164,13 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   return decode_safetensors(read_file(path), path.string());
 }
 
-std::vector<std::byte> encode_safetensors(const SafetensorsFile& file) {
+std::vector<std::span<const std::byte>> SafetensorsPieces::all() const {
+  std::vector<std::span<const std::byte>> out{header};
+  for (const Tensor& tensor : tensors) out.emplace_back(tensor.raw(), tensor.bytes());
+  return out;
+}
+
+SafetensorsPieces lay_out_safetensors(const SafetensorsFile& file) {
   std::vector<std::pair<std::string, Tensor>> ordered(file.tensors.begin(), file.tensors.end());
   std::ranges::stable_sort(ordered, std::greater{}, [](const auto& item) { return size_of(item.second.dtype()); });
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
@@ -186,15 +192,18 @@ std::vector<std::byte> encode_safetensors(const SafetensorsFile& file) {
   }
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
   const std::uint64_t length = text.size();
-  std::vector<std::byte> bytes(kLengthBytes + length + offset);
-  std::memcpy(bytes.data(), &length, kLengthBytes);
-  std::memcpy(bytes.data() + kLengthBytes, text.data(), length);
-  auto* out = bytes.data() + kLengthBytes + length;
-  for (const auto& [name, tensor] : ordered) {
-    if (tensor.bytes() > 0) std::memcpy(out, tensor.raw(), tensor.bytes());
-    out += tensor.bytes();
-  }
-  return bytes;
+  SafetensorsPieces out{.header = std::vector<std::byte>(kLengthBytes + length), .tensors = {}};
+  std::memcpy(out.header.data(), &length, kLengthBytes);
+  std::memcpy(out.header.data() + kLengthBytes, text.data(), length);
+  for (const auto& [name, tensor] : ordered) out.tensors.push_back(tensor);
+  return out;
+}
+
+std::vector<std::byte> encode_safetensors(const SafetensorsFile& file) {
+  const SafetensorsPieces pieces = lay_out_safetensors(file);
+  std::vector<std::byte> out;
+  for (const std::span<const std::byte> piece : pieces.all()) out.insert(out.end(), piece.begin(), piece.end());
+  return out;
 }
 
 void write_safetensors(const std::filesystem::path& path, const SafetensorsFile& file) {

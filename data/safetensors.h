@@ -26,6 +26,18 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path);
 /// Writes `path` in place (not atomic). Errors: Error when the file cannot be written or a name is not UTF-8.
 void write_safetensors(const std::filesystem::path& path, const SafetensorsFile& file);
 
+/// The bytes of a file, in order: its header, then tensors where they lie.
+struct SafetensorsPieces {
+  std::vector<std::byte> header;
+  std::vector<Tensor> tensors;  ///< share their bytes with those of the file's contents
+
+  /// All of them; valid as long as this lives.
+  [[nodiscard]] std::vector<std::span<const std::byte>> all() const;
+};
+
+/// As `encode_safetensors` without a copy of the tensors.
+SafetensorsPieces lay_out_safetensors(const SafetensorsFile& file);
+
 /// The bytes of a file with these contents: wider elements first, then by name, so that every tensor is aligned.
 std::vector<std::byte> encode_safetensors(const SafetensorsFile& file);
 

@@ -115,10 +115,9 @@ void append_list(std::string& text, std::string_view title, const std::vector<st
 }  // namespace
 
 void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, const SaveOptions& options) {
-  FolderContents files;
-  files.emplace(kModelFile, encode_safetensors(model_file(checkpoint)));
-  SafetensorsFile state{.tensors = checkpoint.state, .metadata = checkpoint.counters};
-  files.emplace(kStateFile, encode_safetensors(state));
+  const SafetensorsPieces model = lay_out_safetensors(model_file(checkpoint));
+  const SafetensorsPieces state = lay_out_safetensors({.tensors = checkpoint.state, .metadata = checkpoint.counters});
+  const FolderPieces files = {{std::string(kModelFile), model.all()}, {std::string(kStateFile), state.all()}};
   replace_folder(folder, files, options);
 }
 

@@ -27,8 +27,14 @@ std::string hexadecimal(std::uint32_t value) {
   return buffer.data();
 }
 
-nlohmann::ordered_json entry_of(std::span<const std::byte> bytes) {
-  return {{"bytes", bytes.size()}, {"crc32", hexadecimal(crc32_of(bytes))}};
+nlohmann::ordered_json entry_of(std::span<const std::span<const std::byte>> pieces) {
+  std::size_t bytes = 0;
+  std::uint32_t crc = 0;
+  for (const std::span<const std::byte> piece : pieces) {
+    bytes += piece.size();
+    crc = crc32_of(piece, crc);
+  }
+  return {{"bytes", bytes}, {"crc32", hexadecimal(crc)}};
 }
 
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
@@ -43,11 +49,11 @@ bool is_complete(const fs::path& folder) {
   }
 }
 
-void write_all(const fs::path& folder, const FolderContents& files, const std::function<void(std::string_view)>& at) {
+void write_all(const fs::path& folder, const FolderPieces& files, const std::function<void(std::string_view)>& at) {
   fs::create_directories(folder);
   at("folder made");
-  for (const auto& [name, bytes] : files) {
-    write_durable(folder / name, bytes);
+  for (const auto& [name, pieces] : files) {
+    write_durable(folder / name, pieces);
     at(name);
   }
   write_durable(folder / kManifestFile, bytes_of(manifest_of(files)));
@@ -70,19 +76,19 @@ void swap_in(const fs::path& fresh, const fs::path& folder, const SaveOptions& o
 }
 
 /// Says which file is not what the manifest promises.
-[[noreturn]] void explain(const fs::path& folder, const FolderContents& files, const std::string& manifest) {
+[[noreturn]] void explain(const fs::path& folder, const FolderPieces& files, const std::string& manifest) {
   const nlohmann::json found = nlohmann::json::parse(manifest, nullptr, /*allow_exceptions=*/false);
   const std::string place = (folder / kManifestFile).string();
   require(found.is_object() && found.contains("files") && found["files"].is_object(), place,
           "damaged: not the manifest of a checkpoint");
-  for (const auto& [name, bytes] : files) {
+  for (const auto& [name, pieces] : files) {
     const auto entry = found["files"].find(name);
     require(entry != found["files"].end() && entry->is_object(), place, "damaged: does not list ", name);
-    const auto expected = entry_of(bytes);
+    const auto expected = entry_of(pieces);
     const std::string file = (folder / name).string();
     const auto size = entry->value("bytes", nlohmann::json());
-    require(size == expected["bytes"], file, "has ", bytes.size(), " bytes, the manifest says ", size.dump(),
-            "; the checkpoint is damaged, use another one");
+    require(size == expected["bytes"], file, "has ", expected["bytes"].dump(), " bytes, the manifest says ",
+            size.dump(), "; the checkpoint is damaged, use another one");
     const auto sum = entry->value("crc32", nlohmann::json());
     require(sum == expected["crc32"], file, "has CRC-32 ", expected["crc32"].dump(), ", the manifest says ", sum.dump(),
             "; the checkpoint is damaged, use another one");
@@ -92,9 +98,9 @@ void swap_in(const fs::path& fresh, const fs::path& folder, const SaveOptions& o
 
 }  // namespace
 
-std::string manifest_of(const FolderContents& files) {
+std::string manifest_of(const FolderPieces& files) {
   nlohmann::ordered_json manifest = {{"format", kManifestFormat}, {"files", nlohmann::ordered_json::object()}};
-  for (const auto& [name, bytes] : files) manifest["files"][name] = entry_of(bytes);
+  for (const auto& [name, pieces] : files) manifest["files"][name] = entry_of(pieces);
   return manifest.dump(2) + "\n";
 }
 
@@ -103,7 +109,9 @@ FolderContents read_folder(const fs::path& folder) {
   for (const std::string_view name : {kModelFile, kStateFile}) files.emplace(name, read_file(folder / name));
   const std::vector<std::byte> bytes = read_file(folder / kManifestFile);
   const std::string manifest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (manifest != manifest_of(files)) explain(folder, files, manifest);
+  FolderPieces pieces;
+  for (const auto& [name, contents] : files) pieces[name] = {contents};
+  if (manifest != manifest_of(pieces)) explain(folder, pieces, manifest);
   return files;
 }
 
@@ -114,7 +122,7 @@ fs::path find_complete(const fs::path& folder) {
   return {};
 }
 
-void replace_folder(const fs::path& folder, const FolderContents& files, const SaveOptions& options) {
+void replace_folder(const fs::path& folder, const FolderPieces& files, const SaveOptions& options) {
   const auto at = [&](std::string_view point) {
     if (options.reached) options.reached(point);
   };

@@ -18,12 +18,14 @@ inline constexpr std::string_view kManifestFile = "manifest.json";
 
 /// File names of a checkpoint with their contents.
 using FolderContents = std::map<std::string, std::vector<std::byte>, std::less<>>;
+/// The same with the contents in pieces that lie elsewhere.
+using FolderPieces = std::map<std::string, std::vector<std::span<const std::byte>>, std::less<>>;
 
 /// Writes the files and their manifest to `folder` as `save_checkpoint` promises.
-void replace_folder(const std::filesystem::path& folder, const FolderContents& files, const SaveOptions& options);
+void replace_folder(const std::filesystem::path& folder, const FolderPieces& files, const SaveOptions& options);
 
 /// The manifest's text for these files. It is a function of their bytes alone, so comparing texts checks everything.
-std::string manifest_of(const FolderContents& files);
+std::string manifest_of(const FolderPieces& files);
 
 /// `folder`, or, when a kill left it missing, the complete one beside it. Empty when there is none.
 std::filesystem::path find_complete(const std::filesystem::path& folder);

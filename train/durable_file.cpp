@@ -27,14 +27,14 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 
-  void write(std::span<const std::byte> bytes) const {
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t count = ::write(fd_, bytes.data() + done, bytes.size() - done);
+  void write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
       if (count < 0 && errno == EINTR) continue;
-      check(count > 0, path_.string(), "writing stopped at byte ", done, " of ", bytes.size(), ": ",
+      check(count > 0, path_.string(), "writing stopped at byte ", written_, ": ",
             count < 0 ? std::strerror(errno) : "nothing was written");
-      done += static_cast<std::size_t>(count);
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+      written_ += static_cast<std::size_t>(count);
     }
   }
   void sync() const { check(::fsync(fd_) == 0, path_.string(), "cannot be synced: ", std::strerror(errno)); }
@@ -48,13 +48,18 @@ class Descriptor {
  private:
   std::filesystem::path path_;
   int fd_;
+  std::size_t written_ = 0;
 };
 
 }  // namespace
 
 void write_durable(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  write_durable(path, std::span(&bytes, 1));
+}
+
+void write_durable(const std::filesystem::path& path, std::span<const std::span<const std::byte>> pieces) {
   Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
-  file.write(bytes);
+  for (const std::span<const std::byte> piece : pieces) file.write(piece);
   file.sync();
   file.close();
 }

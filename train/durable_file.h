@@ -12,6 +12,9 @@ namespace deq {
 /// Errors: Error naming the file and the reason (disk full, no permission, ...); a part of the file may be left.
 void write_durable(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
+/// As above from pieces, one after the other.
+void write_durable(const std::filesystem::path& path, std::span<const std::span<const std::byte>> pieces);
+
 /// Waits until the entries of `folder` (creations, renames) are on the disk. Errors: Error naming the folder.
 void sync_folder(const std::filesystem::path& folder);
 
