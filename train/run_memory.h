@@ -8,10 +8,9 @@
 
 namespace deq {
 
-/// Memory of a training run, in bytes: parameters, the optimiser's moments, and the programs that are alive together
-/// (training step, the same with the Jacobian penalty where it may be drawn, inference, stability monitor).
+/// Memory of a training run, in bytes.
 struct RunMemory {
-  std::size_t peak_bytes = 0;
+  std::size_t peak_bytes = 0;     ///< run_bytes of the larger phase
   std::size_t history_bytes = 0;  ///< what the forward solver remembers during the equilibrium phase
 };
 
@@ -21,7 +20,8 @@ struct RunMemory {
 RunMemory plan_memory(const Model& model, const Optimizer& optimizer, Backend& backend, std::int64_t pretrain_steps,
                       std::int64_t total_steps, std::int64_t test_images);
 
-/// Parameters, running statistics and moments.
-std::size_t persistent_bytes(const Model& model, const Optimizer& optimizer);
+/// Bytes of a run while a phase lasts: parameters, running statistics, the optimiser's moments, and the arena that the
+/// phase's programs share (train/phase_programs.h).
+std::size_t run_bytes(const Model& model, const Optimizer& optimizer, std::size_t arena_bytes);
 
 }  // namespace deq

@@ -26,7 +26,7 @@ class StabilityMonitor {
 
   /// Of the last measurement, every row.
   [[nodiscard]] const SpectralReport& report() const { return policy_->report(); }
-  [[nodiscard]] std::size_t peak_bytes() const { return program_->peak_bytes(); }
+  [[nodiscard]] Program& program() { return *program_; }
 
  private:
   std::uint64_t seed_;

@@ -26,7 +26,7 @@ struct StepOptions {
   std::string estimator = "shine";  ///< of the equilibrium phase
   int jacobian_probes = 0;          ///< > 0: the Jacobian penalty, estimated with so many, joins the loss
   int max_steps = 0;                ///< of the forward solve; 0: the configured limit
-  bool plans_only = false;          ///< for dry runs: memory is planned, not allocated
+  bool plans_only = false;          ///< memory is planned, not allocated; see Program::place
 };
 
 /// One whole training step compiled into a program: forward solve, loss, backward solve, optimiser update.
@@ -78,7 +78,7 @@ class InferenceStep {
   /// @param image           [B,H,W,C]; B images run together
   /// @param solver          limits to use instead of the model's configuration
   /// @param unrolled_steps  > 0: apply f that often instead of solving
-  /// @param plans_only      for dry runs: memory is planned, not allocated
+  /// @param plans_only      memory is planned, not allocated; see Program::place
   InferenceStep(const Model& model, Backend& backend, const Shape& image, const SolverConfig& solver,
                 int unrolled_steps = 0, bool plans_only = false, ScoreSize size = ScoreSize::head);
 

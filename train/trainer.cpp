@@ -5,7 +5,6 @@
 #include "train/durable_file.h"
 #include "train/interrupt.h"
 #include "train/run_memory.h"
-#include "train/stability_monitor.h"
 
 namespace deq {
 namespace {
@@ -114,36 +113,14 @@ double Trainer::seconds() const {
   return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
-void Trainer::fetch_parameters() {
-  for (TrainingStep* step : {training_.get(), penalised_.get()})
-    if (step != nullptr) step->program().fetch_parameters();
-}
-
-TrainingStep& Trainer::prepared_step(bool has_penalty) {
-  if (training_ && training_->is_pretraining() != is_pretraining()) {
-    fetch_parameters();  // no program is left that could
-    training_.reset();
-  }
-  if (penalised_ && penalised_->is_pretraining() != is_pretraining()) penalised_.reset();
-  std::unique_ptr<TrainingStep>& wanted = has_penalty ? penalised_ : training_;
-  if (wanted) return *wanted;
-  wanted =
-      std::make_unique<TrainingStep>(model_, optimizer_, backend_,
-                                     StepOptions{.batch = config_.train.batch_size,
-                                                 .is_pretraining = is_pretraining(),
-                                                 .estimator = config_.train.estimator,
-                                                 .jacobian_probes = has_penalty ? config_.train.jacobian_probes : 0,
-                                                 .max_steps = has_penalty ? jacobian_.largest_max_steps() : 0});
-  note_memory(0);
-  return *wanted;
-}
-
-void Trainer::note_memory(std::size_t temporary_bytes) {
-  std::size_t bytes = persistent_bytes(model_, optimizer_) + temporary_bytes;
-  for (const TrainingStep* step : {training_.get(), penalised_.get()})
-    if (step) bytes += step->program().peak_bytes();
-  if (inference_) bytes += inference_->program().peak_bytes();
-  peak_bytes_ = std::max(peak_bytes_, bytes);
+PhasePrograms& Trainer::programs(bool is_pretraining) {
+  if (programs_ && programs_->is_pretraining() == is_pretraining) return *programs_;
+  if (programs_) programs_->fetch_parameters();  // no program is left that could
+  programs_.reset();                             // its arena goes before the next one comes
+  programs_ = std::make_unique<PhasePrograms>(model_, optimizer_, backend_, is_pretraining, test_set_->size());
+  programs_->allocate();
+  peak_bytes_ = std::max(peak_bytes_, run_bytes(model_, optimizer_, programs_->arena_bytes()));
+  return *programs_;
 }
 
 RunSummary Trainer::run() {
@@ -174,7 +151,7 @@ void Trainer::train_until(std::int64_t last) {
     const Batch& batch = loader.next();
     const double lr = schedule_.lr(step_);
     jacobian_draw_ = jacobian_.draw(step_, batch.epoch);
-    TrainingStep& step = prepared_step(jacobian_draw_.weight > 0);
+    TrainingStep& step = programs(is_pretraining()).training(jacobian_draw_.weight > 0);
     if (jacobian_draw_.weight > 0) step.set_penalty(jacobian_draw_);
     const StepResult result = step.run(batch, lr, step_, loader.peek());
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -253,13 +230,12 @@ void Trainer::log_step(const TrainingStep& taken, const StepResult& result, cons
 }
 
 SpectralMetrics Trainer::measured_stability() {
-  if (config_.train.spectral_radius_steps == 0) return {};
+  StabilityMonitor* const monitor = programs_->monitor();
+  if (monitor == nullptr) return {};
   const int batch = monitored_images(config_.train, test_set_->size());
   Loader loader(test_set_, {.batch_size = batch, .is_training = false, .threads = 1});
   const Batch& images = loader.next();
-  StabilityMonitor monitor(model_, backend_, images.images.shape(), config_.train.spectral_radius_steps);
-  note_memory(monitor.peak_bytes());
-  const SpectralMetrics out = monitor.measure(images.images, images.valid, step_);
+  const SpectralMetrics out = monitor->measure(images.images, images.valid, step_);
   if (out.samples > 0) last_radius_ = out.mean;
   jacobian_.observe(out.mean);
   return out;
@@ -267,16 +243,7 @@ SpectralMetrics Trainer::measured_stability() {
 
 void Trainer::evaluate_now() {
   const bool is_unrolled = step_ <= config_.train.pretrain_steps;
-  if (!inference_ || is_inference_unrolled_ != is_unrolled) {
-    const int batch = config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size : config_.train.batch_size;
-    inference_.reset();  // its arena goes before the next one comes
-    inference_ = std::make_unique<InferenceStep>(model_, backend_, model_.evaluation_shape(batch), config_.solver,
-                                                 is_unrolled ? config_.train.unroll_steps : 0, /*plans_only=*/false,
-                                                 ScoreSize::image);
-    is_inference_unrolled_ = is_unrolled;
-    note_memory(0);
-  }
-  const Evaluation result = evaluate(*inference_, test_set_,
+  const Evaluation result = evaluate(programs(is_unrolled).inference(), test_set_,
                                      {.limit = config_.train.eval_limit,
                                       .threads = config_.data.threads,
                                       .class_weights = config_.data.class_weights,
@@ -354,7 +321,7 @@ Checkpoint Trainer::checkpoint() const {
 }
 
 void Trainer::save(const std::filesystem::path& folder) {
-  fetch_parameters();
+  if (programs_) programs_->fetch_parameters();
   save_checkpoint(folder, checkpoint());
 }
 void Trainer::save_last() { save(options_.out / "checkpoints" / "last"); }

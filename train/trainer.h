@@ -9,9 +9,9 @@
 #include "train/evaluator.h"
 #include "train/jacobian_schedule.h"
 #include "train/metrics.h"
+#include "train/phase_programs.h"
 #include "train/progress.h"
 #include "train/schedule.h"
-#include "train/step.h"
 
 namespace deq {
 
@@ -46,13 +46,13 @@ class Trainer {
 
   void resume();
   void train_until(std::int64_t last);
-  TrainingStep& prepared_step(bool has_penalty);
+  /// The programs of the phase, compiled when it begins.
+  PhasePrograms& programs(bool is_pretraining);
   void check_finite(const StepResult& result) const;
   enum class Direction : std::uint8_t { forward, backward };
   /// What the solves of the step's slices report, together.
   [[nodiscard]] SolveMetrics solves(const TrainingStep& taken, Direction direction) const;
   void log_step(const TrainingStep& taken, const StepResult& result, const Batch& batch, double lr);
-  void note_memory(std::size_t temporary_bytes);
   void evaluate_now();
   [[nodiscard]] SpectralMetrics measured_stability();
   [[nodiscard]] std::set<std::string> bad_files() const;
@@ -60,8 +60,6 @@ class Trainer {
   void save(const std::filesystem::path& folder);
   void save_last();
   [[nodiscard]] bool is_pretraining() const { return step_ < config_.train.pretrain_steps; }
-  /// Brings what a device has trained into the model's tensors.
-  void fetch_parameters();
   [[nodiscard]] bool is_due(std::int64_t every) const { return every > 0 && (step_ % every == 0 || step_ == total_); }
   [[nodiscard]] std::int64_t eval_every() const;
   [[nodiscard]] double seconds() const;
@@ -79,10 +77,7 @@ class Trainer {
   JacobianSchedule jacobian_;
   Progress progress_;
   std::unique_ptr<MetricsWriter> metrics_;
-  std::unique_ptr<TrainingStep> training_;
-  std::unique_ptr<TrainingStep> penalised_;  ///< the same with the Jacobian penalty, once it is drawn
-  std::unique_ptr<InferenceStep> inference_;
-  bool is_inference_unrolled_ = false;
+  std::unique_ptr<PhasePrograms> programs_;
 
   std::int64_t step_ = 0;  ///< optimiser steps taken
   std::int64_t epoch_ = 0;
