@@ -100,6 +100,8 @@ class Backend {
     (void)pack, (void)weight;
     return 0;
   }
+  /// True when a convolution with packed weights may read the plain ones beside them, not their shape alone.
+  [[nodiscard]] virtual bool reads_plain_weights() const { return true; }
   /// True when packing `weight` gives the same bytes under both, as for convolutions that differ in their batch alone.
   [[nodiscard]] virtual bool packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const {
     (void)weight;

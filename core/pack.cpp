@@ -12,4 +12,9 @@ std::vector<Value> packed_operands(Graph& graph, const Backend& backend, PackWei
   return {operand, is_alike ? known : graph.add_one(pack, {weight}), weight};
 }
 
+bool reads_operand(const Graph& graph, const Backend& backend, const Node& node, std::size_t operand) {
+  const bool is_conv = std::holds_alternative<Conv2d>(node.op) || std::holds_alternative<Conv2dInputGrad>(node.op);
+  return !is_conv || operand < 2 || backend.reads_plain_weights() || graph.type(node.inputs[1]).dtype != DType::u8;
+}
+
 }  // namespace deq

@@ -13,4 +13,7 @@ namespace deq {
 std::vector<Value> packed_operands(Graph& graph, const Backend& backend, PackWeights pack, Value operand, Value weight,
                                    Value known = {});
 
+/// False for the plain weights of a convolution that has them packed, where `backend` takes the shape alone of them.
+bool reads_operand(const Graph& graph, const Backend& backend, const Node& node, std::size_t operand);
+
 }  // namespace deq

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/pack.h"
+
 namespace deq {
 namespace {
 
@@ -30,6 +32,7 @@ class Planner {
     for (NodeId id = 0; id < graph_.size(); ++id) plan_.places[id].resize(graph_.node(id).outputs.size());
     last_use_.resize(graph_.size());
     for (NodeId id = 0; id < graph_.size(); ++id) last_use_[id].assign(graph_.node(id).outputs.size(), -1);
+    is_read_later_.resize(graph_.size(), 0);
   }
 
   MemoryPlan run() {
@@ -55,28 +58,34 @@ class Planner {
     return static_cast<int>(plan_.buffers.size() - 1);
   }
 
-  /// A read of `ref` at `position`; what a loop reads from outside stays alive until the loop ends.
-  void use(Ref ref, int position, int reader_solve) {
+  /// A read of `ref` at `position` by a node of this rate; what a loop reads from outside stays alive until the loop
+  /// ends.
+  void use(Ref ref, int position, int reader_solve, Rate reader) {
     if (reader_solve >= 0 && schedule_.solve_of[ref.node] != reader_solve)
       position = schedule_.solves[static_cast<std::size_t>(reader_solve)].last;
     int& last = last_use_[ref.node][ref.output];
     last = std::max(last, position);
     const Node& node = graph_.node(ref);
-    if (is_alias(node.op)) use(alias_source(node, ref.output), position, -1);
+    if (reader > node.rate) is_read_later_[ref.node] = 1;
+    if (is_alias(node.op)) use(alias_source(node, ref.output), position, -1, reader);
   }
 
   void find_last_uses() {
     for (int position = 0; position < end(); ++position) {
       const NodeId id = schedule_.order[static_cast<std::size_t>(position)];
-      for (const Ref& ref : graph_.node(id).inputs) use(ref, position, schedule_.solve_of[id]);
+      const Node& node = graph_.node(id);
+      for (std::size_t i = 0; i < node.inputs.size(); ++i)
+        if (reads_operand(graph_, r_.backend, node, i))
+          use(node.inputs[i], position, schedule_.solve_of[id], node.rate);
     }
+    constexpr Rate kLast = Rate::cotangent;  // whoever reads these does so after every segment of a slower rate
     for (const SolveSpan& solve : schedule_.solves)
-      for (const Ref& ref : graph_.region(solve.region).results) use(ref, solve.last, -1);
+      for (const Ref& ref : graph_.region(solve.region).results) use(ref, solve.last, -1, kLast);
     for (const SolveSpan& solve : schedule_.solves)
       for (const Region::Rung& rung : graph_.region(solve.region).rungs)
-        for (const Ref& ref : rung.captured) use(ref, solve.last, -1);
-    for (const Ref& ref : r_.outputs) use(ref, end(), -1);
-    for (const Assignment& assignment : graph_.assignments()) use(assignment.updated, end(), -1);
+        for (const Ref& ref : rung.captured) use(ref, solve.last, -1, kLast);
+    for (const Ref& ref : r_.outputs) use(ref, end(), -1, kLast);
+    for (const Assignment& assignment : graph_.assignments()) use(assignment.updated, end(), -1, kLast);
   }
 
   void place_inputs() {
@@ -149,7 +158,7 @@ class Planner {
   void place_node(int position) {
     const NodeId id = schedule_.order[static_cast<std::size_t>(position)];
     const Node& node = graph_.node(id);
-    const bool survives = r_.keeps_slow_rates && node.rate <= Rate::step && schedule_.solve_of[id] < 0;
+    const bool survives = r_.keeps_slow_rates && node.rate <= Rate::step && is_read_later_[id] != 0;
     for (std::uint32_t output = 0; output < node.outputs.size(); ++output) {
       Place& place = plan_.places[id][output];
       if (place.buffer != Place::kNone) continue;
@@ -246,7 +255,8 @@ class Planner {
   const Schedule& schedule_;
   MemoryPlan plan_;
   std::vector<std::vector<int>> last_use_;
-  std::vector<int> kept_buffers_;  ///< gathered rows: a replay must leave them as they are
+  std::vector<std::uint8_t> is_read_later_;  ///< [node] 1 where a node of a faster rate, or the caller, reads it
+  std::vector<int> kept_buffers_;            ///< gathered rows: a replay must leave them as they are
 };
 
 }  // namespace

@@ -60,7 +60,7 @@ struct PlanRequest {
   const Backend& backend;
   const Scratch& scratch;
   bool shares_parameters = true;  ///< parameters are read and written in their own storage
-  bool keeps_slow_rates = false;  ///< results of constant and step rate survive from run to run
+  bool keeps_slow_rates = false;  ///< what faster rates read of constant and step rate survives from run to run
 };
 
 MemoryPlan plan_memory(const PlanRequest& request);

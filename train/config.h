@@ -93,7 +93,9 @@ struct TrainConfig {
   int eval_limit = 0;                            ///< images of an evaluation during training; 0: all
   int log_every = 10;                            ///< steps
   int checkpoint_every = 0;                      ///< steps; 0: at every evaluation
-  double clip_norm = 0;                          ///< largest gradient norm; 0: no clipping
+  bool recompute =
+      false;  ///< evaluate f at z* once more in the backward instead of keeping its values (autodiff/recompute.h)
+  double clip_norm = 0;  ///< largest gradient norm; 0: no clipping
   std::int64_t seed = 42;
   double jacobian_weight = 0;
   double jacobian_pretrain_weight = 0;

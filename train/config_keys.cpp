@@ -126,6 +126,7 @@ void append_train_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("train.eval_limit", at<kTrain, &T::eval_limit>, 0));
   keys.push_back(number("train.log_every", at<kTrain, &T::log_every>, 1));
   keys.push_back(number("train.checkpoint_every", at<kTrain, &T::checkpoint_every>, 0));
+  keys.push_back(flag("train.recompute", at<kTrain, &T::recompute>));
   keys.push_back(number("train.clip_norm", at<kTrain, &T::clip_norm>, 0, kNoLimit));
   keys.push_back(number("train.seed", at<kTrain, &T::seed>, 0, kNoLimit));
   keys.push_back(number("train.jacobian_weight", at<kTrain, &T::jacobian_weight>, 0, kNoLimit));

@@ -6,6 +6,7 @@
 #include "core/cpu/rounded_conv.h"
 #include "train/build_info.h"
 #include "train/jacobian_schedule.h"
+#include "train/model.h"
 
 namespace deq {
 namespace {
@@ -23,6 +24,7 @@ class Warnings {
     add_phases();
     add_tolerances();
     add_penalty();
+    add_recomputation();
     add_memory();
     add_bf16();
     if (plan_.train_images < config_.train.batch_size)
@@ -79,6 +81,17 @@ class Warnings {
         train.jacobian_stop_epoch * per_epoch <= plan_.pretrain_steps)
       add("the Jacobian penalty ends with epoch ", train.jacobian_stop_epoch,
           ", before the equilibrium phase begins with epoch ", plan_.pretrain_steps / per_epoch);
+  }
+
+  void add_recomputation() {
+    const TrainConfig& train = config_.train;
+    if (!train.recompute) return;
+    const auto policy = make_policy(config_.solver, train.estimator);
+    if (policy->needs_vjp() || policy->unrolling())
+      add("train.recompute changes nothing with the estimator ", train.estimator,
+          ", whose backward needs the values of f at z* while it solves");
+    else if (train.jacobian_frequency > 0 && has_jacobian_penalty(train))
+      add("train.recompute saves little with the Jacobian penalty, which keeps the values of f at z* by itself");
   }
 
   void add_memory() {

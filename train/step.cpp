@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autodiff/jacobian_penalty.h"
+#include "autodiff/recompute.h"
 #include "autodiff/vjp.h"
 #include "core/builder.h"
 #include "layers/pixel_cross_entropy.h"
@@ -84,6 +85,7 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
   const std::vector<Value> parameters = optimizer.parameters(graph_);
   const Value objective = objective_of(model, loss_of, output, loss_);
   std::vector<Value> gradient = gradients_or_zeros(objective, parameters);
+  if (model.config.train.recompute) gradient = recomputed(gradient);
   if (options.jacobian_probes > 0) add_penalty(model, output, parameters, gradient);
   norm_ = optimizer.update(graph_, gradient, lr_, count_, model.config.train.clip_norm);
   logits_tensor_ = Tensor(logits_.type());

@@ -19,6 +19,7 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
   [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override;
   [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
+  [[nodiscard]] bool reads_plain_weights() const override { return false; }
   [[nodiscard]] bool packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const override;
   [[nodiscard]] StateOps& state_ops() override { return state_ops_; }
 

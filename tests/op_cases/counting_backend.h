@@ -21,6 +21,7 @@ class CountingBackend final : public Backend {
   [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override {
     return cpu_.packed_weight_bytes(pack, weight);
   }
+  [[nodiscard]] bool reads_plain_weights() const override { return cpu_.reads_plain_weights(); }
   [[nodiscard]] StateOps& state_ops() override { return cpu_.state_ops(); }
 
   std::size_t asked = 0;  ///< bytes
