@@ -265,6 +265,7 @@ FixedPointMap* Program::vjp_map(std::size_t equilibrium) {
 }
 
 std::size_t Program::peak_bytes() const { return state_->plan.peak_bytes; }
+std::size_t Program::step_launches() const { return state_->step_runs.size(); }
 std::size_t Program::launches() const { return state_->step_runs.size() + state_->batch_runs.size(); }
 
 std::size_t Program::map_launches(std::size_t equilibrium) const {

@@ -82,6 +82,8 @@ class Program {
   [[nodiscard]] std::string describe() const;
   /// Launches of one run outside solver loops, and of one replay of the first equilibrium's map.
   [[nodiscard]] std::size_t launches() const;
+  /// How many of `launches` depend on parameters alone; without assignments they run only when parameters changed.
+  [[nodiscard]] std::size_t step_launches() const;
   [[nodiscard]] std::size_t map_launches(std::size_t equilibrium = 0) const;
   /// Bytes that one replay of that map moves when every launch reads its inputs and writes its outputs once.
   [[nodiscard]] std::size_t map_bytes(std::size_t equilibrium = 0) const;

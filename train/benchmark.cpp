@@ -217,6 +217,8 @@ void measure_single_image(const Model& model, Backend& backend, const BenchmarkO
   InferenceStep inference(model, backend, model.image_shape(1), model.config.solver);
   const Batch batch = random_batch(model, 1);
   out.inference_1_ms = median(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
+  out.parameter_launches = static_cast<int>(inference.program().step_launches());
+  out.inference_launches = static_cast<int>(inference.program().launches()) - out.parameter_launches;
 }
 
 }  // namespace

@@ -33,6 +33,8 @@ struct BenchmarkResult {
   double allocations_per_step = 0;         ///< requests to the heap in one replayed training step
   double vendor_allocations_per_step = 0;  ///< those from inside oneDNN
   int launches = 0;                        ///< of a training step outside loops
+  int inference_launches = 0;              ///< of an inference outside its loop, each time
+  int parameter_launches = 0;              ///< of an inference when parameters are new: weight norm, packing, ..
   int map_launches = 0;                    ///< of one f
   std::size_t map_bytes = 0;               ///< moved by one f when launches read inputs and write outputs once
   double map_flops = 0;                    ///< of the convolutions of one f

@@ -121,6 +121,24 @@ TEST_CASE("inference in steady state allocates nothing") {
   CHECK(tests::allocations() - before == 0);
 }
 
+TEST_CASE("inference normalises and packs weights once, not at every run") {
+  CpuBackend backend;
+  const Config config = tiny_config();
+  const Model model(config);
+  InferenceStep step(model, backend, model.image_shape(3), config.solver);
+  const Batch batch = random_batch(config, 3, 1);
+  const auto logits = [&] {
+    const auto values = step.run(batch.images).data<float>();
+    return std::vector<float>(values.begin(), values.end());
+  };
+  const std::vector<float> before = logits();
+  for (const ParameterEntry& entry : model.store.entries())
+    if (entry.name.ends_with("weight_v")) entry.value->data<float>()[0] += 1.0F;
+  CHECK(logits() == before);  // nobody said that parameters changed, so what was made of them still stands
+  step.program().parameters_changed();
+  CHECK(logits() != before);
+}
+
 TEST_CASE("the planned peak of a training step is the arena it takes, to the byte") {
   const Config config = tiny_config();
   for (StepOptions options : all_phases(3)) {

@@ -35,6 +35,8 @@ void print_json(const BenchRequest& request, const Config& config, const Benchma
                                        {"allocations_per_step", result.allocations_per_step},
                                        {"vendor_allocations_per_step", result.vendor_allocations_per_step},
                                        {"launches", result.launches},
+                                       {"inference_launches", result.inference_launches},
+                                       {"parameter_launches", result.parameter_launches},
                                        {"map_launches", result.map_launches},
                                        {"map_bytes", result.map_bytes},
                                        {"map_flops", result.map_flops},
@@ -62,7 +64,9 @@ void print_text(const Config& config, const BenchmarkResult& result) {
   line("inference of one image", result.inference_1_ms);
   std::cout << "peak " << result.peak_bytes / (1 << 20) << " MiB, " << result.allocations_per_step
             << " allocations a step (and " << result.vendor_allocations_per_step << " inside oneDNN), "
-            << result.map_launches << " launches an f\n";
+            << result.map_launches << " launches an f\n"
+            << "inference: " << result.inference_launches << " launches outside its loop, " << result.parameter_launches
+            << " more once, when parameters are new\n";
 }
 
 }  // namespace
