@@ -99,15 +99,24 @@ def peak_of_torch(options):
     print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "before": before}))
 
 
+# The system counts in the peak of a process what its parent held when it began: a small parent must start it.
+LAUNCHER = """import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(status != 0)"""
+
+
+def output_of(command):
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        sys.exit(f"{' '.join(command)} failed: {run.stderr}")
+    return run.stdout
+
+
 def peak_of(command):
-    """(KiB of resident memory at the peak, standard output) of a process."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed")
-    return usage.ru_maxrss, text
+    """KiB of resident memory at the peak of a process."""
+    return int(output_of([sys.executable, "-S", "-c", LAUNCHER] + command))
 
 
 def compare_memory(options, estimators):
@@ -115,7 +124,7 @@ def compare_memory(options, estimators):
     threads = ["--threads", str(options.threads)] if options.threads else []
     for estimator in estimators:
         own = [sys.executable, __file__, options.config, "--batch", str(options.batch), "--peak-of", estimator]
-        theirs = json.loads(peak_of(own + threads)[1])
+        theirs = json.loads(output_of(own + threads))
         with tempfile.TemporaryDirectory() as folder:
             settings = {"data.name": "shapes", "data.train_size": 4 * options.batch, "data.test_size": options.batch,
                         "train.batch_size": options.batch, "train.eval_batch_size": options.batch,
@@ -124,7 +133,7 @@ def compare_memory(options, estimators):
             command = [options.deq, "train", options.config, "--out", os.path.join(folder, "run"), "--quiet"] + threads
             for key, value in settings.items():
                 command += ["--set", f"{key}={value}"]
-            ours, _ = peak_of(command)
+            ours = peak_of(command)
         bare = theirs["peak"] - theirs["before"]
         print(f"| {estimator} | {theirs['peak'] / 1024:.0f} ({bare / 1024:.0f}) | {ours / 1024:.0f} "
               f"| {theirs['peak'] / ours:.2f} ({bare / ours:.2f}) |", flush=True)
@@ -146,8 +155,9 @@ def compare(options):
     if options.threads:
         torch.set_num_threads(options.threads)
     estimators = options.estimators.split(",")
-    # Before anything else: the peak that the system reports of a child is at least that of its parent when it began.
     compare_memory(options, estimators)
+    if options.memory:
+        return
     config, model = model_of(options.config)
     side = TorchSide(config, model, options.batch)
     side.measure(estimators)  # warms up
@@ -231,6 +241,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="0: all")
     parser.add_argument("--estimators", default="exact,shine,jfb")
+    parser.add_argument("--memory", action="store_true", help="peak memory alone")
     parser.add_argument("--peak-of", metavar="ESTIMATOR", help="only PyTorch's peak memory, as JSON")
     parser.add_argument("--check", metavar="DIR", help="folder with expected.json, weights and cases of mdeq-mini")
     options = parser.parse_args()
