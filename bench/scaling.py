@@ -37,7 +37,8 @@ def axes():
     rounded = {"solver.history": "bfloat16"}
     return {
         "batch": ("images a batch", True, {b: (b, 0, {}) for b in (1, 2, 4, 8, 16, 32, 64)}),
-        "image": ("pixels of an image's side", True, {s: (8, 0, {"data.image": [s, s]}) for s in (16, 32, 48, 64, 96)}),
+        "image": ("pixels of an image's side", True,
+                  {s: (8, 0, {"data.name": "shapes", "data.image": [s, s]}) for s in (16, 32, 48, 64, 96)}),
         "branches": ("branches of 24 channels", False, {n: (32, 0, branches(n)) for n in (1, 2, 3, 4)}),
         "history": ("solver steps, all kept", False,
                     {n: (32, 0, {"solver.max_steps": n}) for n in counts}),
