@@ -5,8 +5,8 @@
 #
 #   tests/device.sh [--build DIR] [--out DIR]   DIR: a build with -DDEQ_CUDA=ON; default build/cuda, built when missing
 #   tests/device.sh --bundle DIR [--with-nvidia]
-#       packs programs, tests, configurations and the shared libraries they need into DIR, for a machine of the same
-#       system without packages: copy DIR there and run DIR/device.sh. cuDNN and cuBLASLt are large and come along only
+#       packs programs, tests, configurations and the shared libraries they need into DIR, and DIR into DIR.tar.gz, for a
+#       machine of the same system without packages: unpack it there and run DIR/device.sh. cuDNN and cuBLASLt are large and come along only
 #       when asked for; otherwise they are taken from the system, /usr/local/cuda or the Python wheels over there.
 #
 # Exit status: 0 all that could run is right (what could not is printed as SKIPPED), 1 something failed.
@@ -64,7 +64,8 @@ pack() {
   if [ -n "${DEQ_REFERENCE_DIR:-}" ]; then
     mkdir -p "$bundle/reference" && cp -r "$DEQ_REFERENCE_DIR/mdeq-mini" "$bundle/reference/"
   fi
-  du -sh "$bundle"
+  tar -C "$(dirname "$bundle")" -czf "$bundle.tar.gz" "$(basename "$bundle")"
+  du -sh "$bundle" "$bundle.tar.gz"
 }
 
 if [ -n "$bundle" ]; then
