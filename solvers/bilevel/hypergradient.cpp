@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "solvers/bilevel/aimed_pairs.h"
 #include "solvers/bilevel/lbfgs.h"
 #include "solvers/bilevel/nystrom.h"
 #include "solvers/bilevel/unrolled.h"
@@ -57,29 +58,15 @@ class AdjointSolve {
           "; expected probes >= 0 and scale > 0");
     QuasiNewtonMemory memory = memory_of(point_);
     memory.grow(memory.capacity() + method.probes);
-    memory.apply(c_, q_);
-    if (method.probes == 0) return;
-    std::vector<double> slope(q_.size()), moved(q_.size()), image(q_.size()), direction(q_.begin(), q_.end());
-    std::vector<double> remainder(c_.begin(), c_.end());
+    if (method.probes == 0) return memory.apply(c_, q_);
+    std::vector<double> slope(q_.size());
     inner_gradient(point_.w, slope);
-    const double reach = method.scale * std::max(1.0, norm(point_.w)), target = norm(c_);
-    for (; report_.steps < method.probes && norm(direction) > 0.0; ++report_.steps) {
-      const double xi = reach / norm(direction);
-      combine(point_.w, xi, direction, moved);
-      inner_gradient(moved, image);
-      add_scaled(-1.0, slope, image);
-      scale(1.0 / xi, image);
-      if (!memory.push(direction, image)) {
-        report_.status = AdjointStatus::negative_curvature;
-        return;
-      }
-      const double length = dot(direction, remainder) / dot(direction, image);
-      if (report_.steps == 0) std::fill(q_.begin(), q_.end(), 0.0);
-      add_scaled(length, direction, q_);
-      add_scaled(-length, image, remainder);
-      report_.residual = norm(remainder) / target;
-      memory.apply(remainder, direction);
-    }
+    const AimReport aimed = aim_pairs(problem_, point_.w, point_.lambda, slope, c_,
+                                      {.pairs = method.probes, .scale = method.scale}, memory, q_);
+    report_.steps = aimed.taken;
+    report_.count.inner_gradients += aimed.gradients();
+    report_.residual = aimed.residual;
+    if (aimed.is_refused) report_.status = AdjointStatus::negative_curvature;
   }
   void operator()(const NystromAdjoint& method) {
     const NystromInverse inverse(problem_, point_, method, report_.count);

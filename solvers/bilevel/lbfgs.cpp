@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "solvers/bilevel/aimed_pairs.h"
 #include "solvers/bilevel/vector_ops.h"
 
 namespace deq {
@@ -26,9 +27,15 @@ void check_options(const BilevelProblem& problem, ConstVector lambda, Vector w, 
   const OuterAwareness& awareness = *options.awareness;
   check(awareness.period >= 1, kWhere, "the period of outer awareness is ", awareness.period, "; at least 1 is needed");
   check(awareness.first_scale > 0.0, kWhere, "first_scale is ", awareness.first_scale, "; it must be positive");
+  check(awareness.final_pairs >= 0, kWhere, "final_pairs is ", awareness.final_pairs, "; it may not be negative");
+  check(awareness.of == AwareOf::outer_gradient || lambda.size() == 1, kWhere,
+        "awareness of the outer parameter needs ", "one lambda, the problem has ", lambda.size());
   check(awareness.direction.empty() || awareness.direction.size() == w.size(), kWhere, "the prescribed direction has ",
         awareness.direction.size(), " entries, expected ", w.size());
 }
+
+// Of lambda, a logarithm: the difference over it is right to half of it, in length and hardly in direction.
+constexpr double kParameterStep = 1e-4;
 
 class LbfgsRun {
  public:
@@ -50,6 +57,7 @@ class LbfgsRun {
     report_.value = evaluate(w_, gradient_);
     report_.residual = report_.initial_residual = norm(gradient_);
     report_.status = iterate();
+    if (options_.awareness && report_.status != SolveStatus::nonfinite) add_final_pairs(*options_.awareness);
     report_.refused_pairs = static_cast<int>(memory_.refused() - refused_before);
     return report_;
   }
@@ -110,15 +118,33 @@ class LbfgsRun {
     report_.residual = norm(gradient_);
   }
 
-  void add_aware_pair(const OuterAwareness& awareness) {
-    ConstVector target = awareness.direction;
-    if (target.empty()) {
+  /// v at w; in `change_` unless it is prescribed.
+  ConstVector find_target(const OuterAwareness& awareness) {
+    if (!awareness.direction.empty()) return awareness.direction;
+    if (awareness.of == AwareOf::outer_gradient) {
       std::vector<double> gradient_lambda(lambda_.size());
       problem_.outer(w_, lambda_, change_, gradient_lambda);
       ++report_.count.outer_gradients;
-      target = change_;
+      return change_;
     }
-    memory_.apply(target, direction_);
+    const double beside = lambda_[0] + kParameterStep;
+    problem_.inner(w_, {&beside, 1}, change_);
+    ++report_.count.inner_gradients;
+    add_scaled(-1.0, gradient_, change_);
+    scale(1.0 / kParameterStep, change_);
+    return change_;
+  }
+
+  void add_final_pairs(const OuterAwareness& awareness) {
+    if (awareness.final_pairs == 0) return;
+    const AimReport aimed = aim_pairs(problem_, w_, lambda_, gradient_, find_target(awareness),
+                                      {.pairs = awareness.final_pairs}, memory_, direction_);
+    report_.extra_pairs += aimed.taken;
+    report_.count.inner_gradients += aimed.gradients();
+  }
+
+  void add_aware_pair(const OuterAwareness& awareness) {
+    memory_.apply(find_target(awareness), direction_);
     const double length = norm(direction_);
     if (!(length > 0.0) || !std::isfinite(length)) return;
     const double n = extra_steps_++;

@@ -14,16 +14,25 @@ namespace deq {
 /// Length of an extra step e: that of the last ordinary step, or t0 / (n + 1)^2 times B^-1 v after n extra steps.
 enum class ExtraStep : std::uint8_t { last_step, summable };
 
+/// The vector v for which B^-1 v is to be right: the published programs take grad_w F, the paper d grad_w r / d lambda.
+/// Both make the hypergradient right. The second, of one lambda alone, is (minus) H times the way that w* goes with
+/// lambda, which steps of earlier solves resemble: few pairs are enough. It is found by a difference over lambda, for
+/// one inner gradient.
+enum class AwareOf : std::uint8_t { outer_gradient, outer_parameter };
+
 /// Outer-problem awareness: before the direction of each inner iteration k > 1 with k mod period = 0 (k counts from 1),
 /// the pair (e, grad r(w + e) - grad r(w)) with e along B^-1 v enters the memory if its curvature is positive, so that
-/// B^-1 v tends to H^-1 v. Costs one inner gradient, and one outer gradient where v is that of the outer loss.
+/// B^-1 v tends to H^-1 v. Costs one inner gradient, and what v costs. These pairs age as the steps go on, and a solve
+/// that starts near its end takes none: `final_pairs` more are taken where it ends (solvers/bilevel/aimed_pairs.h).
 ///
 /// Source: Z. Ramzi et al., SHINE, ICLR 2022, "outer-problem awareness".
 struct OuterAwareness {
   int period = 5;  ///< M >= 1
   ExtraStep step = ExtraStep::last_step;
   double first_scale = 1.0;  ///< t0 of ExtraStep::summable
-  ConstVector direction{};   ///< v [d], borrowed; empty: grad_w F at the iterate
+  ConstVector direction{};   ///< v [d], borrowed; empty: `of` at the iterate
+  AwareOf of = AwareOf::outer_gradient;
+  int final_pairs = 0;
 };
 
 /// What follows a line search that found no step: the lowest point it saw (none: stop as stalled), or `fixed_step`

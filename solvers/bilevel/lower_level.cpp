@@ -22,7 +22,11 @@ class ImplicitLevel final : public LowerLevel {
   LowerReport solve(const LowerRequest& request, Vector w, Vector gradient) override {
     LbfgsOptions inner = options_.inner;
     inner.tolerance = request.inner_tolerance;
-    if (method_.is_outer_aware) inner.awareness = OuterAwareness{.period = std::max(1, request.points - request.outer)};
+    if (method_.is_outer_aware)
+      inner.awareness =
+          OuterAwareness{.period = std::max(1, request.points - request.outer),
+                         .of = request.lambda.size() == 1 ? AwareOf::outer_parameter : AwareOf::outer_gradient,
+                         .final_pairs = method_.final_pairs};
     if (!options_.carries_memory) memory_.clear();
     const InnerReport solved = minimise_lbfgs(problem_, request.lambda, w, memory_, inner);
     LowerReport out{.status = solved.status, .iterations = solved.iterations, .residual = solved.residual};

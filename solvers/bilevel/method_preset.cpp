@@ -11,6 +11,7 @@ namespace {
 constexpr int kHoagMemory = 10;
 constexpr int kSharedMemory = 30;
 constexpr int kAwareMemory = 60;
+constexpr int kFinalPairs = 5;
 constexpr double kHoagFactor = 0.9;
 constexpr double kSharedFactor = 0.78;
 
@@ -65,7 +66,8 @@ std::optional<MethodPreset> method_preset(std::string_view name) {
     return implicit(name, {.estimate = ExactAdjoint{}, .budget = AdjointBudget::limited}, kHoagMemory, kHoagFactor);
   if (name == "shine") return implicit(name, {.estimate = SharedInverse{}}, kSharedMemory, kSharedFactor);
   if (name == "shine-opa")
-    return implicit(name, {.estimate = SharedInverse{}, .is_outer_aware = true}, kAwareMemory, kSharedFactor);
+    return implicit(name, {.estimate = SharedInverse{}, .is_outer_aware = true, .final_pairs = kFinalPairs},
+                    kAwareMemory, kSharedFactor);
   if (name == "shine-refine")
     return implicit(name, {.estimate = RefinedByCg{}, .budget = AdjointBudget::refine}, kSharedMemory, kSharedFactor);
   if (name == "jfb") return implicit(name, {.estimate = JacobianFree{}}, kSharedMemory, kSharedFactor);

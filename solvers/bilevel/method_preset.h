@@ -25,6 +25,7 @@ struct ImplicitMethod {
   HypergradientMethod estimate;
   AdjointBudget budget = AdjointBudget::full;  ///< for estimates by conjugate gradients
   bool is_outer_aware = false;                 ///< extra pairs with period (points - outer iteration)
+  int final_pairs = 0;                         ///< extra pairs where the inner solve ends, if outer-aware
 };
 /// Values of F at equally spaced, or at random, lambda.
 struct GridSearch {};

@@ -191,20 +191,24 @@ TEST_CASE("one penalty for each feature fits the validation part better than one
 
 TEST_CASE("outer-aware pairs and budgets show in what is counted") {
   // Without memory every inner solve takes several steps, so that the period of extra pairs is met.
-  const auto run_cold = [](std::string_view name) {
+  const auto run_cold = [](std::string_view name, PenaltyGroups groups) {
     HoagOptions options = options_for(name);
     options.points = 8;
     options.lower.carries_memory = false;
-    const auto problem = make_problem();
-    return run_hoag(*problem, {0.0}, start_w(), options);
+    const auto problem = make_problem(groups);
+    return run_hoag(*problem, std::vector<double>(problem->outer_size(), 0.0), start_w(), options);
   };
-  const OuterResult shine = run_cold("shine"), aware = run_cold("shine-opa");
+  const OuterResult shine = run_cold("shine", PenaltyGroups::shared),
+                    aware = run_cold("shine-opa", PenaltyGroups::shared);
   const OuterResult refine = run("shine-refine"), hoag = run("hoag");
   CHECK(shine.trace.back().count.hessian_products == 0);
   CHECK(aware.trace.back().count.hessian_products == 0);
   CHECK(refine.trace.back().count.hessian_products > 0);
   CHECK(hoag.trace.back().count.hessian_products > refine.trace.back().count.hessian_products);
-  CHECK(aware.trace.back().count.outer_gradients > shine.trace.back().count.outer_gradients);
+  // The extra pairs of one penalty are aimed with its derivative, those of several with the gradient of F.
+  CHECK(aware.trace.back().count.outer_gradients == shine.trace.back().count.outer_gradients);
+  CHECK(run_cold("shine-opa", PenaltyGroups::per_weight).trace.back().count.outer_gradients >
+        run_cold("shine", PenaltyGroups::per_weight).trace.back().count.outer_gradients);
   for (std::size_t i = 1; i < hoag.trace.size(); ++i) {
     CHECK(hoag.trace[i].count.inner_gradients > hoag.trace[i - 1].count.inner_gradients);
     CHECK(hoag.trace[i].seconds >= hoag.trace[i - 1].seconds);
