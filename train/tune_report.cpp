@@ -100,8 +100,7 @@ MethodEnd method_end(const std::vector<TuneTrace>& traces, const std::string& me
     ++out.seeds;
     out.unfinished += trace.status == "finished" || trace.status == "stationary" ? 0 : 1;
     out.unconverged += trace.unconverged();
-    const auto smaller = [](const OuterPoint& a, const OuterPoint& b) { return a.validation_loss < b.validation_loss; };
-    const OuterPoint& best = *std::min_element(trace.points.begin(), trace.points.end(), smaller);
+    const OuterPoint& best = trace.best();
     seconds.push_back(trace.points.back().seconds);
     validation.push_back(best.validation_loss);
     test.push_back(best.test_loss);
@@ -126,6 +125,21 @@ Json levels_json(const TuneCurve& curve) {
   return out;
 }
 
+/// The best point of each seed of a method, by the loss that is optimised.
+Json best_json(const std::vector<TuneTrace>& traces, const std::string& method) {
+  Json out = Json::array();
+  for (const TuneTrace& trace : traces) {
+    if (trace.method != method) continue;
+    const OuterPoint& best = trace.best();
+    out.push_back({{"seed", trace.seed},
+                   {"outer", best.outer},
+                   {"lambda", lambda_json(best.lambda, trace.lambda_size)},
+                   {"validation_loss", number_or_null(best.validation_loss)},
+                   {"test_loss", number_or_null(best.test_loss)}});
+  }
+  return out;
+}
+
 Json summary_json(const TuneConfig& config, const std::vector<TuneTrace>& traces) {
   Json methods = Json::object();
   for (const TuneMeasure measure : {TuneMeasure::validation, TuneMeasure::test})
@@ -139,6 +153,7 @@ Json summary_json(const TuneConfig& config, const std::vector<TuneTrace>& traces
       entry["best_validation_loss"] = number_or_null(end.validation_loss);
       entry["test_loss"] = number_or_null(end.test_loss);
       entry["lambda"] = number_or_null(end.lambda);
+      entry["best"] = best_json(traces, curve.method);
       if (std::isfinite(end.cleaning_precision)) entry["cleaning_precision"] = end.cleaning_precision;
       entry[concat(name_of(measure), "_suboptimality")] = {
           {"to_reach", levels_json(curve)}, {"median", curve.median},   {"lower_quartile", curve.low},

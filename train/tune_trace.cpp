@@ -12,11 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json lambda_json(const std::vector<double>& lambda, std::int64_t size) {
-  if (size > kLargestLambdaList) return {{"min", lambda.at(0)}, {"median", lambda.at(1)}, {"max", lambda.at(2)}};
-  return size == 1 ? Json(lambda.front()) : Json(lambda);
-}
-
 std::vector<double> lambda_from(const Json& json) {
   if (json.is_number()) return {json.get<double>()};
   if (json.is_array()) return json.get<std::vector<double>>();
@@ -69,6 +64,15 @@ int TuneTrace::unconverged() const {
   return static_cast<int>(std::count_if(points.begin(), points.end(), [](const OuterPoint& point) {
     return point.inner_status != SolveStatus::converged;
   }));
+}
+
+const OuterPoint& TuneTrace::best() const {
+  return *std::ranges::min_element(points, {}, &OuterPoint::validation_loss);
+}
+
+Json lambda_json(const std::vector<double>& lambda, std::int64_t size) {
+  if (size > kLargestLambdaList) return {{"min", lambda.at(0)}, {"median", lambda.at(1)}, {"max", lambda.at(2)}};
+  return size == 1 ? Json(lambda.front()) : Json(lambda);
 }
 
 std::vector<double> lambda_summary(std::vector<double> lambda) {

@@ -22,6 +22,8 @@ struct TuneTrace {
 
   /// Points whose inner solve missed its tolerance.
   [[nodiscard]] int unconverged() const;
+  /// The point of the smallest validation loss.
+  [[nodiscard]] const OuterPoint& best() const;
 };
 
 /// Longer lambda are summarised by their smallest, middle and largest entry in a trace.
@@ -30,7 +32,10 @@ inline constexpr std::int64_t kLargestLambdaList = 256;
 /// Smallest, middle and largest entry.
 std::vector<double> lambda_summary(std::vector<double> lambda);
 
-/// The points as `deq tune --json` lists them. lambda: a number when there is one, a list, or {min, median, max}.
+/// Lambda of a point: a number when `size` is 1, a list, or {min, median, max} of a summary.
+nlohmann::ordered_json lambda_json(const std::vector<double>& lambda, std::int64_t size);
+
+/// The points as `deq tune --json` lists them.
 nlohmann::ordered_json points_json(const TuneTrace& trace);
 
 /// OUT/traces/METHOD-SEED.json

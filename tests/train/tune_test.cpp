@@ -92,6 +92,13 @@ TEST_CASE("deq tune answers with method, seed and points, and leaves traces, sum
     CHECK(std::filesystem::exists(set.out / file));
   const Json summary = Json::parse(read_text(set.out / "summary.json"));
   CHECK(summary["methods"]["hoag"]["test_suboptimality"]["to_reach"].contains("10"));
+  const Json& best = summary["methods"]["hoag"]["best"];
+  REQUIRE(best.size() == 2);
+  CHECK(best[1]["seed"] == 1);
+  for (const Json& point : answer["hoag"]["1"]) CHECK(best[1]["validation_loss"] <= point["validation_loss"]);
+  const Json& chosen = answer["hoag"]["1"].at(best[1]["outer"].get<std::size_t>());
+  CHECK(best[1]["lambda"] == chosen["lambda"]);
+  CHECK(best[1]["test_loss"] == chosen["test_loss"]);
 }
 
 TEST_CASE("a second run keeps what is finished and another configuration is refused") {
