@@ -82,7 +82,7 @@ class HoagRun {
     const double eps = tolerance_.value();
     const double factor = adaptive_ ? adaptive_->tolerance_factor() : 1.0;
     LowerRequest request{.lambda = lambda_, .outer = outer, .points = options_.points, .tolerance = eps};
-    request.inner_tolerance = eps * first_residual_ * factor;
+    request.inner_tolerance = std::max(options_.tolerance.floor, eps * factor) * first_residual_;
     const std::vector<double> start = w_;
     const LowerReport solved = lower_->solve(request, w_, gradient_);
     count_ += solved.count;

@@ -14,7 +14,7 @@ struct ToleranceSchedule {
   ToleranceDecay decay = ToleranceDecay::exponential;
   double initial = 1e-3;  ///< eps_1
   double factor = 0.9;    ///< of the exponential decay, in (0, 1]
-  double floor = 1e-12;
+  double floor = 1e-12;   ///< also of what the executed form of HOAG's step makes of eps
   bool operator==(const ToleranceSchedule&) const = default;
 };
 

@@ -215,6 +215,20 @@ TEST_CASE("outer-aware pairs and budgets show in what is counted") {
   }
 }
 
+TEST_CASE("what the executed step makes of an inner tolerance stays above the floor") {
+  HoagOptions options = options_for("jfb");  // its steps are long, so the factor exp(before - now) is small
+  options.tolerance.floor = 1e-3;
+  const auto problem = make_problem();
+  const OuterResult result = run_hoag(*problem, {6.0}, start_w(), options);
+  const double floor = 1e-3 * result.trace.front().inner_residual;
+  bool is_met = false;
+  for (std::size_t k = 1; k < result.trace.size(); ++k) {
+    CHECK(result.trace[k].inner_tolerance >= floor);
+    is_met = is_met || result.trace[k].inner_tolerance == floor;
+  }
+  CHECK(is_met);
+}
+
 TEST_CASE("a penalty that overflows and an inner solver that runs out of steps are statuses") {
   const auto problem = make_problem();
   HoagOptions options = options_for("shine");
