@@ -41,6 +41,7 @@ struct NystromAdjoint {
   int columns = 5;
   double damping = 0.1;
   bool uses_diagonal = true;
+  double max_gain = 3.0;  ///< largest inverse eigenvalue relative to D, where H - D is indefinite; 0: no bound
   std::uint64_t seed = 0;
   bool operator==(const NystromAdjoint&) const = default;
 };
