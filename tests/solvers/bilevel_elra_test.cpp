@@ -132,6 +132,12 @@ TEST_CASE("As outer optimiser ELRA matches the best of a grid of rates without b
             << elra << ", best rate of the grid " << grid);
     CHECK(elra <= 1.02 * grid);
   }
+  double grid = std::numeric_limits<double>::infinity();
+  for (const double rate : {1.0, 10.0, 100.0, 1000.0})
+    grid = std::min(grid, best_loss(GradientDescent{.rate = rate}, true, 60));
+  const double elra = best_loss(ElraDescent{}, true, 60);
+  MESSAGE("60 penalties, 60 evaluations: " << elra << ", best rate of the grid " << grid);
+  CHECK(elra <= 1.005 * grid);
 }
 
 TEST_CASE("ELRA survives zero gradients, infinite values and rejected steps") {
