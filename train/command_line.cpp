@@ -170,6 +170,21 @@ void add_import(CLI::App& app, Parsed& parsed) {
   });
 }
 
+void add_new(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, "new", "Make a CMake project with a model and a trainer of your own",
+                                  "deq new mymodel && cmake -S mymodel -B mymodel/build");
+  NewProjectRequest& request = parsed.new_project;
+  command->add_option("name", request.folder, "folder to make; its last part is the project's name")->required();
+  add_run_options(*command, request.run, parsed);
+  command->final_callback([command, &parsed] {
+    parsed.finish = [command, &parsed]() -> Request {
+      NewProjectRequest out = parsed.new_project;
+      out.run = finish_run(*command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
 /// CLI11 would only say that the word was not expected.
 void check_command_name(const CLI::App& app, std::span<const std::string> arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return;
@@ -200,6 +215,7 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
   add_audit(app, parsed);
   add_tune(app, parsed);
   add_plot(app, parsed);
+  add_new(app, parsed);
   check_command_name(app, arguments);
   try {
     // CLI11 takes the arguments last first.

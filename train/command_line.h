@@ -11,6 +11,7 @@
 #include "train/commands/eval.h"
 #include "train/commands/import.h"
 #include "train/commands/info.h"
+#include "train/commands/new_project.h"
 #include "train/commands/plot.h"
 #include "train/commands/predict.h"
 #include "train/commands/train.h"
@@ -19,8 +20,9 @@
 namespace deq {
 
 /// What a command line asks for.
-using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
-                             DataExportRequest, ImportRequest, AuditRequest, TuneRequest, PlotRequest>;
+using Request =
+    std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
+                 DataExportRequest, ImportRequest, AuditRequest, TuneRequest, PlotRequest, NewProjectRequest>;
 
 /// Reads the arguments after the program's name. Empty when help or the version was asked for; it is then in `text`.
 /// Errors: RequestError for an unknown command or flag, a missing or malformed argument.

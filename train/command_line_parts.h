@@ -26,6 +26,7 @@ struct Parsed {
   AuditRequest audit;
   TuneRequest tune;
   PlotRequest plot;
+  NewProjectRequest new_project;
   std::function<Request()> finish;  ///< set by the command that was called
 };
 

@@ -27,6 +27,7 @@ int execute(const deq::Request& request) {
     int operator()(const deq::AuditRequest& audit) const { return deq::run_audit(audit); }
     int operator()(const deq::TuneRequest& tune) const { return deq::run_tune_command(tune); }
     int operator()(const deq::PlotRequest& plot) const { return deq::run_plot(plot); }
+    int operator()(const deq::NewProjectRequest& project) const { return deq::run_new_project(project); }
   };
   const int threads = std::visit([](const auto& any) { return any.run.threads; }, request);
   if (threads > 0) omp_set_num_threads(threads);

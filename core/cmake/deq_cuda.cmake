@@ -81,7 +81,3 @@ if(NOT DEQ_CUDNN_INCLUDE OR NOT DEQ_CUDNN_LIBRARY)
                       "Install it, or name both with -DDEQ_CUDNN_INCLUDE=... -DDEQ_CUDNN_LIBRARY=...")
 endif()
 message(STATUS "CUDA ${CUDAToolkit_VERSION} for ${DEQ_CUDA_ARCHITECTURES}, cuDNN at ${DEQ_CUDNN_LIBRARY}")
-
-add_library(deq_cudnn INTERFACE)
-target_include_directories(deq_cudnn SYSTEM INTERFACE $<BUILD_INTERFACE:${DEQ_CUDNN_INCLUDE}>)
-target_link_libraries(deq_cudnn INTERFACE ${DEQ_CUDNN_LIBRARY})

@@ -23,8 +23,8 @@ endif()
 set_source_files_properties(${cpu_kernels} PROPERTIES COMPILE_OPTIONS "${cpu_kernel_options}")
 
 if(DEQ_CUDA)
-  target_link_libraries(deq_core PRIVATE CUDA::cudart_static CUDA::cublasLt $<BUILD_INTERFACE:deq_cudnn>
-                                         $<INSTALL_INTERFACE:${DEQ_CUDNN_LIBRARY}>)
+  target_link_libraries(deq_core PRIVATE CUDA::cudart_static CUDA::cublasLt ${DEQ_CUDNN_LIBRARY})
+  target_include_directories(deq_core SYSTEM PRIVATE ${DEQ_CUDNN_INCLUDE})
   target_compile_options(deq_core PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
 endif()
 
@@ -33,17 +33,19 @@ find_package(ZLIB REQUIRED)
 find_package(BZip2 REQUIRED)
 find_package(Threads REQUIRED)
 find_path(DEQ_STB_INCLUDE stb/stb_image.h REQUIRED)
-target_include_directories(deq_data SYSTEM PRIVATE ${DEQ_STB_INCLUDE})
-target_link_libraries(deq_data PUBLIC Threads::Threads
-                      PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> ZLIB::ZLIB BZip2::BZip2)
+# Headers alone, so that users of the libraries need neither JSON nor CLI11.
+set(json_headers $<TARGET_PROPERTY:nlohmann_json::nlohmann_json,INTERFACE_INCLUDE_DIRECTORIES>)
+target_include_directories(deq_data SYSTEM PRIVATE ${DEQ_STB_INCLUDE} ${json_headers})
+target_link_libraries(deq_data PUBLIC Threads::Threads PRIVATE ZLIB::ZLIB BZip2::BZip2)
 
 # train: TOML for configurations, CLI11 for the command line, JSON for records, zlib for checksums, cairo for charts.
 if(TARGET deq_train)
   pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
   find_package(CLI11 REQUIRED)
   pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
-  target_link_libraries(deq_train PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::CAIRO $<BUILD_INTERFACE:CLI11::CLI11>
-                        $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> ZLIB::ZLIB)
+  target_link_libraries(deq_train PRIVATE PkgConfig::TOMLPLUSPLUS PkgConfig::CAIRO ZLIB::ZLIB)
+  target_include_directories(deq_train SYSTEM PRIVATE ${json_headers}
+                             $<TARGET_PROPERTY:CLI11::CLI11,INTERFACE_INCLUDE_DIRECTORIES>)
   target_compile_definitions(deq_train PRIVATE
     DEQ_VERSION="${PROJECT_VERSION}" DEQ_BUILD_TYPE="${CMAKE_BUILD_TYPE}" DEQ_SANITIZER="${DEQ_SANITIZE}"
     $<$<BOOL:${DEQ_CPU_ONEDNN}>:DEQ_CPU_ONEDNN=1> $<$<BOOL:${DEQ_CUDA}>:DEQ_CUDA=1>)

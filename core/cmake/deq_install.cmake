@@ -11,7 +11,7 @@ foreach(folder IN LISTS installed_folders)
 endforeach()
 # Inline functions must not exist in two instruction sets, so users compile as the libraries were.
 if(DEQ_NATIVE)
-  target_compile_options(deq_core INTERFACE $<INSTALL_INTERFACE:-march=native>)
+  target_compile_options(deq_core INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)
 endif()
 install(TARGETS deq RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY train/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/deq)
@@ -21,5 +21,7 @@ install(EXPORT deqTargets NAMESPACE deq:: DESTINATION ${package_folder})
 configure_package_config_file(core/cmake/deqConfig.cmake.in ${CMAKE_BINARY_DIR}/package/deqConfig.cmake
                               INSTALL_DESTINATION ${package_folder})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/package/deqConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+# The same package for projects that use the build tree as it is.
+export(EXPORT deqTargets NAMESPACE deq:: FILE ${CMAKE_BINARY_DIR}/package/deqTargets.cmake)
 install(FILES ${CMAKE_BINARY_DIR}/package/deqConfig.cmake ${CMAKE_BINARY_DIR}/package/deqConfigVersion.cmake
         DESTINATION ${package_folder})

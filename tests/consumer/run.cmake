@@ -15,4 +15,17 @@ run(build ${CMAKE_COMMAND} --build ${WORK}/build)
 run(consumer ${WORK}/build/consumer)
 run(consumer_train ${WORK}/build/consumer_train)
 run(program ${WORK}/prefix/bin/deq --version)
+
+# What `deq new` makes builds and trains as it is, with the installed package and with that of the build tree.
+foreach(program ${WORK}/prefix/bin/deq ${BUILD}/deq)
+  string(MD5 folder ${program})
+  run(new ${program} new ${WORK}/${folder}/mine)
+  run(configure_new ${CMAKE_COMMAND} -S ${WORK}/${folder}/mine -B ${WORK}/${folder}/build -G ${GENERATOR}
+      -DCMAKE_CXX_COMPILER=${COMPILER})
+endforeach()
+run(build_new ${CMAKE_COMMAND} --build ${WORK}/${folder}/build)
+run(train_new ${WORK}/${folder}/build/mine --epochs 2 --train-images 512 --batch 32 --out ${WORK}/mine.safetensors)
+if(NOT EXISTS ${WORK}/mine.safetensors)
+  message(FATAL_ERROR "the new project saved nothing")
+endif()
 file(REMOVE_RECURSE ${WORK})

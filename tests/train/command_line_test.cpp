@@ -71,6 +71,8 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
       {"predict /nowhere --tensor x.npy", "--save-logits"},
       {"info /nowhere", "/nowhere"},
       {"bench " + shapes + " --estimators shine,magic", "magic"},
+      {"new 2fast", "2fast"},
+      {"new deq", "taken"},
       {"data", "subcommand"},
       {"data export", "name is required"},
       {"data export shapes", "--out"},
@@ -89,7 +91,7 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
 
 TEST_CASE("every command has help with an example") {
   CHECK(contains(run_program("--help").out, "train"));
-  for (const char* command : {"train", "eval", "predict", "info", "bench", "audit", "plot", "import mdeq"}) {
+  for (const char* command : {"train", "eval", "predict", "info", "bench", "audit", "plot", "import mdeq", "new"}) {
     const Outcome outcome = run_program(std::string(command) + " --help");
     CHECK(outcome.status == 0);
     CHECK(contains(outcome.out, concat("Example:\n  deq ", command, " ")));
@@ -120,6 +122,24 @@ TEST_CASE("info lists the parameters of a checkpoint by layer and checks the man
   CHECK(json["layers"][0]["name"] == "stem.conv");
   CHECK(json["layers"][0]["tensors"][0]["shape"] == std::vector<int>{4, 3, 3, 3});
   CHECK(contains(run_program("info " + last.string()).out, "112 parameters"));
+}
+
+TEST_CASE("new makes a project under its name and overwrites nothing") {
+  const TemporaryFolder folder;
+  const std::string project = (folder.path() / "mine").string();
+  const Outcome outcome = run_program("new --json " + project);
+  REQUIRE(outcome.status == 0);
+  const auto json = nlohmann::json::parse(outcome.out);
+  CHECK(json["name"] == "mine");
+  for (const auto& file : json["files"]) {
+    const std::string text = read_text(file.get<std::string>());
+    CHECK_FALSE(text.empty());
+    CHECK_FALSE(contains(text, "@NAME@"));
+  }
+  CHECK(contains(read_text(folder.path() / "mine" / "CMakeLists.txt"), "project(mine "));
+  const Outcome again = run_program("new " + project);
+  CHECK(again.status == 2);
+  CHECK(contains(again.err, "exists already"));
 }
 
 TEST_CASE("data list names the sets and data export writes images that say their class") {

@@ -1,0 +1,28 @@
+#include "train/commands/new_project.h"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "train/project.h"
+
+namespace deq {
+
+int run_new_project(const NewProjectRequest& request) {
+  const std::filesystem::path package = package_folder(std::filesystem::read_symlink("/proc/self/exe"));
+  make_project(request.folder, package);
+  const std::string folder = request.folder.string(), name = request.folder.filename().string();
+  if (request.run.is_json) {
+    nlohmann::ordered_json files = nlohmann::ordered_json::array();
+    for (const ProjectFile& file : project_template()) files.push_back((request.folder / file.name).string());
+    std::cout << nlohmann::ordered_json{{"name", name}, {"files", files}, {"package", package.string()}}.dump(2)
+              << "\n";
+    return 0;
+  }
+  std::cout << "made " << folder << ": model.h, train.cpp, CMakeLists.txt, README.md. Next:\n"
+            << "  cmake -S " << folder << " -B " << folder << "/build && cmake --build " << folder << "/build\n"
+            << "  " << folder << "/build/" << name << "\n";
+  if (package.empty()) std::cout << "CMake has to be told where deq is installed: -DCMAKE_PREFIX_PATH=PREFIX\n";
+  return 0;
+}
+
+}  // namespace deq
