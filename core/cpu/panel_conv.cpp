@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/cpu/block_product.h"
-
 namespace deq::cpu {
 
 namespace {
@@ -36,30 +34,29 @@ PanelConv::PanelConv(const ConvShape& shape, bool is_input_grad)
     : is_input_grad_(is_input_grad),
       shape_(computed_shape(shape, is_input_grad)),
       depth_(shape_.kernel_h * shape_.kernel_w * shape_.in_channels),
-      columns_(columns_of_block(shape_.out_channels)),
-      column_blocks_((shape_.out_channels + columns_ - 1) / columns_),
+      columns_(shape_.out_channels),
       threads_(omp_get_max_threads()),
       is_pointwise_(is_pointwise(shape_)) {}
 
 std::int64_t PanelConv::pixel_blocks() const { return (pixels() + kPixels - 1) / kPixels; }
 
 std::size_t PanelConv::packed_bytes() const {
-  return static_cast<std::size_t>(column_blocks_ * depth_ * columns_) * sizeof(float);
+  return static_cast<std::size_t>(depth_ * columns_.padded()) * sizeof(float);
 }
 
 std::size_t PanelConv::sample_scratch_bytes() const {
-  return static_cast<std::size_t>(kPixels * (columns_ + (is_pointwise_ ? 0 : depth_))) * sizeof(float);
+  return static_cast<std::size_t>(kPixels * (columns_.widest() + (is_pointwise_ ? 0 : depth_))) * sizeof(float);
 }
 
 std::size_t PanelConv::workspace_bytes() const { return static_cast<std::size_t>(threads_) * sample_scratch_bytes(); }
 
 void PanelConv::pack(const float* weight, float* packed) const {
   const std::int64_t taps = shape_.kernel_h * shape_.kernel_w;
-  for (std::int64_t block = 0; block < column_blocks_; ++block)
+  for (std::int64_t block = 0; block < columns_.count(); ++block)
     for (std::int64_t k = 0; k < depth_; ++k) {
       const std::int64_t tap = k / shape_.in_channels, channel = k % shape_.in_channels;
-      for (std::int64_t column = 0; column < columns_; ++column) {
-        const std::int64_t out = block * columns_ + column;
+      for (std::int64_t column = 0; column < columns_.width(block); ++column) {
+        const std::int64_t out = columns_.first(block) + column;
         const std::int64_t at =
             is_input_grad_ ? channel * shape_.out_channels + out : (out * shape_.in_channels + channel) * taps + tap;
         *packed++ = out < shape_.out_channels ? weight[at] : 0.0F;
@@ -88,16 +85,17 @@ void PanelConv::gather(const float* image, std::int64_t pixel, std::int64_t coun
 void PanelConv::multiply(const float* patches, std::int64_t count, const float* packed, float* to,
                          float* scratch) const {
   const std::int64_t channels = shape_.out_channels;
-  for (std::int64_t block = 0; block < column_blocks_; ++block) {
-    const std::int64_t first = block * columns_, used = std::min(columns_, channels - first);
-    const float* b = packed + block * depth_ * columns_;
-    if (used == columns_) {
-      multiply_block(columns_, count, patches, b, depth_, to + first, {depth_, channels});
+  for (std::int64_t block = 0; block < columns_.count(); ++block) {
+    const std::int64_t first = columns_.first(block), width = columns_.width(block);
+    const std::int64_t used = std::min(width, channels - first);
+    const float* b = packed + depth_ * first;
+    if (used == width) {
+      multiply_block(width, count, patches, b, depth_, to + first, {depth_, channels});
       continue;
     }
-    multiply_block(columns_, count, patches, b, depth_, scratch, {depth_, columns_});
+    multiply_block(width, count, patches, b, depth_, scratch, {depth_, width});
     for (std::int64_t row = 0; row < count; ++row)
-      std::copy_n(scratch + row * columns_, used, to + row * channels + first);
+      std::copy_n(scratch + row * width, used, to + row * channels + first);
   }
 }
 
@@ -105,7 +103,7 @@ void PanelConv::run_block(const float* from, const float* packed, float* to, std
   const std::int64_t sample = block / pixel_blocks(), pixel = block % pixel_blocks() * kPixels;
   const std::int64_t count = std::min(kPixels, pixels() - pixel);
   const float* image = from + sample * shape_.height * shape_.width * shape_.in_channels;
-  float* patches = scratch + kPixels * columns_;
+  float* patches = scratch + kPixels * columns_.widest();
   if (!is_pointwise_) gather(image, pixel, count, patches);
   multiply(is_pointwise_ ? image + pixel * depth_ : patches, count, packed,
            to + (sample * pixels() + pixel) * shape_.out_channels, scratch);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/block_product.h"
 #include "core/cpu/conv_shape.h"
 
 namespace deq::cpu {
@@ -41,8 +42,7 @@ class PanelConv {
   bool is_input_grad_;
   ConvShape shape_;       // of the convolution as it is computed: a gradient reads the forward's output channels
   std::int64_t depth_;    // of a patch
-  std::int64_t columns_;  // output channels of a block
-  std::int64_t column_blocks_;
+  ColumnBlocks columns_;  // of output channels
   std::int64_t threads_;
   bool is_pointwise_;  // patches are the pixels as they lie
 };

@@ -40,25 +40,24 @@ WinogradConv::WinogradConv(const ConvShape& shape, bool is_input_grad)
       tiles_wide_((out_width_ + kTile - 1) / kTile),
       tiles_(batch_ * tiles_high_ * tiles_wide_),
       depth_(rounded_up(channels_, kLanes)),
-      columns_(columns_of_block(out_channels_)),
-      column_blocks_((out_channels_ + columns_ - 1) / columns_),
+      columns_(out_channels_),
       threads_(omp_get_max_threads()),
-      shares_columns_(slice() * column_blocks_ > kCachedWeightFloats) {
-  const std::int64_t fitting = std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + columns_)));
+      shares_columns_(kPoints * depth_ * columns_.padded() > kCachedWeightFloats) {
+  const std::int64_t fitting =
+      std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + columns_.widest())));
   const std::int64_t blocks = rounded_up((tiles_ + fitting - 1) / fitting, threads_);
   block_ = rounded_up(shares_columns_ ? tiles_ : (tiles_ + blocks - 1) / blocks, kRowStep);
 }
 
 std::int64_t WinogradConv::image_stride() const { return block_ * depth_ + kSkew; }
-std::int64_t WinogradConv::product_stride() const { return block_ * columns_ + kSkew; }
-std::int64_t WinogradConv::slice() const { return kPoints * depth_ * columns_; }
+std::int64_t WinogradConv::product_stride() const { return block_ * columns_.widest() + kSkew; }
 
 std::int64_t WinogradConv::scratch_floats() const {
   return rounded_up(depth_ + kPoints * (image_stride() + product_stride()), kSkew);
 }
 
 std::size_t WinogradConv::packed_bytes() const {
-  return static_cast<std::size_t>(column_blocks_ * slice()) * sizeof(float);
+  return static_cast<std::size_t>(kPoints * depth_ * columns_.padded()) * sizeof(float);
 }
 
 std::size_t WinogradConv::workspace_bytes() const {
@@ -72,18 +71,18 @@ std::size_t WinogradConv::sample_scratch_bytes() const {
 }
 
 void WinogradConv::pack(const float* weight, float* packed) const {
-  parallel_for(column_blocks_ * depth_, kPoints * depth_ * out_channels_, [&](std::int64_t i) {
-    const std::int64_t block = i / depth_, k = i % depth_, first = block * columns_;
+  parallel_for(columns_.count() * depth_, kPoints * depth_ * out_channels_, [&](std::int64_t i) {
+    const std::int64_t block = i / depth_, k = i % depth_, first = columns_.first(block), width = columns_.width(block);
     Taps taps{};
-    const std::int64_t count = k < channels_ ? std::min(columns_, out_channels_ - first) : 0;
+    const std::int64_t count = k < channels_ ? std::min(width, out_channels_ - first) : 0;
     for (std::int64_t c = 0; c < count; ++c) {
       // Forward reads w[c][k], the input gradient w[k][c] turned by half a turn.
       const float* w = weight + (is_input_grad_ ? k * out_channels_ + first + c : (first + c) * channels_ + k) * 9;
       for (std::size_t tap = 0; tap < 9; ++tap)
         taps[is_input_grad_ ? 8 - tap : tap][static_cast<std::size_t>(c)] = w[tap];
     }
-    float* to = packed + block * slice() + k * columns_;
-    for (std::int64_t c = 0; c < columns_; c += kLanes) transform_taps(taps, c, to + c, depth_ * columns_);
+    float* to = packed + kPoints * depth_ * first + k * width;
+    for (std::int64_t c = 0; c < width; c += kLanes) transform_taps(taps, c, to + c, depth_ * width);
   });
 }
 
@@ -128,24 +127,25 @@ void WinogradConv::transform_inputs(const float* from, const float* zeros, Span 
   }
 }
 
-/// products[point][tile][column] of one block of columns, whose weights start at `packed`.
-void WinogradConv::multiply(const float* image, std::int64_t tiles, const float* packed, float* products) const {
-  const std::int64_t rows = rounded_up(tiles, kRowStep);
-  for (std::int64_t point = 0; point < kPoints; ++point) {
-    const float *a = image + point * image_stride(), *b = packed + point * depth_ * columns_;
-    float* c = products + point * product_stride();
-    multiply_block(columns_, rows, a, b, depth_, c, {depth_, columns_});
-  }
+/// products[point][tile][column] of one block of columns.
+void WinogradConv::multiply(const float* image, std::int64_t tiles, const float* packed, std::int64_t block,
+                            float* products) const {
+  const std::int64_t rows = rounded_up(tiles, kRowStep), width = columns_.width(block);
+  const float* weights = packed + kPoints * depth_ * columns_.first(block);
+  for (std::int64_t point = 0; point < kPoints; ++point)
+    multiply_block(width, rows, image + point * image_stride(), weights + point * depth_ * width, depth_,
+                   products + point * product_stride(), {depth_, width});
 }
 
-void WinogradConv::transform_outputs(const float* products, Span tiles, std::int64_t column, float* to) const {
-  const std::int64_t stride = product_stride(), count = std::min(columns_, out_channels_ - column);
+void WinogradConv::transform_outputs(const float* products, Span tiles, std::int64_t block, float* to) const {
+  const std::int64_t stride = product_stride(), column = columns_.first(block), width = columns_.width(block);
+  const std::int64_t count = std::min(width, out_channels_ - column);
   const Strides strides{out_width_ * out_channels_, out_channels_};
   for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     const std::int64_t sample = tile / (tiles_wide_ * tiles_high_);
     const std::int64_t y = tile / tiles_wide_ % tiles_high_ * kTile, x = tile % tiles_wide_ * kTile;
     const Extent extent{std::min<std::int64_t>(kTile, out_height_ - y), std::min<std::int64_t>(kTile, out_width_ - x)};
-    const float* from = products + (tile - tiles.first) * columns_;
+    const float* from = products + (tile - tiles.first) * width;
     float* at = to + ((sample * out_height_ + y) * out_width_ + x) * out_channels_ + column;
     std::int64_t c = 0;
     if constexpr (kRegisterFloats == 16)
@@ -161,9 +161,9 @@ void WinogradConv::run_tiles(const float* from, const float* packed, float* to, 
   float *zeros = scratch, *image = zeros + depth_, *products = image + kPoints * image_stride();
   std::fill_n(zeros, depth_, 0.0F);
   transform_inputs(from, zeros, tiles, image);
-  for (std::int64_t i = 0; i < column_blocks_; ++i) {
-    multiply(image, tiles.last - tiles.first, packed + i * slice(), products);
-    transform_outputs(products, tiles, i * columns_, to);
+  for (std::int64_t i = 0; i < columns_.count(); ++i) {
+    multiply(image, tiles.last - tiles.first, packed, i, products);
+    transform_outputs(products, tiles, i, to);
   }
 }
 
@@ -177,9 +177,9 @@ void WinogradConv::run_columns(const float* from, const float* packed, float* to
       transform_inputs(from, zeros, {tile, tile + 1}, image + tile * depth_);
     float* own = products + omp_get_thread_num() * kPoints * product_stride();
 #pragma omp for schedule(static)
-    for (std::int64_t i = 0; i < column_blocks_; ++i) {
-      multiply(image, tiles_, packed + i * slice(), own);
-      transform_outputs(own, {0, tiles_}, i * columns_, to);
+    for (std::int64_t i = 0; i < columns_.count(); ++i) {
+      multiply(image, tiles_, packed, i, own);
+      transform_outputs(own, {0, tiles_}, i, to);
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/block_product.h"
 #include "core/cpu/conv_shape.h"
 
 namespace deq::cpu {
@@ -46,14 +47,13 @@ class WinogradConv {
   [[nodiscard]] Patch patch_of(const float* from, const float* zeros, std::int64_t tile) const;
   void prefetch_next(const Patch& patch) const;
   void transform_inputs(const float* from, const float* zeros, Span tiles, float* image) const;
-  void multiply(const float* image, std::int64_t tiles, const float* packed, float* products) const;
-  void transform_outputs(const float* products, Span tiles, std::int64_t column, float* to) const;
+  void multiply(const float* image, std::int64_t tiles, const float* packed, std::int64_t block, float* products) const;
+  void transform_outputs(const float* products, Span tiles, std::int64_t block, float* to) const;
   void run_tiles(const float* from, const float* packed, float* to, Span tiles, float* scratch) const;
   void run_columns(const float* from, const float* packed, float* to, float* scratch) const;
 
   [[nodiscard]] std::int64_t image_stride() const;    ///< floats from one point to the next in a block's inputs
   [[nodiscard]] std::int64_t product_stride() const;  ///< the same in its products
-  [[nodiscard]] std::int64_t slice() const;           ///< floats of one block of columns of the packed weights
   [[nodiscard]] std::int64_t scratch_floats() const;  ///< of one thread
 
   bool is_input_grad_;
@@ -62,9 +62,8 @@ class WinogradConv {
   std::int64_t pad_;
   std::int64_t tiles_high_, tiles_wide_, tiles_;
   std::int64_t depth_;    // channels read, rounded up to a vector
-  std::int64_t columns_;  // output channels of a block
-  std::int64_t column_blocks_;
-  std::int64_t block_;  // tiles of a block
+  ColumnBlocks columns_;  // of output channels
+  std::int64_t block_;    // tiles of a block
   std::int64_t threads_;
   bool shares_columns_;  // threads share output channels, not tiles
 };

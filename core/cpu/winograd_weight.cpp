@@ -26,8 +26,8 @@ WinogradWeightGrad::WinogradWeightGrad(const ConvShape& shape)
       tiles_wide_((shape.out_width() + kTile - 1) / kTile),
       tiles_(shape.batch * tiles_high_ * tiles_wide_),
       depth_(rounded_up(shape.in_channels, kLanes)),
-      columns_(columns_of_block(shape.out_channels)),
-      width_(rounded_up(shape.out_channels, columns_)),
+      columns_(shape.out_channels),
+      width_(columns_.padded()),
       threads_(omp_get_max_threads()),
       shares_columns_(kPoints * depth_ * width_ > kFewWeightFloats) {
   const std::int64_t fitting = std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + width_)));
@@ -39,7 +39,7 @@ std::int64_t WinogradWeightGrad::gradient_floats() const { return kPoints * (blo
 std::int64_t WinogradWeightGrad::zero_floats() const { return rounded_up(std::max(depth_, width_), kSkew); }
 
 std::int64_t WinogradWeightGrad::thread_floats() const {
-  return shares_columns_ ? kPoints * kPanelRows * columns_
+  return shares_columns_ ? kPoints * kPanelRows * columns_.widest()
                          : rounded_up(input_floats() + gradient_floats() + kPoints * depth_ * width_, kSkew);
 }
 
@@ -87,9 +87,7 @@ void WinogradWeightGrad::transform_gradients(const float* g, const float* zeros,
       }
     std::int64_t c = 0;
     for (; c + kLanes <= channels; c += kLanes) transform_result<kLanes, false>(pixel, c, kLanes, to + c, stride);
-    if (c < channels) transform_result<kLanes, true>(pixel, c, channels - c, to + c, stride), c += kLanes;
-    for (int point = 0; point < kPoints; ++point)
-      std::fill(to + point * stride + c, to + point * stride + width_, 0.0F);
+    if (c < channels) transform_result<kLanes, true>(pixel, c, channels - c, to + c, stride);
   }
 }
 
@@ -100,19 +98,20 @@ void WinogradWeightGrad::add_products(const float* inputs, const float* gradient
     const float* a = inputs + point * (block_ * depth_ + kSkew);
     const float* b = gradients + point * (block_ * width_ + kSkew);
     float* c = sums + point * depth_ * width_;
-    for (std::int64_t column = 0; column < width_; column += columns_)
-      for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows)
-        multiply_transposed(columns_, tiles, a + channel, b + column, c + channel * width_ + column,
+    for (std::int64_t block = 0; block < columns_.count(); ++block)
+      for (std::int64_t channel = 0, column = columns_.first(block); channel < depth_; channel += kPanelRows)
+        multiply_transposed(columns_.width(block), tiles, a + channel, b + column, c + channel * width_ + column,
                             {depth_, width_, width_}, !is_first);
   }
 }
 
 /// Weights of kPanelRows input channels and a block of output channels from sums[point][row][column].
 void WinogradWeightGrad::write_weights(const float* sums, std::int64_t row_stride, std::int64_t channel,
-                                       std::int64_t column, float* dw) const {
-  const std::int64_t point_stride = shares_columns_ ? kPanelRows * columns_ : depth_ * width_;
+                                       std::int64_t block, float* dw) const {
+  const std::int64_t point_stride = shares_columns_ ? kPanelRows * columns_.widest() : depth_ * width_;
+  const std::int64_t column = columns_.first(block);
   for (std::int64_t row = 0; row < kPanelRows && channel + row < shape_.in_channels; ++row)
-    for (std::int64_t c = 0; c < columns_ && column + c < shape_.out_channels; c += kLanes) {
+    for (std::int64_t c = 0; c < columns_.width(block) && column + c < shape_.out_channels; c += kLanes) {
       float taps[9][kLanes];
       gather_taps(sums + row * row_stride + c, point_stride, taps);
       const std::int64_t count = std::min<std::int64_t>(kLanes, shape_.out_channels - column - c);
@@ -155,8 +154,8 @@ void WinogradWeightGrad::run_tiles(const float* x, const float* g, float* dw, fl
       }
 #pragma omp for schedule(static)
     for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows)
-      for (std::int64_t column = 0; column < width_; column += columns_)
-        write_weights(own + before + channel * width_ + column, width_, channel, column, dw);
+      for (std::int64_t block = 0; block < columns_.count(); ++block)
+        write_weights(own + before + channel * width_ + columns_.first(block), width_, channel, block, dw);
   }
 }
 
@@ -172,14 +171,16 @@ void WinogradWeightGrad::run_columns(const float* x, const float* g, float* dw, 
     }
     float* sums = own + omp_get_thread_num() * thread_floats();
 #pragma omp for schedule(static)
-    for (std::int64_t column = 0; column < width_; column += columns_)
+    for (std::int64_t block = 0; block < columns_.count(); ++block) {
+      const std::int64_t width = columns_.width(block), widest = columns_.widest();
       for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows) {
         for (std::int64_t point = 0; point < kPoints; ++point)
-          multiply_transposed(columns_, tiles_, inputs + point * (block_ * depth_ + kSkew) + channel,
-                              gradients + point * (block_ * width_ + kSkew) + column,
-                              sums + point * kPanelRows * columns_, {depth_, width_, columns_}, false);
-        write_weights(sums, columns_, channel, column, dw);
+          multiply_transposed(width, tiles_, inputs + point * (block_ * depth_ + kSkew) + channel,
+                              gradients + point * (block_ * width_ + kSkew) + columns_.first(block),
+                              sums + point * kPanelRows * widest, {depth_, width_, widest}, false);
+        write_weights(sums, widest, channel, block, dw);
       }
+    }
   }
 }
 

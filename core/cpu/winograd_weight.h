@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/block_product.h"
 #include "core/cpu/conv_shape.h"
 
 namespace deq::cpu {
@@ -33,7 +34,7 @@ class WinogradWeightGrad {
   void transform_inputs(const float* x, const float* zeros, Span tiles, float* to) const;
   void transform_gradients(const float* g, const float* zeros, Span tiles, float* to) const;
   void add_products(const float* inputs, const float* gradients, std::int64_t tiles, bool is_first, float* sums) const;
-  void write_weights(const float* sums, std::int64_t sums_stride, std::int64_t channel, std::int64_t column,
+  void write_weights(const float* sums, std::int64_t sums_stride, std::int64_t channel, std::int64_t block,
                      float* dw) const;
   void run_tiles(const float* x, const float* g, float* dw, float* scratch) const;
   void run_columns(const float* x, const float* g, float* dw, float* scratch) const;
@@ -46,8 +47,8 @@ class WinogradWeightGrad {
   ConvShape shape_;
   std::int64_t tiles_high_, tiles_wide_, tiles_;
   std::int64_t depth_;    // input channels, rounded up to a vector
-  std::int64_t columns_;  // output channels of a block
-  std::int64_t width_;    // output channels, rounded up to blocks
+  ColumnBlocks columns_;  // of output channels
+  std::int64_t width_;    // of all blocks
   std::int64_t threads_;
   bool shares_columns_;  // threads share output channels, not tiles
   std::int64_t block_;   // tiles of a block
