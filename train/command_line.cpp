@@ -59,13 +59,7 @@ void add_eval(CLI::App& app, Parsed& parsed) {
       ->check(CLI::Range(1, 1 << 20));
   add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      EvalRequest out = parsed.eval;
-      out.run = finish_run(*command, out.run, parsed);
-      return out;
-    };
-  });
+  answer_with(*command, parsed, &Parsed::eval);
 }
 
 void check_predict(const PredictRequest& request) {
@@ -105,23 +99,13 @@ void add_info(CLI::App& app, Parsed& parsed) {
                                   "deq info runs/shapes/checkpoints/best");
   command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder, model.safetensors or CONFIG.toml");
   add_run_options(*command, parsed.info.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      InfoRequest out = parsed.info;
-      out.run = finish_run(*command, out.run, parsed);
-      return out;
-    };
-  });
+  answer_with(*command, parsed, &Parsed::info);
 }
 
 void add_data_list(CLI::App& data, Parsed& parsed) {
   CLI::App* command = add_command(data, "list", "List the data sets known by name", "deq data list");
   add_run_options(*command, parsed.data_list.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      return DataListRequest{finish_run(*command, parsed.data_list.run, parsed)};
-    };
-  });
+  answer_with(*command, parsed, &Parsed::data_list);
 }
 
 void add_data_export(CLI::App& data, Parsed& parsed) {
@@ -134,13 +118,7 @@ void add_data_export(CLI::App& data, Parsed& parsed) {
   command->add_option("--count", request.count, "images")->check(CLI::Range(1, 99999));
   command->add_option("--out", request.out, "folder of the images")->required();
   add_run_options(*command, request.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      DataExportRequest out = parsed.data_export;
-      out.run = finish_run(*command, out.run, parsed);
-      return out;
-    };
-  });
+  answer_with(*command, parsed, &Parsed::data_export);
 }
 
 void add_data(CLI::App& app, Parsed& parsed) {
@@ -161,13 +139,7 @@ void add_import(CLI::App& app, Parsed& parsed) {
   command->add_option("--weights", request.weights, "the weights (safetensors)")->required();
   command->add_option("--out", request.out, "folder of the checkpoint")->required();
   add_run_options(*command, request.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      ImportRequest out = parsed.import_mdeq;
-      out.run = finish_run(*command, out.run, parsed);
-      return out;
-    };
-  });
+  answer_with(*command, parsed, &Parsed::import_mdeq);
 }
 
 void add_new(CLI::App& app, Parsed& parsed) {
@@ -176,13 +148,7 @@ void add_new(CLI::App& app, Parsed& parsed) {
   NewProjectRequest& request = parsed.new_project;
   command->add_option("name", request.folder, "folder to make; its last part is the project's name")->required();
   add_run_options(*command, request.run, parsed);
-  command->final_callback([command, &parsed] {
-    parsed.finish = [command, &parsed]() -> Request {
-      NewProjectRequest out = parsed.new_project;
-      out.run = finish_run(*command, out.run, parsed);
-      return out;
-    };
-  });
+  answer_with(*command, parsed, &Parsed::new_project);
 }
 
 /// CLI11 would only say that the word was not expected.

@@ -42,6 +42,18 @@ void add_run_options(CLI::App& command, RunOptions& run, Parsed& parsed);
 /// `run` with its device and seed. Errors: RequestError for a device that is not there.
 RunOptions finish_run(const CLI::App& command, RunOptions run, const Parsed& parsed);
 
+/// Makes `asked`, with its run options read, what the command line asks for when `command` is called.
+template <class Asked>
+void answer_with(CLI::App& command, Parsed& parsed, Asked Parsed::*asked) {
+  command.final_callback([&command, &parsed, asked] {
+    parsed.finish = [&command, &parsed, asked]() -> Request {
+      Asked out = parsed.*asked;
+      out.run = finish_run(command, out.run, parsed);
+      return out;
+    };
+  });
+}
+
 /// --set section.key=value
 void add_set_option(CLI::App& command, std::vector<std::string>& overrides);
 

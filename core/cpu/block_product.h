@@ -15,8 +15,8 @@ inline constexpr int kColumnStep = 8;
 
 /// Columns of a right side, cut into blocks that fill registers: all of width(0) but the last, which is as wide as the
 /// columns that are left, rounded up to kColumnStep. With registers of 16 floats a last half register costs as much as
-/// a whole one where multiply-adds of 16 run at the rate of those of 8 (Intel), and nothing where they run at half of
-/// it (Zen 4): so whole registers come first.
+/// a whole one where multiply-adds of 16 run at the rate of those of 8 (Intel), and half as much where they run at half
+/// of it (Zen 4): so whole registers come first.
 class ColumnBlocks {
  public:
   explicit ColumnBlocks(std::int64_t columns)

@@ -29,7 +29,7 @@ void check_options(const BilevelProblem& problem, ConstVector lambda, Vector w, 
   check(awareness.first_scale > 0.0, kWhere, "first_scale is ", awareness.first_scale, "; it must be positive");
   check(awareness.final_pairs >= 0, kWhere, "final_pairs is ", awareness.final_pairs, "; it may not be negative");
   check(awareness.of == AwareOf::outer_gradient || lambda.size() == 1, kWhere,
-        "awareness of the outer parameter needs ", "one lambda, the problem has ", lambda.size());
+        "awareness of the outer parameter needs one lambda, the problem has ", lambda.size());
   check(awareness.direction.empty() || awareness.direction.size() == w.size(), kWhere, "the prescribed direction has ",
         awareness.direction.size(), " entries, expected ", w.size());
 }
