@@ -18,12 +18,14 @@ constexpr double kMostCaution = 855000.0, kMostTolerance = 500000.0;
 Elra::Elra(const ElraDescent& options, std::int64_t size)
     : offset_(options.offset),
       most_rise_(options.most_rise),
+      longest_(options.most_step * std::sqrt(static_cast<double>(size))),
       rate_(options.first_rate),
       point_(size),
       gradient_(size),
       proposal_(size) {
-  check(options.first_rate > 0.0 && options.most_rise >= 1.0, "Elra", "first_rate is ", options.first_rate,
-        " and most_rise ", options.most_rise, "; expected first_rate > 0 and most_rise >= 1");
+  check(options.first_rate > 0.0 && options.most_rise >= 1.0 && options.most_step > 0.0, "Elra", "first_rate is ",
+        options.first_rate, ", most_rise ", options.most_rise, " and most_step ", options.most_step,
+        "; expected first_rate > 0, most_rise >= 1 and most_step > 0");
 }
 
 bool Elra::is_acceptable(double value) const {
@@ -85,6 +87,8 @@ void Elra::reject(double value, Vector lambda) {
 }
 
 void Elra::move(Vector lambda) {
+  const double length = rate_ * norm(gradient_);
+  if (length > longest_) rate_ *= longest_ / length;
   combine(point_, -rate_, gradient_, lambda);
   copy(lambda, proposal_);
 }

@@ -28,6 +28,7 @@ struct AdamDescent {
 struct ElraDescent {
   double first_rate = 1e-5;
   double most_rise = 1.1;  ///< a point whose F exceeds this times the first F is undone
+  double most_step = 1.0;  ///< longest step, root mean square over the entries of lambda
   double offset = 0.0;     ///< added to F, which must be positive for the test of acceptance
   bool operator==(const ElraDescent&) const = default;
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 #include "solvers/bilevel/elra.h"
@@ -16,8 +17,8 @@ namespace deq::test {
 namespace {
 
 /// Steps until x^T A x / 2 is 1e-6 of its start, for eigenvalues from 1 / condition to 1.
-int steps_on_quadratic(OuterOptimizer& optimizer, double condition, int size) {
-  Numbers x = normals(size, 3), gradient(size);
+int steps_on_quadratic(OuterOptimizer& optimizer, double condition, int size, int seed = 3) {
+  Numbers x = normals(size, seed), gradient(size);
   double first = 0.0;
   for (int step = 0; step < 20000; ++step) {
     double value = 0.0;
@@ -39,11 +40,17 @@ TEST_CASE("ELRA solves ill-conditioned quadratics in the steps of its authors, u
     int expected;  // related-systems section 6
   };
   for (const Case& each : {Case{10, 18}, Case{100, 48}, Case{1000, 160}, Case{10000, 411}}) {
-    Elra elra({}, 100);
-    const int steps = steps_on_quadratic(elra, each.condition, 100);
+    std::vector<int> counts;
+    for (int seed = 0; seed < 9; ++seed) {
+      Elra elra({}, 100);
+      counts.push_back(steps_on_quadratic(elra, each.condition, 100, seed));
+    }
+    std::sort(counts.begin(), counts.end());
+    const int steps = counts[4];
     GradientDescent best{.rate = 2.0 / (1.0 + 1.0 / each.condition)};
     const int descent = steps_on_quadratic(*make_outer_optimizer(best, 100), each.condition, 100);
-    MESSAGE("condition " << each.condition << ": " << steps << " steps, gradient descent " << descent);
+    MESSAGE("condition " << each.condition << ": " << counts.front() << ", " << steps << ", " << counts.back()
+                         << " steps, gradient descent " << descent);
     CHECK(steps <= 1.5 * each.expected);
     CHECK(steps < descent);
   }
@@ -103,41 +110,81 @@ TEST_CASE("ELRA descends Rosenbrock's valley") {
   CHECK(step < 1000);
 }
 
-/// Best validation loss after `evaluations` steps of an outer optimiser from lambda = 0, with exact hypergradients.
-double best_loss(const OuterMethod& method, bool is_per_feature, int evaluations) {
-  DenseProblem problem(random_rows(150, 60, 0.02, 21, 23, 1.0), random_rows(250, 60, 0.02, 22, 23, 1.0), Loss::logistic,
-                       true, is_per_feature);
+/// Best validation losses of one descent from lambda = 0 with exact hypergradients.
+struct BestLoss {
+  double after_20 = 0.0, after_60 = 0.0;
+};
+
+BestLoss best_loss(const OuterMethod& method, bool is_per_feature, int draw) {
+  const int seed = 21 + 10 * draw;
+  DenseProblem problem(random_rows(150, 60, 0.02, seed, seed + 2, 1.0),
+                       random_rows(250, 60, 0.02, seed + 1, seed + 2, 1.0), Loss::logistic, true, is_per_feature);
   const auto optimizer = make_outer_optimizer(method, problem.outer_size());
   Numbers lambda(problem.outer_size(), 0.0), w(60, 0.0), q(60, 0.0), gradient(lambda.size());
   QuasiNewtonMemory memory(60, 20, InitialInverse::scaled);
   double best = std::numeric_limits<double>::infinity();
-  for (int k = 0; k < evaluations; ++k) {
+  BestLoss result;
+  for (int k = 0; k < 60; ++k) {
     minimise_lbfgs(problem, lambda, w, memory, {.tolerance = 1e-4, .max_iterations = 200});
     const HypergradientReport report = estimate_hypergradient(problem, {.w = w, .lambda = lambda},
                                                               ExactAdjoint{.solver = {.tolerance = 1e-6}}, q, gradient);
     best = std::min(best, report.outer_value);
+    if (k < 20) result.after_20 = best;
     optimizer->step(report.outer_value, gradient, lambda);
     for (double& value : lambda) value = std::clamp(value, -12.0, 12.0);
   }
-  return best;
+  result.after_60 = best;
+  return result;
+}
+
+/// Means over ten draws of the problem: a single descent at the edge of stability ends where the last bits of its sums
+/// lead it.
+BestLoss mean_loss(const OuterMethod& method, bool is_per_feature) {
+  BestLoss mean;
+  for (int draw = 0; draw < 10; ++draw) {
+    const BestLoss loss = best_loss(method, is_per_feature, draw);
+    mean.after_20 += loss.after_20 / 10.0;
+    mean.after_60 += loss.after_60 / 10.0;
+  }
+  return mean;
 }
 
 TEST_CASE("As outer optimiser ELRA matches the best of a grid of rates without being told one") {
   for (const bool is_per_feature : {false, true}) {
-    double grid = std::numeric_limits<double>::infinity();
-    for (const double rate : {1.0, 10.0, 100.0, 1000.0})
-      grid = std::min(grid, best_loss(GradientDescent{.rate = rate}, is_per_feature, 20));
-    const double elra = best_loss(ElraDescent{}, is_per_feature, 20);
-    MESSAGE(std::string(is_per_feature ? "60 penalties: " : "one penalty: ")
-            << elra << ", best rate of the grid " << grid);
-    CHECK(elra <= 1.02 * grid);
+    const std::string name = is_per_feature ? "60 penalties: " : "one penalty: ";
+    BestLoss grid{.after_20 = std::numeric_limits<double>::infinity(),
+                  .after_60 = std::numeric_limits<double>::infinity()};
+    for (const double rate : {1.0, 10.0, 100.0, 1000.0}) {
+      const BestLoss descent = mean_loss(GradientDescent{.rate = rate}, is_per_feature);
+      MESSAGE(name << "rate " << rate << ": " << descent.after_20 << ", " << descent.after_60);
+      grid.after_20 = std::min(grid.after_20, descent.after_20);
+      grid.after_60 = std::min(grid.after_60, descent.after_60);
+    }
+    const BestLoss elra = mean_loss(ElraDescent{}, is_per_feature);
+    MESSAGE(name << "ELRA: " << elra.after_20 << ", " << elra.after_60);
+    CHECK(elra.after_20 <= 1.02 * grid.after_20);
+    CHECK(elra.after_60 <= 1.005 * grid.after_60);
   }
-  double grid = std::numeric_limits<double>::infinity();
-  for (const double rate : {1.0, 10.0, 100.0, 1000.0})
-    grid = std::min(grid, best_loss(GradientDescent{.rate = rate}, true, 60));
-  const double elra = best_loss(ElraDescent{}, true, 60);
-  MESSAGE("60 penalties, 60 evaluations: " << elra << ", best rate of the grid " << grid);
-  CHECK(elra <= 1.005 * grid);
+}
+
+TEST_CASE("No step of ELRA is longer than its cap, also where F curves down") {
+  Elra elra({.first_rate = 1.0, .most_step = 0.5}, 4);
+  Numbers x(4, 0.1);
+  double longest = 0.0;
+  for (int step = 0; step < 20; ++step) {
+    const Numbers before = x;
+    double value = 0.0;
+    Numbers gradient(4);
+    for (int i = 0; i < 4; ++i) {
+      value += 1.0 + std::cos(x[i]);  // concave at the start, bounded
+      gradient[i] = -std::sin(x[i]);
+    }
+    elra.step(value, gradient, x);
+    double squared = 0.0;
+    for (int i = 0; i < 4; ++i) squared += (x[i] - before[i]) * (x[i] - before[i]);
+    longest = std::max(longest, std::sqrt(squared / 4.0));
+  }
+  CHECK(longest == doctest::Approx(0.5));
 }
 
 TEST_CASE("ELRA survives zero gradients, infinite values and rejected steps") {
@@ -157,6 +204,7 @@ TEST_CASE("ELRA survives zero gradients, infinite values and rejected steps") {
   elra.step(0.5, Numbers{0.0, 0.0}, x);
   CHECK(std::isfinite(x[0]));
   CHECK_THROWS_AS(Elra({.first_rate = 0.0}, 2), Error);
+  CHECK_THROWS_AS(Elra({.most_step = 0.0}, 2), Error);
 }
 
 TEST_CASE("Adam and gradient descent take the steps of their formulas") {
