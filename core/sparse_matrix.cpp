@@ -6,23 +6,20 @@
 #include <limits>
 #include <mutex>
 #include <numeric>
-#include <optional>
 #include <utility>
 
+#include "core/cpu/sliced_lines.h"
 #include "core/cpu/sparse_product.h"
 #include "core/error.h"
 
 namespace deq {
 
-/// Compressed columns, longest first: neighbours have about the same length, so that the ends of their loops are
-/// predicted, which is worth a factor of two where most columns hold an entry or two (word counts).
+/// Compressed columns.
 struct SparseMatrix::Transposed {
   std::vector<std::int64_t> start;
   std::vector<std::int32_t> row;
   std::vector<double> value;
-  std::vector<std::int32_t> column;      ///< which column each line is
-  std::vector<std::uint16_t> code;       ///< as Storage::code, in the order of `value`
-  std::vector<std::uint16_t> short_row;  ///< beside `code`; empty when there are more than 2^16 rows
+  std::vector<std::uint16_t> code;  ///< as Storage::code, in the order of `value`
 };
 
 struct SparseMatrix::Storage {
@@ -35,21 +32,17 @@ struct SparseMatrix::Storage {
   std::vector<std::uint16_t> code;
   std::vector<double> row_scale;
 
-  /// Where the columns are few enough: their numbers in 16 bits beside `code`, as cpu::CompressedLines has them.
-  std::int64_t segments = 0;
-  std::vector<std::uint16_t> short_column;
-  std::vector<std::int64_t> segment_start;
+  mutable std::once_flag has_transposed, has_sliced_rows, has_sliced_columns;
+  mutable Transposed transposed;
+  mutable cpu::SlicedLines sliced_rows, sliced_columns;
 
-  mutable std::once_flag is_transposed;
-  mutable std::optional<Transposed> transposed;
-
-  /// Fills short_column where there are codes and few enough columns.
-  void shorten_columns();
+  [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(start.size()) - 1; }
+  [[nodiscard]] Transposed transpose() const;
 };
 
 namespace {
 
-constexpr std::int64_t kMostSegments = 4;  // beyond, the ends of their loops cost more than 2 bytes an entry
+constexpr double kCodes = 65536;  // whole numbers below it are codes
 constexpr std::int64_t kMaxExtent = std::numeric_limits<std::int32_t>::max();
 
 void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::span<const std::int32_t> column) {
@@ -69,7 +62,7 @@ void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::
 
 /// The values as whole numbers below 2^16; empty when one of them is none.
 std::vector<std::uint16_t> codes_of(std::span<const double> values) {
-  const auto is_code = [](double value) { return value >= 0 && value < cpu::kSegment && value == std::floor(value); };
+  const auto is_code = [](double value) { return value >= 0 && value < kCodes && value == std::floor(value); };
   if (!std::ranges::all_of(values, is_code)) return {};
   return {values.begin(), values.end()};
 }
@@ -81,21 +74,24 @@ void check_sizes(std::size_t in, std::int64_t expected_in, std::size_t out, std:
 
 }  // namespace
 
-void SparseMatrix::Storage::shorten_columns() {
-  if (code.empty() || columns > kMostSegments * cpu::kSegment) return;
-  segments = std::max<std::int64_t>(1, (columns + cpu::kSegment - 1) / cpu::kSegment);
-  short_column.resize(column.size());
-  std::ranges::transform(column, short_column.begin(),
-                         [](std::int32_t at) { return static_cast<std::uint16_t>(at % cpu::kSegment); });
-  segment_start.clear();
-  for (std::size_t row = 0; row + 1 < start.size(); ++row) {
-    std::int64_t k = start[row];
-    for (std::int64_t segment = 0; segment < segments; ++segment) {
-      segment_start.push_back(k);
-      while (k < start[row + 1] && column[k] < (segment + 1) * cpu::kSegment) ++k;
+SparseMatrix::Transposed SparseMatrix::Storage::transpose() const {
+  Transposed out;
+  out.start.resize(columns + 1);
+  for (const std::int32_t at : column) ++out.start[at + 1];
+  std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
+  std::vector<std::int64_t> next(out.start.begin(), out.start.end() - 1);
+  out.row.resize(value.size());
+  out.value.resize(value.size());
+  out.code.resize(code.size());
+  for (std::int64_t i = 0; i < rows(); ++i) {
+    for (std::int64_t k = start[i]; k < start[i + 1]; ++k) {
+      const std::int64_t at = next[column[k]]++;
+      out.row[at] = static_cast<std::int32_t>(i);
+      out.value[at] = value[k];
+      if (!code.empty()) out.code[at] = code[k];
     }
   }
-  segment_start.push_back(start.back());
+  return out;
 }
 
 SparseMatrix::SparseMatrix() : storage_(std::make_shared<const Storage>()) {}
@@ -116,7 +112,6 @@ SparseMatrix::SparseMatrix(std::int64_t columns, std::vector<std::int64_t> row_s
   storage->column = std::move(column);
   storage->value = std::move(value);
   storage->code = codes_of(storage->value);
-  storage->shorten_columns();
   storage_ = std::move(storage);
 }
 
@@ -128,7 +123,6 @@ void SparseMatrix::set_codes(std::vector<std::uint16_t> code, std::vector<double
   storage->value = storage_->value;
   storage->code = std::move(code);
   storage->row_scale = std::move(row_scale);
-  storage->shorten_columns();
   storage_ = std::move(storage);
 }
 
@@ -169,7 +163,7 @@ SparseMatrix SparseMatrix::stacked(const SparseMatrix& top, const SparseMatrix& 
   return out;
 }
 
-std::int64_t SparseMatrix::rows() const { return static_cast<std::int64_t>(storage_->start.size()) - 1; }
+std::int64_t SparseMatrix::rows() const { return storage_->rows(); }
 std::int64_t SparseMatrix::columns() const { return storage_->columns; }
 std::int64_t SparseMatrix::nonzeros() const { return storage_->start.back(); }
 std::span<const std::int64_t> SparseMatrix::row_start() const { return storage_->start; }
@@ -180,73 +174,52 @@ bool SparseMatrix::is_finite() const {
   return std::ranges::all_of(storage_->value, [](double value) { return std::isfinite(value); });
 }
 
-const SparseMatrix::Transposed& SparseMatrix::transposed() const {
-  const Storage& matrix = *storage_;
-  std::call_once(matrix.is_transposed, [&] {
-    std::vector<std::int64_t> length(matrix.columns);
-    for (const std::int32_t column : matrix.column) ++length[column];
-    Transposed out;
-    out.column.resize(matrix.columns);
-    std::iota(out.column.begin(), out.column.end(), 0);
-    std::ranges::stable_sort(out.column, std::greater<>{}, [&](std::int32_t column) { return length[column]; });
-    out.start = {0};
-    out.start.reserve(matrix.columns + 1);
-    std::vector<std::int64_t> next(matrix.columns);
-    for (const std::int32_t column : out.column) {
-      next[column] = out.start.back();
-      out.start.push_back(out.start.back() + length[column]);
-    }
-    out.row.resize(matrix.value.size());
-    out.value.resize(matrix.value.size());
-    const bool has_codes = !matrix.code.empty();
-    const bool is_short = has_codes && rows() <= cpu::kSegment;
-    if (has_codes) out.code.resize(matrix.value.size());
-    if (is_short) out.short_row.resize(matrix.value.size());
-    for (std::int64_t row = 0; row < rows(); ++row) {
-      for (std::int64_t k = matrix.start[row]; k < matrix.start[row + 1]; ++k) {
-        const std::int64_t at = next[matrix.column[k]]++;
-        out.row[at] = static_cast<std::int32_t>(row);
-        out.value[at] = matrix.value[k];
-        if (has_codes) out.code[at] = matrix.code[k];
-        if (is_short) out.short_row[at] = static_cast<std::uint16_t>(row);
-      }
-    }
-    matrix.transposed = std::move(out);
-  });
-  return *matrix.transposed;
-}
-
 void SparseMatrix::multiply(std::span<const double> v, std::span<double> out) const {
   check_sizes(v.size(), columns(), out.size(), rows());
   const Storage& matrix = *storage_;
-  cpu::CompressedLines lines{rows(), matrix.start.data(), matrix.column.data(), matrix.value.data()};
-  if (!matrix.code.empty()) lines.code = matrix.code.data();
-  if (!matrix.row_scale.empty()) lines.scale = matrix.row_scale.data();
-  if (!matrix.short_column.empty()) {
-    lines.short_index = matrix.short_column.data();
-    lines.segment_start = matrix.segment_start.data();
-    lines.segments = matrix.segments;
-  }
-  cpu::sparse_product(lines, v.data(), out.data());
+  std::call_once(matrix.has_sliced_rows, [&] {
+    const std::uint16_t* const code = matrix.code.empty() ? nullptr : matrix.code.data();
+    matrix.sliced_rows = {{.count = rows(),
+                           .start = matrix.start.data(),
+                           .index = matrix.column.data(),
+                           .value = matrix.value.data(),
+                           .code = code},
+                          columns()};
+  });
+  const bool is_scaled = matrix.sliced_rows.is_packed() && !matrix.row_scale.empty();
+  matrix.sliced_rows.multiply(v.data(), is_scaled ? matrix.row_scale.data() : nullptr, {}, out.data());
 }
 
 void SparseMatrix::multiply_transposed(std::span<const double> v, std::span<double> out) const {
+  multiply_transposed(v, 0.0, {}, out);
+}
+
+void SparseMatrix::multiply_transposed(std::span<const double> v, double shift, std::span<const double> x,
+                                       std::span<double> out) const {
   check_sizes(v.size(), rows(), out.size(), columns());
-  const Transposed& columns_first = transposed();
-  cpu::CompressedLines lines{columns(), columns_first.start.data(), columns_first.row.data(),
-                             columns_first.value.data(), columns_first.column.data()};
-  if (!columns_first.code.empty()) lines.code = columns_first.code.data();
-  if (!columns_first.short_row.empty()) lines.short_index = columns_first.short_row.data();
-  const std::vector<double>& scale = storage_->row_scale;
-  if (scale.empty()) {
-    cpu::sparse_product(lines, v.data(), out.data());
+  check(x.empty() || x.size() == out.size(), "sparse product", "shift of a vector of ", x.size(),
+        " elements; expected ", out.size());
+  const Storage& matrix = *storage_;
+  std::call_once(matrix.has_sliced_columns, [&] {
+    const Transposed lines = matrix.transpose();
+    const std::uint16_t* const code = lines.code.empty() ? nullptr : lines.code.data();
+    matrix.sliced_columns = {{.count = columns(),
+                              .start = lines.start.data(),
+                              .index = lines.row.data(),
+                              .value = lines.value.data(),
+                              .code = code},
+                             rows()};
+  });
+  const cpu::Shift added{shift, x.empty() ? nullptr : x.data()};
+  if (!matrix.sliced_columns.is_packed() || matrix.row_scale.empty()) {
+    matrix.sliced_columns.multiply(v.data(), nullptr, added, out.data());
     return;
   }
   // Kept from call to call, so that products allocate nothing; each calling thread has its own.
   thread_local std::vector<double> scaled;
   scaled.resize(std::max(scaled.size(), v.size()));
-  std::ranges::transform(v, scale, scaled.begin(), std::multiplies<>{});
-  cpu::sparse_product(lines, scaled.data(), out.data());
+  std::ranges::transform(v, matrix.row_scale, scaled.begin(), std::multiplies<>{});
+  matrix.sliced_columns.multiply(scaled.data(), nullptr, added, out.data());
 }
 
 void SparseMatrix::multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const {
@@ -258,9 +231,13 @@ void SparseMatrix::multiply_block(std::int64_t width, std::span<const double> v,
 void SparseMatrix::multiply_block_transposed(std::int64_t width, std::span<const double> v,
                                              std::span<double> out) const {
   check_sizes(v.size(), rows() * width, out.size(), columns() * width);
-  const Transposed& lines = transposed();
-  cpu::sparse_block_product({columns(), lines.start.data(), lines.row.data(), lines.value.data(), lines.column.data()},
-                            width, v.data(), out.data());
+  std::call_once(storage_->has_transposed, [&] {
+    storage_->transposed = storage_->transpose();
+    storage_->transposed.code = {};
+  });
+  const Transposed& lines = storage_->transposed;
+  cpu::sparse_block_product({columns(), lines.start.data(), lines.row.data(), lines.value.data()}, width, v.data(),
+                            out.data());
 }
 
 SparseMatrix SparseMatrix::select_rows(std::span<const std::int64_t> rows) const {

@@ -7,13 +7,14 @@
 
 namespace deq {
 
-/// An immutable sparse matrix X [rows, columns] in double: compressed rows, and compressed columns as well once a
-/// product with the transpose has been asked for (12 bytes an entry each). Copies share the storage.
+/// An immutable sparse matrix X [rows, columns] in double: compressed rows, 12 bytes an entry. Copies share the
+/// storage.
 ///
-/// Products use all threads, allocate nothing (except that first transposed one) and do not depend on the number of
-/// threads. They may be called from several threads at once. Matrices of small whole numbers (word counts, flags), also
-/// after `with_unit_rows`, keep those numbers in 2 bytes beside the values and one factor a row: products of one vector
-/// then move 4 to 6 bytes an entry instead of 12. Their results are those of the values within rounding.
+/// Products use all threads, allocate nothing (except the first of each kind) and do not depend on the number of
+/// threads. They may be called from several threads at once. Each kind but `multiply_block` has a layout of its own,
+/// made at its first call. Matrices of small whole numbers (word counts, flags), also after `with_unit_rows`, keep
+/// those numbers in 2 bytes beside the values and one factor a row: products of one vector then move 3 bytes an entry
+/// instead of 12. Their results are those of the values within rounding.
 class SparseMatrix {
  public:
   /// 0 x 0.
@@ -42,6 +43,9 @@ class SparseMatrix {
   void multiply(std::span<const double> v, std::span<double> out) const;
   /// out [columns] = X^T v for v [rows]. Errors: Error when a size does not fit.
   void multiply_transposed(std::span<const double> v, std::span<double> out) const;
+  /// The same with shift x added, x [columns].
+  void multiply_transposed(std::span<const double> v, double shift, std::span<const double> x,
+                           std::span<double> out) const;
   /// out [rows, width] = X V for V [columns, width], both row by row.
   void multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const;
   /// out [columns, width] = X^T V for V [rows, width].
@@ -62,7 +66,6 @@ class SparseMatrix {
  private:
   struct Storage;
   struct Transposed;
-  [[nodiscard]] const Transposed& transposed() const;
   /// Notes that entry k of row i is code[k] * row_scale[i].
   void set_codes(std::vector<std::uint16_t> code, std::vector<double> row_scale);
 
