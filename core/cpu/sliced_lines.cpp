@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 namespace deq::cpu {
@@ -13,8 +12,6 @@ constexpr std::int64_t kLanes = Slices<double, std::int32_t>::kLanes;
 constexpr std::int64_t kMostSegments = 4;   // each has slices of its own
 constexpr std::int64_t kWideLine = 2048;    // long enough alone, also to share such lines among threads
 constexpr std::int64_t kLargestCode = 255;  // of one byte
-constexpr std::int64_t kFirstCache = 4096;  // doubles, a little less than the first cache holds
-constexpr double kWorthReordering = 0.2;    // of the entries have to come nearer
 
 struct Entry {
   std::int32_t index = 0;
@@ -24,12 +21,11 @@ struct Entry {
 /// The entries of the lines whose index lies in one segment, by number of the line.
 class Segment {
  public:
-  Segment(const CompressedLines& lines, std::int64_t number, bool has_codes, const std::vector<std::int32_t>& rank)
+  Segment(const CompressedLines& lines, std::int64_t number, bool has_codes)
       : lines_(lines),
         first_(number * kSegment),
         last_(has_codes ? first_ + kSegment : std::numeric_limits<std::int32_t>::max()),
         has_codes_(has_codes),
-        rank_(rank),
         length_(lines.count) {
 #pragma omp parallel for schedule(static)
     for (std::int64_t line = 0; line < lines.count; ++line) for_entries(line, [&](const Entry&) { ++length_[line]; });
@@ -38,18 +34,17 @@ class Segment {
   [[nodiscard]] std::int64_t length(std::int64_t line) const { return length_[line]; }
   [[nodiscard]] std::int64_t lines() const { return lines_.count; }
 
-  /// Entries with their index from the start of the segment, ascending.
+  /// Entries with their index from the start of the segment.
   void entries(std::int64_t line, std::vector<Entry>& out) const {
     out.clear();
     for_entries(line, [&](const Entry& entry) { out.push_back(entry); });
-    if (!rank_.empty()) std::ranges::sort(out, {}, &Entry::index);
   }
 
  private:
   template <class Body>
   void for_entries(std::int64_t line, const Body& body) const {
     for (std::int64_t k = lines_.start[line]; k < lines_.start[line + 1]; ++k) {
-      const std::int64_t index = rank_.empty() ? lines_.index[k] : rank_[lines_.index[k]];
+      const std::int32_t index = lines_.index[k];
       if (index < first_ || index >= last_) continue;
       const auto at = static_cast<std::int32_t>(index - first_);
       if (!has_codes_) {
@@ -65,7 +60,6 @@ class Segment {
   const CompressedLines& lines_;
   std::int64_t first_, last_;
   bool has_codes_;
-  const std::vector<std::int32_t>& rank_;
   std::vector<std::int64_t> length_;
 };
 
@@ -140,30 +134,12 @@ bool can_pack(const CompressedLines& lines, std::int64_t width) {
   return 16 * pieces <= entries;
 }
 
-/// Indices by how many entries have them, most first, when that brings many entries into the first cache.
-std::vector<std::int32_t> frequent_first(const CompressedLines& lines, std::int64_t width) {
-  const std::int64_t entries = lines.start[lines.count];
-  if (width <= kFirstCache || entries < 4 * width) return {};
-  std::vector<std::int64_t> count(width);
-  for (std::int64_t k = 0; k < entries; ++k) ++count[lines.index[k]];
-  std::vector<std::int32_t> order(width);
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, std::greater<>{}, [&](std::int32_t index) { return count[index]; });
-  std::int64_t gain = 0;
-  for (std::int64_t k = 0; k < kFirstCache; ++k) gain += count[order[k]] - count[k];
-  if (static_cast<double>(gain) < kWorthReordering * static_cast<double>(entries)) return {};
-  return order;
-}
-
 }  // namespace
 
-SlicedLines::SlicedLines(const CompressedLines& lines, std::int64_t width)
-    : vector_order_(frequent_first(lines, width)), entries_(lines.start[lines.count]) {
-  std::vector<std::int32_t> rank(vector_order_.size());
-  for (std::size_t k = 0; k < rank.size(); ++k) rank[vector_order_[k]] = static_cast<std::int32_t>(k);
+SlicedLines::SlicedLines(const CompressedLines& lines, std::int64_t width) : entries_(lines.start[lines.count]) {
   const bool has_codes = can_pack(lines, width);
   for (std::int64_t number = 0; number == 0 || (has_codes && number * kSegment < width); ++number) {
-    const Segment segment(lines, number, has_codes, rank);
+    const Segment segment(lines, number, has_codes);
     if (has_codes)
       packed_.push_back(sliced<std::uint8_t, std::uint16_t>(segment));
     else

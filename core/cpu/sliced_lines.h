@@ -35,8 +35,7 @@ struct Shift {
 /// hundreds (word counts).
 ///
 /// Small whole numbers (`code` of the lines) are kept in 1 byte beside 2 for the index, greater ones as several
-/// entries; other values in 8 beside 4. Where the columns come in no order, the vector is first put in the order of
-/// their frequency, so that most entries find theirs in the first cache.
+/// entries; other values in 8 beside 4.
 class SlicedLines {
  public:
   SlicedLines() = default;
@@ -48,7 +47,7 @@ class SlicedLines {
 
   /// out[line] = scale[line] (sum of the line's values times v) + shift x[line], for every line. `out` overlaps
   /// nothing. Slices are cut among the threads; each line is summed in one order, so results do not depend on the
-  /// number of threads. Allocates nothing but, once a thread that calls, a copy of `v`.
+  /// number of threads. Allocates nothing.
   /// @param scale  [lines]; null for ones
   void multiply(const double* v, const double* scale, Shift shift, double* out) const;
 
@@ -56,7 +55,6 @@ class SlicedLines {
   std::vector<Slices<std::uint8_t, std::uint16_t>> packed_;  ///< of each kSegment of the vector, with the lines it has
   Slices<double, std::int32_t> plain_;                       ///< instead of `packed_`
   std::vector<std::int32_t> empty_;                          ///< lines that the first slices do not have
-  std::vector<std::int32_t> vector_order_;  ///< v is read as v[vector_order_[index]]; empty for v[index]
   std::int64_t entries_ = 0;
 };
 

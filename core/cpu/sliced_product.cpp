@@ -165,31 +165,19 @@ void share(bool is_worth_it, const Body& body) {
 }  // namespace
 
 void SlicedLines::multiply(const double* v, const double* scale, Shift shift, double* out) const {
-  // Kept from call to call; each calling thread has its own.
-  thread_local std::vector<double> reordered;
-  const double* from = v;
-  if (const auto width = static_cast<std::int64_t>(vector_order_.size()); width > 0) {
-    if (static_cast<std::int64_t>(reordered.size()) < width) reordered.resize(width);
-    parallel_elements(width,
-                      [to = reordered.data(), v, order = vector_order_.data()](std::int64_t k, std::int64_t end) {
-                        for (; k < end; ++k) to[k] = v[order[k]];
-                      });
-    from = reordered.data();
-  }
   const Target target{scale, shift, out};
   const auto empties = static_cast<std::int64_t>(empty_.size());
   const bool is_worth_it = entries_ + empties >= kSerialElements;
   share(is_worth_it, [&](std::int64_t part, std::int64_t parts) {
     for (std::int64_t k = empties * part / parts; k < empties * (part + 1) / parts; ++k) target.set(empty_[k], 0.0);
     if (!is_packed())
-      multiply_slices<false>(plain_, part, parts, from, target);
+      multiply_slices<false>(plain_, part, parts, v, target);
     else
-      multiply_slices<false>(packed_[0], part, parts, from, target);
+      multiply_slices<false>(packed_[0], part, parts, v, target);
   });
   for (std::size_t segment = 1; segment < packed_.size(); ++segment)
     share(is_worth_it, [&](std::int64_t part, std::int64_t parts) {
-      multiply_slices<true>(packed_[segment], part, parts, from + static_cast<std::int64_t>(segment) * kSegment,
-                            target);
+      multiply_slices<true>(packed_[segment], part, parts, v + static_cast<std::int64_t>(segment) * kSegment, target);
     });
 }
 

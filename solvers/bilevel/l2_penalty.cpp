@@ -61,6 +61,11 @@ bool L2Penalty::set_strength(ConstVector lambda) {
   return std::ranges::all_of(strength_, [](double strength) { return std::isfinite(strength); });
 }
 
+std::optional<double> L2Penalty::common_strength(ConstVector lambda) {
+  if (!set_strength(lambda) || size_ != 1) return std::nullopt;
+  return strength_[0];
+}
+
 double L2Penalty::add_gradient(ConstVector w, ConstVector lambda, Vector gradient) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (!set_strength(lambda)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "solvers/bilevel/problem.h"
@@ -27,6 +28,9 @@ class L2Penalty {
   /// p, the number of groups.
   [[nodiscard]] std::int64_t size() const { return size_; }
 
+  /// e^lambda where all weights share it and it is finite: D is then a multiple of the identity, which a product of the
+  /// data can add on its way.
+  [[nodiscard]] std::optional<double> common_strength(ConstVector lambda);
   /// @returns the penalty; adds its gradient to `gradient` [weights].
   double add_gradient(ConstVector w, ConstVector lambda, Vector gradient);
   /// out [weights] += D v with D = diag(e^lambda_g(j)).

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "solvers/bilevel/vector_ops.h"
 
 namespace deq {
 
@@ -22,12 +23,16 @@ MarginProblem::MarginProblem(BilevelSamples samples, PenaltyGroups groups, std::
 }
 
 double MarginProblem::inner(ConstVector w, ConstVector lambda, Vector gradient) {
-  const double loss = train_.gradient(*loss_, w, gradient);
+  if (const auto strength = penalty_.common_strength(lambda))
+    return train_.gradient(*loss_, w, *strength, gradient) + 0.5 * *strength * dot(w, w);
+  const double loss = train_.gradient(*loss_, w, 0.0, gradient);
   return loss + penalty_.add_gradient(w, lambda, gradient);
 }
 
 void MarginProblem::hessian_product(ConstVector w, ConstVector lambda, ConstVector v, Vector out) {
-  train_.hessian_product(*loss_, w, v, out);
+  if (const auto strength = penalty_.common_strength(lambda))
+    return train_.hessian_product(*loss_, w, v, *strength, out);
+  train_.hessian_product(*loss_, w, v, 0.0, out);
   penalty_.add_product(lambda, v, out);
 }
 
@@ -37,7 +42,7 @@ void MarginProblem::cross_product(ConstVector w, ConstVector lambda, ConstVector
 
 double MarginProblem::outer(ConstVector w, ConstVector /*lambda*/, Vector gradient_w, Vector gradient_lambda) {
   std::ranges::fill(gradient_lambda, 0.0);
-  return validation_.gradient(*loss_, w, gradient_w);
+  return validation_.gradient(*loss_, w, 0.0, gradient_w);
 }
 
 double MarginProblem::test(ConstVector w) { return test_ ? test_->value(*loss_, w) : BilevelProblem::test(w); }

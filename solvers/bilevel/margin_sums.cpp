@@ -52,20 +52,20 @@ double MarginSums::value(const MarginLoss& loss, ConstVector w) {
   return sum_;
 }
 
-double MarginSums::gradient(const MarginLoss& loss, ConstVector w, Vector out) {
+double MarginSums::gradient(const MarginLoss& loss, ConstVector w, double shift, Vector out) {
   update(loss, w);
   std::ranges::transform(terms_, scratch_.begin(), &MarginTerm::slope);
-  samples_.features.multiply_transposed(scratch_, out);
+  samples_.features.multiply_transposed(scratch_, shift, shift == 0.0 ? ConstVector{} : w, out);
   return sum_;
 }
 
-void MarginSums::hessian_product(const MarginLoss& loss, ConstVector w, ConstVector v, Vector out) {
+void MarginSums::hessian_product(const MarginLoss& loss, ConstVector w, ConstVector v, double shift, Vector out) {
   update(loss, w);
   samples_.features.multiply(v, scratch_);
   cpu::parallel_blocks(samples(), kBlock, samples(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) scratch_[i] *= terms_[i].curvature;
   });
-  samples_.features.multiply_transposed(scratch_, out);
+  samples_.features.multiply_transposed(scratch_, shift, shift == 0.0 ? ConstVector{} : v, out);
 }
 
 }  // namespace deq

@@ -38,10 +38,10 @@ class MarginSums {
 
   /// @returns S(w).
   double value(const MarginLoss& loss, ConstVector w);
-  /// @returns S(w); `out` [features] receives grad S(w).
-  double gradient(const MarginLoss& loss, ConstVector w, Vector out);
-  /// out [features] = (Hessian of S at w) v.
-  void hessian_product(const MarginLoss& loss, ConstVector w, ConstVector v, Vector out);
+  /// @returns S(w); `out` [features] receives grad S(w) + shift w.
+  double gradient(const MarginLoss& loss, ConstVector w, double shift, Vector out);
+  /// out [features] = (Hessian of S at w) v + shift v.
+  void hessian_product(const MarginLoss& loss, ConstVector w, ConstVector v, double shift, Vector out);
   /// Products with the features that a change of w has cost so far; for tests of the reuse.
   [[nodiscard]] std::int64_t margin_evaluations() const { return margin_evaluations_; }
 

@@ -136,12 +136,12 @@ TEST_CASE("products at the same weights reuse the margins and a changed weight i
   std::vector<double> w = random_normals(6, 2);
   const auto v = random_normals(6, 3);
   std::vector<double> out(6);
-  const double value = sums.gradient(loss, w, out);
-  sums.hessian_product(loss, w, v, out);
-  sums.hessian_product(loss, std::vector<double>(w), v, out);  // the same bits elsewhere
+  const double value = sums.gradient(loss, w, 0.0, out);
+  sums.hessian_product(loss, w, v, 0.0, out);
+  sums.hessian_product(loss, std::vector<double>(w), v, 0.0, out);  // the same bits elsewhere
   CHECK(sums.margin_evaluations() == 1);
   w[5] = std::nextafter(w[5], 10.0);  // the same place, other bits
-  sums.gradient(loss, w, out);
+  sums.gradient(loss, w, 0.0, out);
   CHECK(sums.margin_evaluations() == 2);
   w = random_normals(6, 9);
   CHECK(sums.value(loss, w) != value);
