@@ -1,5 +1,7 @@
 #include "core/sparse_matrix.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -8,18 +10,19 @@
 #include <numeric>
 #include <utility>
 
+#include "core/cpu/parallel.h"
 #include "core/cpu/sliced_lines.h"
 #include "core/cpu/sparse_product.h"
 #include "core/error.h"
 
 namespace deq {
 
-/// Compressed columns.
+/// Compressed columns, with values, with codes as Storage has them, or both.
 struct SparseMatrix::Transposed {
   std::vector<std::int64_t> start;
   std::vector<std::int32_t> row;
   std::vector<double> value;
-  std::vector<std::uint16_t> code;  ///< as Storage::code, in the order of `value`
+  std::vector<std::uint16_t> code;
 };
 
 struct SparseMatrix::Storage {
@@ -27,22 +30,31 @@ struct SparseMatrix::Storage {
   std::vector<std::int64_t> start = {0};
   std::vector<std::int32_t> column;
   std::vector<double> value;
-  /// Entry k of row i is code[k] * row_scale[i] within rounding; both are empty when that is not known, and `row_scale`
-  /// alone when the scales are ones. Products of one vector read these.
+  /// Entry k of row i is code[k] row_scale[i] column_scale[column[k]] within rounding; `code` is empty when no such
+  /// numbers are known, the scales where they are ones. Products of one vector read these.
   std::vector<std::uint16_t> code;
   std::vector<double> row_scale;
+  std::vector<double> column_scale;  ///< only beside a row_scale
 
   mutable std::once_flag has_transposed, has_sliced_rows, has_sliced_columns;
   mutable Transposed transposed;
   mutable cpu::SlicedLines sliced_rows, sliced_columns;
 
   [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(start.size()) - 1; }
-  [[nodiscard]] Transposed transpose() const;
+  [[nodiscard]] cpu::CompressedLines lines() const {
+    return {.count = rows(),
+            .start = start.data(),
+            .index = column.data(),
+            .value = value.data(),
+            .code = code.empty() ? nullptr : code.data()};
+  }
+  [[nodiscard]] Transposed transpose(bool has_values, bool has_codes) const;
 };
 
 namespace {
 
-constexpr double kCodes = 65536;  // whole numbers below it are codes
+constexpr std::int64_t kMostShares = 8;  // of a transposition: each share reads all columns
+constexpr double kCodes = 65536;         // whole numbers below it are codes
 constexpr std::int64_t kMaxExtent = std::numeric_limits<std::int32_t>::max();
 
 void check_rows(std::int64_t columns, std::span<const std::int64_t> start, std::span<const std::int32_t> column) {
@@ -72,23 +84,51 @@ void check_sizes(std::size_t in, std::int64_t expected_in, std::size_t out, std:
         "sparse product", "vectors of ", in, " and ", out, " elements; expected ", expected_in, " and ", expected_out);
 }
 
+/// First column of a share, where columns start at these entries.
+std::int64_t column_of(const std::vector<std::int64_t>& start, std::int64_t share, std::int64_t shares) {
+  if (share == shares) return static_cast<std::int64_t>(start.size()) - 1;
+  return std::ranges::lower_bound(start, start.back() * share / shares) - start.begin();
+}
+
+const double* scales(const std::vector<double>& scale) { return scale.empty() ? nullptr : scale.data(); }
+
+/// v with each element times its scale, empty for ones.
+const double* scaled_input(std::span<const double> v, const std::vector<double>& scale) {
+  if (scale.empty()) return v.data();
+  // Kept from call to call, so that products allocate nothing; each calling thread has its own.
+  thread_local std::vector<double> scaled;
+  scaled.resize(std::max(scaled.size(), v.size()));
+  cpu::parallel_elements(static_cast<std::int64_t>(v.size()),
+                         [to = scaled.data(), v, &scale](std::int64_t first, std::int64_t last) {
+                           for (std::int64_t i = first; i < last; ++i) to[i] = v[i] * scale[i];
+                         });
+  return scaled.data();
+}
+
 }  // namespace
 
-SparseMatrix::Transposed SparseMatrix::Storage::transpose() const {
+SparseMatrix::Transposed SparseMatrix::Storage::transpose(bool has_values, bool has_codes) const {
   Transposed out;
   out.start.resize(columns + 1);
   for (const std::int32_t at : column) ++out.start[at + 1];
   std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
   std::vector<std::int64_t> next(out.start.begin(), out.start.end() - 1);
-  out.row.resize(value.size());
-  out.value.resize(value.size());
-  out.code.resize(code.size());
-  for (std::int64_t i = 0; i < rows(); ++i) {
-    for (std::int64_t k = start[i]; k < start[i + 1]; ++k) {
-      const std::int64_t at = next[column[k]]++;
-      out.row[at] = static_cast<std::int32_t>(i);
-      out.value[at] = value[k];
-      if (!code.empty()) out.code[at] = code[k];
+  out.row.resize(column.size());
+  out.value.resize(has_values ? column.size() : 0);
+  out.code.resize(has_codes ? column.size() : 0);
+  // Each thread moves the entries of some columns, with about as many in each share.
+  const std::int64_t shares = std::min<std::int64_t>(omp_get_max_threads(), kMostShares);
+#pragma omp parallel for schedule(static, 1)
+  for (std::int64_t share = 0; share < shares; ++share) {
+    const std::int64_t first = column_of(out.start, share, shares), last = column_of(out.start, share + 1, shares);
+    for (std::int64_t i = 0; i < rows(); ++i) {
+      for (std::int64_t k = start[i]; k < start[i + 1]; ++k) {
+        if (column[k] < first || column[k] >= last) continue;
+        const std::int64_t at = next[column[k]]++;
+        out.row[at] = static_cast<std::int32_t>(i);
+        if (has_values) out.value[at] = value[k];
+        if (has_codes) out.code[at] = code[k];
+      }
     }
   }
   return out;
@@ -115,7 +155,8 @@ SparseMatrix::SparseMatrix(std::int64_t columns, std::vector<std::int64_t> row_s
   storage_ = std::move(storage);
 }
 
-void SparseMatrix::set_codes(std::vector<std::uint16_t> code, std::vector<double> row_scale) {
+void SparseMatrix::set_codes(std::vector<std::uint16_t> code, std::vector<double> row_scale,
+                             std::vector<double> column_scale) {
   auto storage = std::make_shared<Storage>();
   storage->columns = storage_->columns;
   storage->start = storage_->start;
@@ -123,6 +164,7 @@ void SparseMatrix::set_codes(std::vector<std::uint16_t> code, std::vector<double
   storage->value = storage_->value;
   storage->code = std::move(code);
   storage->row_scale = std::move(row_scale);
+  storage->column_scale = std::move(column_scale);
   storage_ = std::move(storage);
 }
 
@@ -154,12 +196,12 @@ SparseMatrix SparseMatrix::stacked(const SparseMatrix& top, const SparseMatrix& 
   column.insert(column.end(), below.column.begin(), below.column.end());
   value.insert(value.end(), below.value.begin(), below.value.end());
   SparseMatrix out(std::max(above.columns, below.columns), std::move(start), std::move(column), std::move(value));
-  if (above.row_scale.empty() || below.row_scale.empty()) return out;
+  if (above.row_scale.empty() || below.row_scale.empty() || above.column_scale != below.column_scale) return out;
   std::vector<std::uint16_t> code = above.code;
   std::vector<double> row_scale = above.row_scale;
   code.insert(code.end(), below.code.begin(), below.code.end());
   row_scale.insert(row_scale.end(), below.row_scale.begin(), below.row_scale.end());
-  out.set_codes(std::move(code), std::move(row_scale));
+  out.set_codes(std::move(code), std::move(row_scale), above.column_scale);
   return out;
 }
 
@@ -177,17 +219,10 @@ bool SparseMatrix::is_finite() const {
 void SparseMatrix::multiply(std::span<const double> v, std::span<double> out) const {
   check_sizes(v.size(), columns(), out.size(), rows());
   const Storage& matrix = *storage_;
-  std::call_once(matrix.has_sliced_rows, [&] {
-    const std::uint16_t* const code = matrix.code.empty() ? nullptr : matrix.code.data();
-    matrix.sliced_rows = {{.count = rows(),
-                           .start = matrix.start.data(),
-                           .index = matrix.column.data(),
-                           .value = matrix.value.data(),
-                           .code = code},
-                          columns()};
-  });
-  const bool is_scaled = matrix.sliced_rows.is_packed() && !matrix.row_scale.empty();
-  matrix.sliced_rows.multiply(v.data(), is_scaled ? matrix.row_scale.data() : nullptr, {}, out.data());
+  std::call_once(matrix.has_sliced_rows, [&] { matrix.sliced_rows = {matrix.lines(), columns()}; });
+  const bool is_packed = matrix.sliced_rows.is_packed();
+  const double* const from = is_packed ? scaled_input(v, matrix.column_scale) : v.data();
+  matrix.sliced_rows.multiply(from, is_packed ? scales(matrix.row_scale) : nullptr, {}, out.data());
 }
 
 void SparseMatrix::multiply_transposed(std::span<const double> v, std::span<double> out) const {
@@ -201,25 +236,19 @@ void SparseMatrix::multiply_transposed(std::span<const double> v, double shift, 
         " elements; expected ", out.size());
   const Storage& matrix = *storage_;
   std::call_once(matrix.has_sliced_columns, [&] {
-    const Transposed lines = matrix.transpose();
-    const std::uint16_t* const code = lines.code.empty() ? nullptr : lines.code.data();
+    const bool is_packed = cpu::SlicedLines::can_pack(matrix.lines(), rows());
+    const Transposed lines = matrix.transpose(!is_packed, is_packed);
     matrix.sliced_columns = {{.count = columns(),
                               .start = lines.start.data(),
                               .index = lines.row.data(),
-                              .value = lines.value.data(),
-                              .code = code},
+                              .value = is_packed ? nullptr : lines.value.data(),
+                              .code = is_packed ? lines.code.data() : nullptr},
                              rows()};
   });
-  const cpu::Shift added{shift, x.empty() ? nullptr : x.data()};
-  if (!matrix.sliced_columns.is_packed() || matrix.row_scale.empty()) {
-    matrix.sliced_columns.multiply(v.data(), nullptr, added, out.data());
-    return;
-  }
-  // Kept from call to call, so that products allocate nothing; each calling thread has its own.
-  thread_local std::vector<double> scaled;
-  scaled.resize(std::max(scaled.size(), v.size()));
-  std::ranges::transform(v, matrix.row_scale, scaled.begin(), std::multiplies<>{});
-  matrix.sliced_columns.multiply(scaled.data(), nullptr, added, out.data());
+  const bool is_packed = matrix.sliced_columns.is_packed();
+  const double* const from = is_packed ? scaled_input(v, matrix.row_scale) : v.data();
+  matrix.sliced_columns.multiply(from, is_packed ? scales(matrix.column_scale) : nullptr,
+                                 {shift, x.empty() ? nullptr : x.data()}, out.data());
 }
 
 void SparseMatrix::multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const {
@@ -231,10 +260,7 @@ void SparseMatrix::multiply_block(std::int64_t width, std::span<const double> v,
 void SparseMatrix::multiply_block_transposed(std::int64_t width, std::span<const double> v,
                                              std::span<double> out) const {
   check_sizes(v.size(), rows() * width, out.size(), columns() * width);
-  std::call_once(storage_->has_transposed, [&] {
-    storage_->transposed = storage_->transpose();
-    storage_->transposed.code = {};
-  });
+  std::call_once(storage_->has_transposed, [&] { storage_->transposed = storage_->transpose(true, false); });
   const Transposed& lines = storage_->transposed;
   cpu::sparse_block_product({columns(), lines.start.data(), lines.row.data(), lines.value.data()}, width, v.data(),
                             out.data());
@@ -257,7 +283,7 @@ SparseMatrix SparseMatrix::select_rows(std::span<const std::int64_t> rows) const
     row_scale.push_back(from.row_scale[row]);
   }
   SparseMatrix out(columns(), std::move(start), std::move(column), std::move(value));
-  if (!row_scale.empty()) out.set_codes(std::move(code), std::move(row_scale));
+  if (!row_scale.empty()) out.set_codes(std::move(code), std::move(row_scale), from.column_scale);
   return out;
 }
 
@@ -274,41 +300,69 @@ SparseMatrix SparseMatrix::with_unit_rows() const {
     row_scale[row] = (from.row_scale.empty() ? 1 : from.row_scale[row]) / norm;
   }
   SparseMatrix out(columns(), from.start, from.column, std::move(value));
-  if (!from.code.empty()) out.set_codes(from.code, std::move(row_scale));
+  if (!from.code.empty()) out.set_codes(from.code, std::move(row_scale), from.column_scale);
   return out;
 }
 
 SparseMatrix SparseMatrix::with_columns(std::int64_t columns) const {
   SparseMatrix out(columns, storage_->start, storage_->column, storage_->value);
-  if (!storage_->row_scale.empty()) out.set_codes(storage_->code, storage_->row_scale);
+  std::vector<double> column_scale = storage_->column_scale;
+  if (!column_scale.empty()) column_scale.resize(columns, 1.0);
+  if (!storage_->row_scale.empty()) out.set_codes(storage_->code, storage_->row_scale, std::move(column_scale));
   return out;
 }
 
 SparseMatrix SparseMatrix::with_column_order(std::span<const std::int32_t> order) const {
-  const Storage& from = *storage_;
   check(static_cast<std::int64_t>(order.size()) == columns(), "sparse matrix", order.size(), " numbers for ", columns(),
         " columns");
-  std::vector<std::int32_t> place(order.size(), -1);
-  for (std::size_t j = 0; j < order.size(); ++j) {
-    check(0 <= order[j] && order[j] < columns() && place[order[j]] < 0, "sparse matrix", "column ", order[j], " of ",
-          columns(), " is out of range or comes twice");
-    place[order[j]] = static_cast<std::int32_t>(j);
+  std::vector<bool> is_there(order.size());
+  for (const std::int32_t column : order) {
+    check(0 <= column && column < columns() && !is_there[column], "sparse matrix", "column ", column, " of ", columns(),
+          " is out of range or comes twice");
+    is_there[column] = true;
   }
-  std::vector<std::int64_t> entry(from.value.size());  // which entry of `from` each one is
-  std::iota(entry.begin(), entry.end(), std::int64_t{0});
-  for (std::int64_t row = 0; row < rows(); ++row)
-    std::sort(entry.begin() + from.start[row], entry.begin() + from.start[row + 1],
-              [&](std::int64_t a, std::int64_t b) { return place[from.column[a]] < place[from.column[b]]; });
+  return select_columns(order, std::vector<double>(order.size(), 1.0));
+}
+
+SparseMatrix SparseMatrix::select_columns(std::span<const std::int32_t> columns, std::span<const double> factor) const {
+  const Storage& from = *storage_;
+  check(columns.size() == factor.size(), "sparse matrix", factor.size(), " factors for ", columns.size(), " columns");
+  for (const std::int32_t column : columns)
+    check(0 <= column && column < this->columns(), "sparse matrix", "column ", column, " of ", this->columns());
+  // Column j of this matrix goes to place[first[j]], ..., up to first[j + 1].
+  std::vector<std::int64_t> first(this->columns() + 1);
+  for (const std::int32_t column : columns) ++first[column + 1];
+  std::partial_sum(first.begin(), first.end(), first.begin());
+  std::vector<std::int32_t> place(columns.size());
+  std::vector<std::int64_t> next(first.begin(), first.end() - 1);
+  for (std::size_t j = 0; j < columns.size(); ++j) place[next[columns[j]]++] = static_cast<std::int32_t>(j);
+  std::vector<std::int64_t> start = {0};
   std::vector<std::int32_t> column;
   std::vector<double> value;
   std::vector<std::uint16_t> code;
-  for (const std::int64_t k : entry) {
-    column.push_back(place[from.column[k]]);
-    value.push_back(from.value[k]);
-    if (!from.row_scale.empty()) code.push_back(from.code[k]);
+  std::vector<std::pair<std::int32_t, std::int64_t>> entries;  // of a row: new column, and which entry of `from`
+  for (std::int64_t row = 0; row < rows(); ++row) {
+    entries.clear();
+    for (std::int64_t k = from.start[row]; k < from.start[row + 1]; ++k)
+      for (std::int64_t at = first[from.column[k]]; at < first[from.column[k] + 1]; ++at)
+        entries.emplace_back(place[at], k);
+    std::ranges::sort(entries);
+    for (const auto& [to, k] : entries) {
+      column.push_back(to);
+      value.push_back(from.value[k] * factor[to]);
+      if (!from.code.empty()) code.push_back(from.code[k]);
+    }
+    start.push_back(static_cast<std::int64_t>(column.size()));
   }
-  SparseMatrix out(columns(), from.start, std::move(column), std::move(value));
-  if (!from.row_scale.empty()) out.set_codes(std::move(code), from.row_scale);
+  SparseMatrix out(static_cast<std::int64_t>(columns.size()), std::move(start), std::move(column), std::move(value));
+  const bool is_whole = std::ranges::all_of(factor, [](double each) { return each == 1.0; });
+  if (from.code.empty() || (is_whole && from.row_scale.empty())) return out;
+  std::vector<double> row_scale = from.row_scale, column_scale(factor.begin(), factor.end());
+  if (row_scale.empty()) row_scale.assign(rows(), 1.0);
+  for (std::size_t j = 0; j < columns.size() && !from.column_scale.empty(); ++j)
+    column_scale[j] *= from.column_scale[columns[j]];
+  if (is_whole && from.column_scale.empty()) column_scale.clear();
+  out.set_codes(std::move(code), std::move(row_scale), std::move(column_scale));
   return out;
 }
 

@@ -12,9 +12,9 @@ namespace deq {
 ///
 /// Products use all threads, allocate nothing (except the first of each kind) and do not depend on the number of
 /// threads. They may be called from several threads at once. Each kind but `multiply_block` has a layout of its own,
-/// made at its first call. Matrices of small whole numbers (word counts, flags), also after `with_unit_rows`, keep
-/// those numbers in 2 bytes beside the values and one factor a row: products of one vector then move 3 bytes an entry
-/// instead of 12. Their results are those of the values within rounding.
+/// made at its first call. Matrices of small whole numbers (word counts, flags), also after `with_unit_rows` or
+/// `select_columns`, keep those numbers in 2 bytes beside the values and a factor for each row and column: products of
+/// one vector then move 3 bytes an entry instead of 12. Their results are those of the values within rounding.
 class SparseMatrix {
  public:
   /// 0 x 0.
@@ -60,14 +60,18 @@ class SparseMatrix {
   [[nodiscard]] SparseMatrix with_columns(std::int64_t columns) const;
   /// The columns of these numbers, in their order. Errors: Error when `order` is not a permutation of all columns.
   [[nodiscard]] SparseMatrix with_column_order(std::span<const std::int32_t> order) const;
+  /// The columns of these numbers, in their order, each times its factor; a column may come more than once. Errors:
+  /// Error naming a number out of range, or when there are not as many factors.
+  [[nodiscard]] SparseMatrix select_columns(std::span<const std::int32_t> columns,
+                                            std::span<const double> factor) const;
   /// [rows, columns], row by row.
   [[nodiscard]] std::vector<double> to_dense() const;
 
  private:
   struct Storage;
   struct Transposed;
-  /// Notes that entry k of row i is code[k] * row_scale[i].
-  void set_codes(std::vector<std::uint16_t> code, std::vector<double> row_scale);
+  /// Notes that entry k of row i is code[k] row_scale[i] column_scale[column[k]].
+  void set_codes(std::vector<std::uint16_t> code, std::vector<double> row_scale, std::vector<double> column_scale);
 
   std::shared_ptr<const Storage> storage_;
 };

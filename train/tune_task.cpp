@@ -64,6 +64,10 @@ TuneData::TuneData(const TuneConfig& config, const std::filesystem::path& folder
       set_(open_tabular(config.data.name, folder, has_classes(config) ? LabelTask::classes : LabelTask::binary)) {
   // Penalties of single weights are listed in the order of the file.
   if (config.problem.penalty != "per-weight") set_ = with_frequent_features_first(set_);
+  features_ = set_.train.features.columns();
+  if (config.problem.penalty != "shared" || has_classes(config)) return;
+  merged_ = merge_proportional_features(set_);
+  set_ = merged_->set;
 }
 
 TuneTask TuneData::task(std::uint32_t seed) const { return finished(split_samples(config_, set_, seed), seed); }
@@ -92,10 +96,11 @@ TuneTask TuneData::finished(BilevelSamples samples, std::uint32_t seed) const {
   out.make_problem = problem_factory(config_, samples, set_.class_count);
   const std::unique_ptr<BilevelProblem> problem = out.make_problem();
   out.lambda.assign(static_cast<std::size_t>(problem->outer_size()), config_.outer.lambda);
-  out.w.resize(static_cast<std::size_t>(problem->inner_size()));
+  out.w.resize(static_cast<std::size_t>(merged_ ? features_ : problem->inner_size()));
   const RandomStream start{.seed = seed, .site = kStartSite};
   for (std::size_t i = 0; i < out.w.size(); ++i)
     out.w[i] = config_.outer.start_deviation * normal(start, static_cast<std::int64_t>(i));
+  if (merged_) out.w = merged_->coordinates(out.w);
   return out;
 }
 

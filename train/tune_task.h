@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "data/feature_merge.h"
 #include "data/tabular.h"
 #include "solvers/bilevel/bilevel_samples.h"
 #include "solvers/bilevel/lower_level.h"
@@ -42,6 +44,8 @@ class TuneData {
 
   TuneConfig config_;
   TabularSet set_;
+  std::int64_t features_ = 0;             ///< of the file
+  std::optional<MergedFeatures> merged_;  ///< where one penalty is for all weights of a linear model
 };
 
 /// How well found weights tell corrupted samples from clean ones: of the samples with the lowest weights, as many as

@@ -125,16 +125,15 @@ Slices<Value, Index> sliced(const Segment& segment) {
   return out;
 }
 
-/// Whether bytes hold the codes without many more entries.
-bool can_pack(const CompressedLines& lines, std::int64_t width) {
+}  // namespace
+
+bool SlicedLines::can_pack(const CompressedLines& lines, std::int64_t width) {
   if (lines.code == nullptr || width > kMostSegments * kSegment) return false;
   std::int64_t pieces = 0;
   const std::int64_t entries = lines.start[lines.count];
   for (std::int64_t k = 0; k < entries; ++k) pieces += std::max(0, lines.code[k] - 1) / kLargestCode;
   return 16 * pieces <= entries;
 }
-
-}  // namespace
 
 SlicedLines::SlicedLines(const CompressedLines& lines, std::int64_t width) : entries_(lines.start[lines.count]) {
   const bool has_codes = can_pack(lines, width);

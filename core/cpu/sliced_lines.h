@@ -39,6 +39,9 @@ struct Shift {
 class SlicedLines {
  public:
   SlicedLines() = default;
+  /// Whether bytes hold the codes without many more entries, and 16 bits the indices, which are below `width`.
+  static bool can_pack(const CompressedLines& lines, std::int64_t width);
+  /// @param lines  without `value` where `can_pack` says that the codes are enough
   /// @param width  of the vector: every index is below it
   SlicedLines(const CompressedLines& lines, std::int64_t width);
 

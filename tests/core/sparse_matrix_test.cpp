@@ -166,15 +166,110 @@ TEST_CASE("columns in another order keep their entries, values and counts alike"
   CHECK_THROWS_AS((void)x.with_column_order(std::vector<std::int32_t>(49)), Error);
 }
 
+/// Counts with lines of every kind in both directions: a few entries, some hundreds, more than 2048 in one column and
+/// in one row, none; and a few counts that take several bytes.
+SparseMatrix count_matrix() {
+  constexpr std::int64_t kRows = 2500, kColumns = 3000;
+  std::mt19937 random(11);
+  std::vector<std::int64_t> start = {0};
+  std::vector<std::int32_t> column;
+  std::vector<double> value;
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    const std::int64_t step = i == 7 ? 1 : i % 5 == 3 ? 0 : 3 + static_cast<std::int64_t>(random() % 400);
+    for (std::int64_t j = 0; j < kColumns && i % 5 != 3; j += step + (step > 1 ? j / 50 : 0)) {
+      column.push_back(static_cast<std::int32_t>(j));
+      value.push_back(static_cast<double>(random() % 97 == 0 ? 256 + random() % 600 : 1 + random() % 4));
+    }
+    start.push_back(static_cast<std::int64_t>(column.size()));
+  }
+  return {kColumns, std::move(start), std::move(column), std::move(value)};
+}
+
+TEST_CASE("products of lines of any length equal those of the dense matrix") {
+  const SparseMatrix counts = count_matrix();
+  std::vector<double> any(counts.value().begin(), counts.value().end());
+  for (double& value : any) value += 0.25;
+  const SparseMatrix values(counts.columns(), {counts.row_start().begin(), counts.row_start().end()},
+                            {counts.column().begin(), counts.column().end()}, any);
+  const auto v = random_vector(counts.columns(), 1);
+  const auto r = random_vector(counts.rows(), 2);
+  for (const SparseMatrix& x : {counts, values, counts.with_unit_rows()}) {
+    std::vector<double> out(x.rows(), 7.0), back(x.columns(), 7.0), shifted(x.columns(), 7.0);
+    x.multiply(v, out);
+    x.multiply_transposed(r, back);
+    x.multiply_transposed(r, -0.5, v, shifted);
+    CHECK(distance(out, dense_product(x, 1, v, false)) < 1e5 * kRounding);
+    CHECK(distance(back, dense_product(x, 1, r, true)) < 1e5 * kRounding);
+    for (std::int64_t j = 0; j < x.columns(); ++j) CHECK(shifted[j] == doctest::Approx(back[j] - 0.5 * v[j]));
+  }
+  std::vector<double> out(counts.columns());
+  CHECK_THROWS_AS(counts.multiply_transposed(r, 1.0, r, out), Error);
+}
+
+TEST_CASE("a line without entries has a zero product whatever the vector holds") {
+  const SparseMatrix x(3, {0, 0, 2, 2, 3}, {0, 2, 1}, {1, 2, 3});
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> out(4, 7.0);
+  x.multiply(std::vector<double>{nan, 5.0, nan}, out);
+  CHECK(out[0] == 0.0);
+  CHECK(std::isnan(out[1]));
+  CHECK(out[2] == 0.0);
+  CHECK(out[3] == 15.0);
+}
+
+TEST_CASE("columns are selected in any order, more than once, and times a factor") {
+  const SparseMatrix x = random_matrix(30, 20, 6);
+  std::vector<double> counts(x.value().size());
+  for (std::size_t k = 0; k < counts.size(); ++k) counts[k] = static_cast<double>(1 + k % 9);
+  const SparseMatrix whole(20, {x.row_start().begin(), x.row_start().end()}, {x.column().begin(), x.column().end()},
+                           counts);
+  const std::vector<std::int32_t> columns = {19, 3, 3, 0, 7};
+  const std::vector<double> factor = {1.0, 2.5, -1.0, 0.1, 3.0};
+  const auto v = random_vector(5, 1);
+  const auto r = random_vector(30, 2);
+  for (const SparseMatrix& from :
+       {x, whole, whole.with_unit_rows(),
+        whole.select_columns(
+            std::vector<std::int32_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19},
+            std::vector<double>(20, 0.3))}) {
+    const SparseMatrix chosen = from.select_columns(columns, factor);
+    const auto before = from.to_dense(), after = chosen.to_dense();
+    for (std::int64_t row = 0; row < 30; ++row)
+      for (std::int64_t j = 0; j < 5; ++j) CHECK(after[row * 5 + j] == before[row * 20 + columns[j]] * factor[j]);
+    for (const SparseMatrix& to : {chosen, chosen.with_unit_rows(), chosen.with_columns(5)}) {
+      std::vector<double> out(30), back(5);
+      to.multiply(v, out);
+      to.multiply_transposed(r, back);
+      CHECK(distance(out, dense_product(to, 1, v, false)) < 100 * kRounding);
+      CHECK(distance(back, dense_product(to, 1, r, true)) < 100 * kRounding);
+    }
+    const SparseMatrix twice = SparseMatrix::stacked(chosen, chosen), mixed = SparseMatrix::stacked(chosen, whole);
+    std::vector<double> out(60), wide(60);
+    const auto w = random_vector(20, 3);
+    twice.multiply(v, out);
+    mixed.multiply(w, wide);
+    CHECK(distance(out, dense_product(twice, 1, v, false)) < 100 * kRounding);
+    CHECK(distance(wide, dense_product(mixed, 1, w, false)) < 100 * kRounding);
+  }
+  CHECK_THROWS_WITH_AS((void)x.select_columns(std::vector<std::int32_t>{20}, std::vector<double>{1.0}),
+                       doctest::Contains("column 20 of 20"), Error);
+  CHECK_THROWS_AS((void)x.select_columns(columns, std::vector<double>{1.0}), Error);
+}
+
 TEST_CASE("sparse products have the same bits on any number of threads") {
+  const SparseMatrix counts = count_matrix();
+  const auto count_weights = random_vector(counts.columns(), 3);
+  const auto count_rows = random_vector(counts.rows(), 4);
   const SparseMatrix x = random_matrix(400, 700, 9);
   const auto v = random_vector(700, 1);
   const auto r = random_vector(400, 2);
   const auto run = [&](int threads) {
     const Threads limit(threads);
-    std::vector<double> out(1100);
+    std::vector<double> out(1100 + counts.rows() + counts.columns());
     x.multiply(v, std::span(out).first(400));
-    x.multiply_transposed(r, std::span(out).last(700));
+    x.multiply_transposed(r, std::span(out).subspan(400, 700));
+    counts.multiply(count_weights, std::span(out).subspan(1100, counts.rows()));
+    counts.multiply_transposed(count_rows, std::span(out).last(counts.columns()));
     return out;
   };
   const auto one = run(1);
