@@ -216,24 +216,13 @@ bool SparseMatrix::is_finite() const {
   return std::ranges::all_of(storage_->value, [](double value) { return std::isfinite(value); });
 }
 
-void SparseMatrix::multiply(std::span<const double> v, std::span<double> out) const {
-  check_sizes(v.size(), columns(), out.size(), rows());
+const cpu::SlicedLines& SparseMatrix::sliced_rows() const {
   const Storage& matrix = *storage_;
   std::call_once(matrix.has_sliced_rows, [&] { matrix.sliced_rows = {matrix.lines(), columns()}; });
-  const bool is_packed = matrix.sliced_rows.is_packed();
-  const double* const from = is_packed ? scaled_input(v, matrix.column_scale) : v.data();
-  matrix.sliced_rows.multiply(from, is_packed ? scales(matrix.row_scale) : nullptr, {}, out.data());
+  return matrix.sliced_rows;
 }
 
-void SparseMatrix::multiply_transposed(std::span<const double> v, std::span<double> out) const {
-  multiply_transposed(v, 0.0, {}, out);
-}
-
-void SparseMatrix::multiply_transposed(std::span<const double> v, double shift, std::span<const double> x,
-                                       std::span<double> out) const {
-  check_sizes(v.size(), rows(), out.size(), columns());
-  check(x.empty() || x.size() == out.size(), "sparse product", "shift of a vector of ", x.size(),
-        " elements; expected ", out.size());
+const cpu::SlicedLines& SparseMatrix::sliced_columns() const {
   const Storage& matrix = *storage_;
   std::call_once(matrix.has_sliced_columns, [&] {
     const bool is_packed = cpu::SlicedLines::can_pack(matrix.lines(), rows());
@@ -245,10 +234,34 @@ void SparseMatrix::multiply_transposed(std::span<const double> v, double shift, 
                               .code = is_packed ? lines.code.data() : nullptr},
                              rows()};
   });
-  const bool is_packed = matrix.sliced_columns.is_packed();
-  const double* const from = is_packed ? scaled_input(v, matrix.row_scale) : v.data();
-  matrix.sliced_columns.multiply(from, is_packed ? scales(matrix.column_scale) : nullptr,
-                                 {shift, x.empty() ? nullptr : x.data()}, out.data());
+  return matrix.sliced_columns;
+}
+
+void SparseMatrix::prepare() const {
+  (void)sliced_rows();
+  (void)sliced_columns();
+}
+
+void SparseMatrix::multiply(std::span<const double> v, std::span<double> out) const {
+  check_sizes(v.size(), columns(), out.size(), rows());
+  const cpu::SlicedLines& lines = sliced_rows();
+  const double* const from = lines.is_packed() ? scaled_input(v, storage_->column_scale) : v.data();
+  lines.multiply(from, lines.is_packed() ? scales(storage_->row_scale) : nullptr, {}, out.data());
+}
+
+void SparseMatrix::multiply_transposed(std::span<const double> v, std::span<double> out) const {
+  multiply_transposed(v, 0.0, {}, out);
+}
+
+void SparseMatrix::multiply_transposed(std::span<const double> v, double shift, std::span<const double> x,
+                                       std::span<double> out) const {
+  check_sizes(v.size(), rows(), out.size(), columns());
+  check(x.empty() || x.size() == out.size(), "sparse product", "shift of a vector of ", x.size(),
+        " elements; expected ", out.size());
+  const cpu::SlicedLines& lines = sliced_columns();
+  const double* const from = lines.is_packed() ? scaled_input(v, storage_->row_scale) : v.data();
+  lines.multiply(from, lines.is_packed() ? scales(storage_->column_scale) : nullptr,
+                 {shift, x.empty() ? nullptr : x.data()}, out.data());
 }
 
 void SparseMatrix::multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const {

@@ -7,6 +7,10 @@
 
 namespace deq {
 
+namespace cpu {
+class SlicedLines;
+}
+
 /// An immutable sparse matrix X [rows, columns] in double: compressed rows, 12 bytes an entry. Copies share the
 /// storage.
 ///
@@ -46,6 +50,8 @@ class SparseMatrix {
   /// The same with shift x added, x [columns].
   void multiply_transposed(std::span<const double> v, double shift, std::span<const double> x,
                            std::span<double> out) const;
+  /// Makes now the layouts that `multiply` and `multiply_transposed` make at their first call.
+  void prepare() const;
   /// out [rows, width] = X V for V [columns, width], both row by row.
   void multiply_block(std::int64_t width, std::span<const double> v, std::span<double> out) const;
   /// out [columns, width] = X^T V for V [rows, width].
@@ -72,6 +78,8 @@ class SparseMatrix {
   struct Transposed;
   /// Notes that entry k of row i is code[k] row_scale[i] column_scale[column[k]].
   void set_codes(std::vector<std::uint16_t> code, std::vector<double> row_scale, std::vector<double> column_scale);
+  [[nodiscard]] const cpu::SlicedLines& sliced_rows() const;
+  [[nodiscard]] const cpu::SlicedLines& sliced_columns() const;
 
   std::shared_ptr<const Storage> storage_;
 };

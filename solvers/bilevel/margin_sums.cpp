@@ -26,6 +26,7 @@ MarginSums::MarginSums(Samples samples, const char* what) : samples_(std::move(s
     check(std::abs(samples_.labels[i]) == 1, what, "label ", samples_.labels[i], " of sample ", i,
           " (from 0); expected -1 or +1");
   check(samples_.features.is_finite(), what, "the features hold values that are not finite");
+  samples_.features.prepare();
   w_.resize(samples_.features.columns());
   terms_.resize(count);
   scratch_.resize(count);
