@@ -1,8 +1,11 @@
 #include "train/allocation_counter.h"
 
+#include <omp.h>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -25,7 +28,13 @@ struct FreeBlock {
 std::atomic<std::uint64_t> own{0};
 std::atomic<std::uint64_t> vendor{0};
 std::atomic_flag is_locked = ATOMIC_FLAG_INIT;
-std::array<FreeBlock*, kClasses + 1> free_blocks{};  // by class; guarded by is_locked
+/// Blocks of one size. There are as many as all threads need that each hold the most ever held at once, so that threads
+/// which run their calls at the same time for the first time ask the heap for nothing.
+struct BlockClass {
+  FreeBlock* free = nullptr;
+  std::int64_t held = 0, most_held = 0, made = 0;
+};
+std::array<BlockClass, kClasses + 1> classes{};  // guarded by is_locked
 
 class Lock {
  public:
@@ -38,23 +47,39 @@ class Lock {
   Lock& operator=(const Lock&) = delete;
 };
 
-void* take_free(std::size_t size_class) {
+bool make_block(std::size_t size_class) {
+  vendor.fetch_add(1, std::memory_order_relaxed);
+  void* const memory = std::malloc(sizeof(Header) + size_class * kClassBytes);
+  if (!memory) return false;
+  BlockClass& all = classes[size_class];
+  all.free = new (new (memory) Header{size_class} + 1) FreeBlock{all.free};
+  ++all.made;
+  return true;
+}
+
+void* take_block(std::size_t size_class) {
   const Lock lock;
-  FreeBlock* const block = free_blocks[size_class];
-  if (block) free_blocks[size_class] = block->next;
+  BlockClass& all = classes[size_class];
+  if (++all.held > all.most_held) {
+    all.most_held = all.held;
+    while (all.made < omp_get_max_threads() * all.most_held && make_block(size_class)) {
+    }
+  }
+  FreeBlock* const block = all.free;
+  if (block)
+    all.free = block->next;
+  else
+    --all.held;
   return block;
 }
 
 void* allocate_or_null(std::size_t bytes) noexcept {
   const bool is_vendor = deq::VendorCall::is_active();
   const std::size_t units = bytes == 0 ? 1 : (bytes + kClassBytes - 1) / kClassBytes;
-  const std::size_t size_class = is_vendor && units <= kClasses ? units : 0;
-  if (size_class > 0)
-    if (void* block = take_free(size_class)) return block;
+  if (is_vendor && units <= kClasses) return take_block(units);
   (is_vendor ? vendor : own).fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(sizeof(Header) + (size_class > 0 ? units * kClassBytes : bytes));
-  if (!memory) return nullptr;
-  return new (memory) Header{size_class} + 1;
+  void* memory = std::malloc(sizeof(Header) + bytes);
+  return memory ? new (memory) Header{} + 1 : nullptr;
 }
 
 void* allocate(std::size_t bytes) {
@@ -69,8 +94,10 @@ void release(void* memory) noexcept {
   if (size_class == 0) return std::free(header);
   auto* const block = new (memory) FreeBlock;
   const Lock lock;
-  block->next = free_blocks[size_class];
-  free_blocks[size_class] = block;
+  BlockClass& all = classes[size_class];
+  block->next = all.free;
+  all.free = block;
+  --all.held;
 }
 
 }  // namespace
