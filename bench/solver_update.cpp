@@ -63,10 +63,10 @@ double update_ms(const StateSpec& spec, DType stored) {
   std::vector<std::uint8_t> improved(kBatch), broke(kBatch);
   std::vector<double> best(kSteps, std::numeric_limits<double>::infinity());
   for (int round = 0; round < kRounds; ++round) {
-    std::fill(lowest.begin(), lowest.end(), std::numeric_limits<double>::infinity());
     ops.fill(spec, memory.z, 0.0, {});
     for (int step = 0; step < kSteps; ++step) {
       draw(spec, memory.f, static_cast<unsigned>(round * kSteps + step));
+      std::fill(lowest.begin(), lowest.end(), std::numeric_limits<double>::infinity());  // every iterate is the best
       const auto start = std::chrono::steady_clock::now();
       ops.residual(spec,
                    {.z = memory.z,

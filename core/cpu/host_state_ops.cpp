@@ -34,7 +34,11 @@ void residual_of_sample(const ResidualRequest& request, int b, const Rows<T>& ro
   request.improved[b] = improves ? 1 : 0;
   if (!improves) return;
   request.best_objective[b] = objective;
-  if (request.best.data != nullptr) rows.copy(as<T>(request.z), as<T>(request.best));
+  if (request.best.data == nullptr) return;
+  // Read again when the solve ends, with a whole history between: no cache need take it.
+  rows.each([&](std::int64_t at, std::int64_t n) {
+    stream_copy(as<T>(request.z) + at, as<T>(request.best) + at, n * static_cast<std::int64_t>(sizeof(T)));
+  });
 }
 
 }  // namespace

@@ -1,6 +1,13 @@
 #include "core/cpu/state_kernels.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "core/cpu/lanes.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 namespace deq {
 namespace {
@@ -11,9 +18,13 @@ using lanes::store;
 using lanes::Total;
 using lanes::Vector;
 
-constexpr int kChains = 4;  // independent sums, so that additions do not wait for one another
-constexpr int kChain = 4;   // vectors each of them takes before its sum moves to double
-constexpr std::int64_t kPage = 4096;
+constexpr std::int64_t kStreamed = 16;  // bytes of one store past the caches
+constexpr int kChains = 4;              // independent sums, so that additions do not wait for one another
+constexpr int kChain = 4;               // vectors each of them takes before its sum moves to double
+/// How far ahead of its reading a stored step is asked for, in bytes: while y hits the second-level cache the processor
+/// fetches it late by itself. Links are 1.03 (float) to 1.1 times (bf16) as fast on an Emerald Rapids Xeon; 1 KiB and 8
+/// KiB gain less.
+constexpr std::int64_t kAhead = 4096;
 template <class T>
 constexpr std::int64_t kBlock = kChains* kChain* kLanes<T>;
 
@@ -59,20 +70,12 @@ template <class S, class T>
   return sum;
 }
 
-/// Asks for the page behind that of `x` to come to the second-level cache. While y hits there, the processor fetches x
-/// late by itself; in one burst a page this made links of bf16 steps 1.4 times as fast, of float ones 1.04 times.
-template <class S>
-[[gnu::always_inline]] inline void prefetch_next_page(const S* x) {
-  const char* const page = reinterpret_cast<const char*>(x) + kPage;
-  for (int line = 0; line < kPage; line += 64) __builtin_prefetch(page + line, 0, 2);
-}
-
 template <class S, class T>
 [[gnu::always_inline]] inline double add_scaled_dot_of(T a, const S* x, T* y, std::int64_t n) {
   std::int64_t i = 0;
   double sum = sum_blocks<T>(n, i, [&](std::int64_t at, Vector<T>& part) {
     Vector<T> step, value;
-    if (at * static_cast<std::int64_t>(sizeof(S)) % kPage == 0) prefetch_next_page(x + at);
+    __builtin_prefetch(reinterpret_cast<const char*>(x + at) + kAhead, 0, 2);
     load(x + at, step);
     load(y + at, value);
     value += a * step;
@@ -247,6 +250,23 @@ template <class T>
                                                                                     Bfloat16* stored, double* z,
                                                                                     std::int64_t n) {
   return scale_round_advance_of(a, p, stored, z, n);
+}
+
+void stream_copy(const void* from, void* to, std::int64_t bytes) {
+#ifdef __SSE2__
+  const auto* source = static_cast<const char*>(from);
+  auto* target = static_cast<char*>(to);
+  const auto head = std::min(bytes, static_cast<std::int64_t>(-reinterpret_cast<std::uintptr_t>(target) % kStreamed));
+  const std::int64_t whole = head + (bytes - head) / kStreamed * kStreamed;
+  std::memcpy(target, source, static_cast<std::size_t>(head));
+  for (std::int64_t at = head; at < whole; at += kStreamed)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(target + at),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + at)));
+  std::memcpy(target + whole, source + whole, static_cast<std::size_t>(bytes - whole));
+  _mm_sfence();
+#else
+  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+#endif
 }
 
 }  // namespace deq

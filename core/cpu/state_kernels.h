@@ -43,4 +43,7 @@ double scale_and_advance(double a, double* p, double* z, std::int64_t n);
 double scale_round_advance(double a, const float* p, Bfloat16* stored, float* z, std::int64_t n);
 double scale_round_advance(double a, const double* p, Bfloat16* stored, double* z, std::int64_t n);
 
+/// Copies `bytes` past the caches, so that the line written to is not read first.
+void stream_copy(const void* from, void* to, std::int64_t bytes);
+
 }  // namespace deq

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -101,6 +102,21 @@ TEST_CASE("a step moves the state, whether it is kept whole or rounded") {
       CHECK(std::abs(moved[i] - (z[i] + whole[i])) <= 1e-6F);
       CHECK(std::abs(moved_too[i] - moved[i]) <= 1e-6F);
       CHECK(std::abs(wide(stored[i]) - wide(whole[i])) <= std::abs(wide(whole[i])) / 256);
+    }
+  }
+}
+
+TEST_CASE("a copy past the caches copies any bytes to any place and no others") {
+  std::vector<char> from(300), to(300);
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<char>(i + 1);
+  for (const std::int64_t bytes : {0, 1, 15, 16, 17, 64, 100, 255}) {
+    for (std::int64_t start = 0; start < 17; ++start) {
+      std::fill(to.begin(), to.end(), char{0});
+      stream_copy(from.data() + 3, to.data() + start, bytes);
+      bool is_right = true;
+      for (std::int64_t i = 0; i < 300; ++i)
+        is_right = is_right && to[i] == (i >= start && i < start + bytes ? from[3 + i - start] : char{0});
+      CHECK(is_right);
     }
   }
 }
