@@ -2,7 +2,7 @@
 //
 //   DEQ_DATA_DIR=... build/release/bench_sparse_product
 //
-// On 20 Newsgroups when DEQ_DATA_DIR holds it, with frequent words first as `deq tune` has them, and on a matrix of the
+// On 20 Newsgroups when DEQ_DATA_DIR holds it, with frequent words first (`deq tune` merges multiples as well), and on a matrix of the
 // same size whose columns are drawn by Zipf's law.
 // `GB/s` counts what a product of a plain CSR matrix must move once: 12 bytes an entry, 8 a line, both vectors. (20news
 // is word counts over row norms, which SparseMatrix packs in 3 bytes, so that it may exceed the plain read; the

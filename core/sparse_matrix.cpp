@@ -84,12 +84,6 @@ void check_sizes(std::size_t in, std::int64_t expected_in, std::size_t out, std:
         "sparse product", "vectors of ", in, " and ", out, " elements; expected ", expected_in, " and ", expected_out);
 }
 
-/// First column of a share, where columns start at these entries.
-std::int64_t column_of(const std::vector<std::int64_t>& start, std::int64_t share, std::int64_t shares) {
-  if (share == shares) return static_cast<std::int64_t>(start.size()) - 1;
-  return std::ranges::lower_bound(start, start.back() * share / shares) - start.begin();
-}
-
 const double* scales(const std::vector<double>& scale) { return scale.empty() ? nullptr : scale.data(); }
 
 /// v with each element times its scale, empty for ones.
@@ -120,7 +114,8 @@ SparseMatrix::Transposed SparseMatrix::Storage::transpose(bool has_values, bool 
   const std::int64_t shares = std::min<std::int64_t>(omp_get_max_threads(), kMostShares);
 #pragma omp parallel for schedule(static, 1)
   for (std::int64_t share = 0; share < shares; ++share) {
-    const std::int64_t first = column_of(out.start, share, shares), last = column_of(out.start, share + 1, shares);
+    const std::int64_t first = cpu::first_of_part(out.start, 0, share, shares);
+    const std::int64_t last = cpu::first_of_part(out.start, 0, share + 1, shares);
     for (std::int64_t i = 0; i < rows(); ++i) {
       for (std::int64_t k = start[i]; k < start[i + 1]; ++k) {
         if (column[k] < first || column[k] >= last) continue;

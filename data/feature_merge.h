@@ -16,10 +16,9 @@ namespace deq {
 /// these coordinates they take the same steps, on vectors of length m + 1. The last coordinate is along the part of the
 /// first weights that no sample sees; it has no entry in the data, only a penalty.
 struct MergedFeatures {
-  TabularSet set;  ///< m + 1 features, or those of the set as they were when m = n
-  std::vector<std::int32_t>
-      direction;              ///< [n] which of the m each feature belongs to, -1 without entries; empty when m = n
-  std::vector<double> share;  ///< [n] its element of the unit vector
+  TabularSet set;                       ///< m + 1 features, or those of the set as they were when m = n
+  std::vector<std::int32_t> direction;  ///< [n] of each feature, -1 for one without entries; empty when m = n
+  std::vector<double> share;            ///< [n] its element of the unit vector; empty when m = n
 
   /// @param w  [n]
   /// @returns [m + 1] the coordinates of w, as above; w itself when m = n

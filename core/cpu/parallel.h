@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
 namespace deq::cpu {
 
@@ -35,6 +36,12 @@ template <class Body>
 void parallel_elements(std::int64_t n, const Body& body) {
   parallel_blocks(n, kSerialElements / 2, n, body);
 }
+
+/// First item of part `part` of `parts`, each of about the same cost, where item i costs start[i + 1] - start[i] +
+/// `each`.
+/// @param start  [items + 1], from 0 on
+std::int64_t first_of_part(std::span<const std::int64_t> start, std::int64_t each, std::int64_t part,
+                           std::int64_t parts);
 
 /// Copies `bytes` bytes, which must not overlap.
 void parallel_copy(void* to, const void* from, std::int64_t bytes);

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <span>
 
 #include "core/cpu/parallel.h"
 
@@ -11,24 +12,6 @@ namespace {
 
 /// What a line costs beside its entries, in entries: loop start, store, the missed prediction of its end.
 constexpr std::int64_t kLineCost = 4;
-
-/// First line of part `part` of `parts`, each of about the same cost.
-std::int64_t first_line(const CompressedLines& lines, std::int64_t part, std::int64_t parts) {
-  const auto cost_before = [&](std::int64_t line) { return lines.start[line] - lines.start[0] + kLineCost * line; };
-  const std::int64_t target = cost_before(lines.count) / parts * part;
-  if (part == parts) return lines.count;
-  std::int64_t low = 0;
-  std::int64_t high = lines.count;
-  while (low < high) {
-    const std::int64_t middle = low + (high - low) / 2;
-    if (cost_before(middle) < target) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
 
 /// body(begin, end) on every thread's share of the lines.
 template <class Body>
@@ -42,7 +25,8 @@ void share_lines(const CompressedLines& lines, std::int64_t width, const Body& b
   {
     const std::int64_t parts = omp_get_num_threads();
     const std::int64_t part = omp_get_thread_num();
-    body(first_line(lines, part, parts), first_line(lines, part + 1, parts));
+    const std::span<const std::int64_t> start(lines.start, static_cast<std::size_t>(lines.count) + 1);
+    body(first_of_part(start, kLineCost, part, parts), first_of_part(start, kLineCost, part + 1, parts));
   }
 }
 

@@ -62,7 +62,7 @@ bool L2Penalty::set_strength(ConstVector lambda) {
 }
 
 std::optional<double> L2Penalty::common_strength(ConstVector lambda) {
-  if (!set_strength(lambda) || size_ != 1) return std::nullopt;
+  if (size_ != 1 || !set_strength(lambda)) return std::nullopt;
   return strength_[0];
 }
 
