@@ -2,14 +2,13 @@
 //
 //   DEQ_DATA_DIR=... build/release/bench_sparse_product
 //
-// On 20 Newsgroups when DEQ_DATA_DIR holds it, with frequent words first (`deq tune` merges multiples as well), and on a matrix of the
-// same size whose columns are drawn by Zipf's law.
-// `GB/s` counts what a product of a plain CSR matrix must move once: 12 bytes an entry, 8 a line, both vectors. (20news
-// is word counts over row norms, which SparseMatrix packs in 3 bytes, so that it may exceed the plain read; the
-// Zipf matrix has arbitrary values.) `read_GB/s` and `triad_GB/s` are streams over as many bytes by the same threads,
-// taken in turn with the products (best of all turns each): both fit a third-level cache of 32 MiB. `memory_GB/s` is a
-// read of 256 MiB, which comes from memory. `read/product` and `memory/product` are how many times faster the reads
-// are.
+// On 20 Newsgroups when DEQ_DATA_DIR holds it, with frequent words first (`deq tune` merges multiples as well), and on
+// a matrix of the same size whose columns are drawn by Zipf's law. `GB/s` counts what a product of a plain CSR matrix
+// must move once: 12 bytes an entry, 8 a line, both vectors. (20news is word counts over row norms, which SparseMatrix
+// packs in 3 bytes, so that it may exceed the plain read; the Zipf matrix has arbitrary values.) `read_GB/s` and
+// `triad_GB/s` are streams over as many bytes by the same threads, taken in turn with the products (best of all turns
+// each): both fit a third-level cache of 32 MiB. `memory_GB/s` is a read of 256 MiB, which comes from memory.
+// `read/product` and `memory/product` are how many times faster the reads are.
 
 #include <benchmark/benchmark.h>
 #include <omp.h>
