@@ -8,27 +8,28 @@
 
 namespace deq::lanes {
 
-/// 64 bytes of T side by side, one register of the widest instruction set; narrower ones take several.
+/// 32 bytes of T side by side: one register from AVX on. GCC keeps wider ones in memory where a register is narrower
+/// (AVX2 then takes 2 to 7 times as long), and processors with wider registers gain nothing where memory is the limit.
 template <class T>
 struct VectorOf;
 template <>
 struct VectorOf<float> {
-  using type [[gnu::vector_size(64)]] = float;
+  using type [[gnu::vector_size(32)]] = float;
 };
 template <>
 struct VectorOf<double> {
-  using type [[gnu::vector_size(64)]] = double;
+  using type [[gnu::vector_size(32)]] = double;
 };
 template <class T>
 using Vector = typename VectorOf<T>::type;
 template <class T>
-inline constexpr std::int64_t kLanes = 64 / static_cast<std::int64_t>(sizeof(T));
+inline constexpr std::int64_t kLanes = 32 / static_cast<std::int64_t>(sizeof(T));
 
-using HalfFloats [[gnu::vector_size(32)]] = float;
-using Words [[gnu::vector_size(64)]] = std::uint32_t;
-using HalfWords [[gnu::vector_size(32)]] = std::uint32_t;
-using Halves [[gnu::vector_size(32)]] = std::uint16_t;
-using QuarterHalves [[gnu::vector_size(16)]] = std::uint16_t;
+using HalfFloats [[gnu::vector_size(16)]] = float;
+using Words [[gnu::vector_size(32)]] = std::uint32_t;
+using HalfWords [[gnu::vector_size(16)]] = std::uint32_t;
+using Halves [[gnu::vector_size(16)]] = std::uint16_t;
+using QuarterHalves [[gnu::vector_size(8)]] = std::uint16_t;
 
 // Everything is handed over by reference: a vector by value has another calling convention in each instruction set.
 

@@ -42,19 +42,33 @@ T in_type(Bfloat16 x, T) {
   return static_cast<T>(widen(x));
 }
 
-/// Sums visit(i) (products of one vector at i) over whole blocks below n; `i` is left where the rest begins.
+/// Two sums over the same elements.
+struct Sums {
+  double first = 0.0;
+  double second = 0.0;
+};
+
+/// Sums visit(i) (products of one vector at i, added to two parts) over whole blocks below n; `i` is left where the
+/// rest begins.
 template <class T, class Visit>
-[[gnu::always_inline]] inline double sum_blocks(std::int64_t n, std::int64_t& i, const Visit& visit) {
-  Total<T> total;
+[[gnu::always_inline]] inline Sums sum_blocks_twice(std::int64_t n, std::int64_t& i, const Visit& visit) {
+  Total<T> first, second;
   for (; i + kBlock<T> <= n; i += kBlock<T>) {
-    Vector<T> part[kChains] = {};
+    Vector<T> a[kChains] = {}, b[kChains] = {};
 #pragma GCC unroll 4
     for (int link = 0; link < kChain; ++link)
 #pragma GCC unroll 4
-      for (int chain = 0; chain < kChains; ++chain) visit(i + (link * kChains + chain) * kLanes<T>, part[chain]);
-    total.add((part[0] + part[1]) + (part[2] + part[3]));
+      for (int chain = 0; chain < kChains; ++chain) visit(i + (link * kChains + chain) * kLanes<T>, a[chain], b[chain]);
+    first.add((a[0] + a[1]) + (a[2] + a[3]));
+    second.add((b[0] + b[1]) + (b[2] + b[3]));
   }
-  return total.sum();
+  return {first.sum(), second.sum()};
+}
+
+/// As above with one sum.
+template <class T, class Visit>
+[[gnu::always_inline]] inline double sum_blocks(std::int64_t n, std::int64_t& i, const Visit& visit) {
+  return sum_blocks_twice<T>(n, i, [&](std::int64_t at, Vector<T>& part, Vector<T>&) { visit(at, part); }).first;
 }
 
 template <class S, class T>
@@ -104,24 +118,16 @@ template <class S, class T>
 template <class T>
 [[gnu::always_inline]] inline ResidualSums subtract_of(const T* f, const T* z, T* r, std::int64_t n) {
   std::int64_t i = 0;
-  Total<T> value;
-  Vector<T> value_part = {};
-  int since = 0;
-  double residual = sum_blocks<T>(n, i, [&](std::int64_t at, Vector<T>& part) {
-    Vector<T> after, before;
-    load(f + at, after);
-    load(z + at, before);
-    before = after - before;
-    if (r != nullptr) store(before, r + at);
-    part += before * before;
-    value_part += after * after;
-    if (++since == kChain) {
-      value.add(value_part);
-      value_part = Vector<T>{};
-      since = 0;
-    }
-  });
-  double value_sum = value.sum();
+  auto [residual, value_sum] =
+      sum_blocks_twice<T>(n, i, [&](std::int64_t at, Vector<T>& residual_part, Vector<T>& value_part) {
+        Vector<T> after, before;
+        load(f + at, after);
+        load(z + at, before);
+        before = after - before;
+        if (r != nullptr) store(before, r + at);
+        residual_part += before * before;
+        value_part += after * after;
+      });
   for (; i < n; ++i) {
     const T difference = f[i] - z[i];
     if (r != nullptr) r[i] = difference;
