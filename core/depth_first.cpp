@@ -20,18 +20,17 @@ std::size_t DepthFirst::workspace_bytes() const { return static_cast<std::size_t
 
 void DepthFirst::bind(std::span<const void* const>, std::span<void* const>, void* workspace) {
   workspace_ = static_cast<std::byte*>(workspace);
+  scratch_bytes_ = scratch_bytes(parts_);
 }
 
 void DepthFirst::run() {
-  const std::int64_t samples = parts_.front()->samples();
-  const std::size_t bytes = scratch_bytes(parts_);
-#pragma omp parallel num_threads(threads_)
-  {
-    std::byte* scratch = workspace_ + static_cast<std::size_t>(omp_get_thread_num()) * bytes;
-#pragma omp for schedule(static)
-    for (std::int64_t sample = 0; sample < samples; ++sample)
-      for (SampleKernel* part : parts_) part->run_samples(sample, sample + 1, scratch);
-  }
+#pragma omp parallel for schedule(static) num_threads(threads_)
+  for (std::int64_t sample = 0; sample < samples(); ++sample) run_sample(sample);
+}
+
+void DepthFirst::run_sample(std::int64_t sample) {
+  std::byte* const scratch = workspace_ + static_cast<std::size_t>(omp_get_thread_num()) * scratch_bytes_;
+  for (SampleKernel* part : parts_) part->run_samples(sample, sample + 1, scratch);
 }
 
 int pool_threads() { return omp_get_max_threads(); }

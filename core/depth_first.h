@@ -19,10 +19,16 @@ class DepthFirst final : public Kernel {
   [[nodiscard]] std::size_t workspace_bytes() const override;
   void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override;
   void run() override;
+  [[nodiscard]] std::int64_t samples() const { return parts_.front()->samples(); }
+  /// Threads that may call `run_sample` at once.
+  [[nodiscard]] int threads() const { return threads_; }
+  /// One sample through all launches, by a thread of a parallel region of at most threads() of them.
+  void run_sample(std::int64_t sample);
 
  private:
   std::vector<SampleKernel*> parts_;
   int threads_;
+  std::size_t scratch_bytes_ = 0;  // of one thread
   std::byte* workspace_ = nullptr;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/solve_report.h"
 
 namespace deq {
 
@@ -21,6 +22,8 @@ struct StateSpec {
   int batch = 1;
   std::vector<std::int64_t> block_elems;
   DType dtype = DType::f32;
+  int first = 0;  ///< place of the first sample among the rows of each block
+  int rows = 0;   ///< rows of a block in memory, where that is more than `batch`; 0: `batch`
 
   /// Elements of one sample, summed over blocks.
   [[nodiscard]] std::int64_t sample_elems() const {
@@ -28,55 +31,21 @@ struct StateSpec {
     for (const std::int64_t elems : block_elems) n += elems;
     return n;
   }
-  [[nodiscard]] std::int64_t elements() const { return sample_elems() * batch; }
+  /// Samples in memory, of which a part may be meant.
+  [[nodiscard]] int layout_batch() const { return rows > 0 ? rows : batch; }
+  /// Elements in memory.
+  [[nodiscard]] std::int64_t elements() const { return sample_elems() * layout_batch(); }
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
+  /// The same memory, one sample of it: what is done with that layout touches the rows of this sample alone.
+  [[nodiscard]] StateSpec sample(int index) const {
+    return {.batch = 1, .block_elems = block_elems, .dtype = dtype, .first = first + index, .rows = layout_batch()};
+  }
   bool operator==(const StateSpec&) const = default;
 };
 
 /// A borrowed state: device memory laid out by a StateSpec that its owner keeps.
 struct StateView {
   void* data = nullptr;
-};
-
-/// What the caller may rely on after a solve.
-enum class SolveStatus : std::uint8_t {
-  converged,  ///< the sample met the tolerance; z and M belong together
-  max_steps,  ///< budget used; z is the best iterate seen, M is cut back to it
-  stalled,    ///< no progress for `patience` steps; as max_steps
-  diverged,   ///< residual grew past the limit; z is the best iterate, do not share M
-  nonfinite,  ///< inf or nan appeared; z is the last finite best, do not share M
-};
-inline constexpr int kSolveStatusCount = 5;
-std::string_view name_of(SolveStatus status);
-/// True where another solver may do better: stalled, diverged, nonfinite.
-bool is_breakdown(SolveStatus status);
-
-/// Record of one solve, per sample. Vectors are sized once (`resize`), so a solve fills them without allocating.
-struct SolveReport {
-  std::vector<SolveStatus> status;        ///< [batch]
-  std::vector<int> steps;                 ///< [batch] steps until the sample stopped
-  std::vector<int> best_step;             ///< [batch] step of the returned iterate; 0 is the starting point
-  std::vector<double> residual;           ///< [batch] residual of the returned iterate, in the norm of the tolerance
-  std::vector<double> initial_residual;   ///< [batch]
-  std::vector<std::uint8_t> is_fallback;  ///< [batch] the guard replaced the estimate (backward only)
-  int map_calls = 0;                      ///< evaluations of the map
-  std::int64_t sample_evaluations = 0;    ///< samples computed by them all; 0: not counted
-  bool is_out_of_time = false;            ///< the time budget ended the solve
-  int steps_run = 0;                      ///< steps of the slowest sample
-  int breakdowns = 0;                     ///< updates skipped because a denominator was (almost) zero
-  int restarts = 0;                       ///< times a full history was emptied or reduced to make room
-  int jacobian_products = 0;              ///< products with J or J^T that the solver itself asked for
-  std::vector<std::uint8_t> solver;       ///< [batch] place in the fallback chain of the solver that ended it; 0: first
-  std::vector<SolveStatus> cause;         ///< [batch] how the solver before that one ended; read where solver > 0
-  std::string_view method;                ///< name of the method or estimator that ran; lives as long as its solver
-
-  void resize(int batch);
-  [[nodiscard]] double mean_residual() const;
-  [[nodiscard]] double mean_steps() const;
-  [[nodiscard]] double fallback_fraction() const;
-  /// Share of batch * map_calls that was not computed because samples had stopped; 0 for solvers that do not count.
-  [[nodiscard]] double evaluations_saved() const;
-  [[nodiscard]] int count(SolveStatus status) const;
 };
 
 /// z -> f(z; x, theta) with x and theta frozen. The only thing a solver knows of f.
@@ -97,6 +66,12 @@ class FixedPointMap {
     replay();
     return spec().batch;
   }
+
+  /// How many threads may call `replay_sample` at once, for different samples; 0: it may not be called.
+  [[nodiscard]] virtual int sample_threads() const { return 0; }
+  /// Row `sample` of the output = f of that row of the input, computed by the calling thread; the same bits as
+  /// `replay`.
+  virtual void replay_sample(int sample) { (void)sample; }
 
   // Beside f, at the z of the last `replay`; null unless the policy needs it (EquilibriumPolicy::forward_needs).
   /// v -> J(z)^T v.

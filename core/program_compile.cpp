@@ -98,7 +98,7 @@ void Program::State::bind_solve(std::size_t index) {
   const auto own = std::span(launches).subspan(static_cast<std::size_t>(solve.own.first),
                                                static_cast<std::size_t>(solve.own.last - solve.own.first));
   const auto count = std::ranges::count_if(own, [](const Launch& launch) { return launch.kernel != nullptr; });
-  map.set(kernels_in(solve.own), static_cast<std::size_t>(count));
+  map.set(kernels_in(solve.own), static_cast<std::size_t>(count), samples_of(solve));
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -128,6 +128,15 @@ std::vector<Kernel*> Program::State::kernels_in(Span positions) const {
     }
   }
   return out;
+}
+
+DepthFirst* Program::State::samples_of(const SolveSpan& solve) const {
+  const auto run = std::ranges::find_if(sample_runs, [&](const SampleRun& r) {
+    return r.is_whole_map && r.positions.first == solve.own.first && r.positions.last == solve.own.last;
+  });
+  if (run == sample_runs.end()) return nullptr;
+  const std::int64_t batch = graph().type(graph().region(solve.region).states.front()).shape[0];
+  return run->kernel->samples() == batch ? run->kernel.get() : nullptr;
 }
 
 void Program::State::bind_rungs(std::size_t index, RegionMap& map) {

@@ -88,6 +88,8 @@ struct Program::State {
   void bind_rungs(std::size_t solve, RegionMap& map);
   /// The launches at `positions`, sample runs as one.
   [[nodiscard]] std::vector<Kernel*> kernels_in(Span positions) const;
+  /// What evaluates the map of a solve for one sample; null where samples cannot be taken apart.
+  [[nodiscard]] DepthFirst* samples_of(const SolveSpan& solve) const;
   void sort_by_rate();
   /// ", N samples" when `position` belongs to a rung of the solve.
   [[nodiscard]] std::string rung_at(std::size_t position, int solve) const;

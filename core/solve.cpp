@@ -17,6 +17,12 @@ void gather(Backend& backend, const StateSpec& spec, std::span<const void* const
 
 }  // namespace
 
+void RegionMap::set(std::vector<Kernel*> kernels, std::size_t launches, DepthFirst* samples) {
+  launch_count_ = launches;
+  samples_ = samples;
+  segment_ = backend_->freeze(std::move(kernels));
+}
+
 void RegionMap::begin() {
   for (const Preset& preset : presets_) backend_->copy(preset.to, preset.from, preset.bytes);
   ladder_.forget();

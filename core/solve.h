@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/depth_first.h"
 #include "core/fixed_point.h"
 #include "core/ladder.h"
 #include "core/schedule.h"
@@ -30,6 +31,8 @@ class RegionMap final : public FixedPointMap {
     ladder_.forget();
   }
   int replay_running(std::span<const std::uint8_t> running) override;
+  [[nodiscard]] int sample_threads() const override { return samples_ == nullptr ? 0 : samples_->threads(); }
+  void replay_sample(int sample) override { samples_->run_sample(sample); }
 
   FixedPointMap* pullback() override { return pullback_.get(); }
   FixedPointMap* pushforward() override { return pushforward_.get(); }
@@ -39,10 +42,8 @@ class RegionMap final : public FixedPointMap {
 
   void bind(void* input, void* output) { input_ = input, output_ = output; }
   /// The kernels of one evaluation, bound; `launches`: how many they stand for.
-  void set(std::vector<Kernel*> kernels, std::size_t launches) {
-    launch_count_ = launches;
-    segment_ = backend_->freeze(std::move(kernels));
-  }
+  /// `samples` evaluates f for one sample, where one can.
+  void set(std::vector<Kernel*> kernels, std::size_t launches, DepthFirst* samples);
   void add(Preset preset) { presets_.push_back(preset); }
   /// Once per solve, before the first replay, for the regions beside as well.
   void begin();
@@ -54,6 +55,7 @@ class RegionMap final : public FixedPointMap {
   void* input_ = nullptr;
   void* output_ = nullptr;
   std::unique_ptr<Segment> segment_;
+  DepthFirst* samples_ = nullptr;
   std::size_t launch_count_ = 0;
   std::vector<Preset> presets_;
   Ladder ladder_;

@@ -147,8 +147,6 @@ void Adjoint::solve(FixedPointMap& vjp, const InverseEstimate& inverse, const So
     rescue(w, u, report);
   } else {
     report.resize(spec_.batch);
-    report.map_calls = report.steps_run = report.breakdowns = 0;
-    report.sample_evaluations = 0;
     std::fill(report.residual.begin(), report.residual.end(), std::numeric_limits<double>::quiet_NaN());
     std::fill(report.initial_residual.begin(), report.initial_residual.end(), std::numeric_limits<double>::quiet_NaN());
     if (linear_ != nullptr) {

@@ -76,9 +76,6 @@ void Loop::measure(FixedPointMap& map, int step, StateView z, SolveReport& repor
 
 void Loop::solve_from(FixedPointMap& map, StateView z, const InverseEstimate* base, SolveReport& report) {
   report.resize(spec_.batch);
-  report.map_calls = report.steps_run = report.breakdowns = report.restarts = report.jacobian_products = 0;
-  report.sample_evaluations = 0;
-  report.is_out_of_time = false;
   report.method = name_;
   std::fill(active_.begin(), active_.end(), std::uint8_t{1});
   run(map, z, base, report);

@@ -5,6 +5,7 @@
 #include "solvers/fallback.h"
 #include "solvers/loop.h"
 #include "solvers/names.h"
+#include "solvers/sample_solver.h"
 #include "solvers/warm_start.h"
 
 namespace deq {
@@ -34,6 +35,12 @@ std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_solver(const StateSpec& s
 }
 
 std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_cold_solver(const StateSpec& spec, StateOps& ops) const {
+  // A method of the caller's need not know of single samples, and a time budget is one of the whole batch.
+  if (own_method_ || !needs_only_f() || solver_.time_budget_ms > 0.0) return make_chain(spec, ops);
+  return std::make_unique<SampleSolver>(spec, [&](const StateSpec& part) { return make_chain(part, ops); });
+}
+
+std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_chain(const StateSpec& spec, StateOps& ops) const {
   const EstimateUse use = needs_estimate(adjoint_) ? EstimateUse::kept : EstimateUse::dropped;
   std::unique_ptr<Loop> first = own_method_
                                     ? std::make_unique<Loop>(spec, ops, solver_, use, own_method_(spec, ops), own_name_)
@@ -55,10 +62,13 @@ std::unique_ptr<AdjointSolver> ImplicitPolicy::make_adjoint(const StateSpec& spe
 
 bool ImplicitPolicy::needs_vjp() const { return deq::needs_vjp(adjoint_); }
 
-bool ImplicitPolicy::compacts() const {
+bool ImplicitPolicy::needs_only_f() const {
   const ForwardNeeds needs = forward_needs();
-  const bool is_plain = !needs.pullback && !needs.pushforward && !needs.outer_gradient;
-  return compaction_ == Compaction::on && solver_.tolerance.value > 0.0 && is_plain;
+  return !needs.pullback && !needs.pushforward && !needs.outer_gradient;
+}
+
+bool ImplicitPolicy::compacts() const {
+  return compaction_ == Compaction::on && solver_.tolerance.value > 0.0 && needs_only_f();
 }
 
 ForwardNeeds ImplicitPolicy::forward_needs() const {

@@ -43,6 +43,9 @@ class ImplicitPolicy final : public EquilibriumPolicy {
 
  private:
   [[nodiscard]] std::unique_ptr<FixedPointSolver> make_cold_solver(const StateSpec& spec, StateOps& ops) const;
+  /// The solver and those it falls back on.
+  [[nodiscard]] std::unique_ptr<FixedPointSolver> make_chain(const StateSpec& spec, StateOps& ops) const;
+  [[nodiscard]] bool needs_only_f() const;
 
   std::vector<SolverMethod> chain_;
   std::string own_name_;

@@ -78,24 +78,41 @@ double flops_of(const ConvShape& shape) {
 /// A map that knows how long its evaluations took; it waits for a device that runs behind the host.
 class TimedMap final : public FixedPointMap {
  public:
-  TimedMap(FixedPointMap& map, Backend& backend) : map_(&map), backend_(&backend) {}
+  TimedMap(FixedPointMap& map, Backend& backend)
+      : map_(&map), backend_(&backend), sample_ms_(static_cast<std::size_t>(map.spec().batch), 0.0) {}
   [[nodiscard]] const StateSpec& spec() const override { return map_->spec(); }
   StateView input() override { return map_->input(); }
   StateView output() override { return map_->output(); }
   void replay() override {
     backend_->synchronize();
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     map_->replay();
     backend_->synchronize();
-    ms_ += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    ms_ += ms_since(start);
   }
-  /// Milliseconds in `replay` since the last call of this.
-  double take_ms() { return std::exchange(ms_, 0.0); }
+  [[nodiscard]] int sample_threads() const override { return map_->sample_threads(); }
+  void replay_sample(int sample) override {
+    const auto start = Clock::now();
+    map_->replay_sample(sample);
+    sample_ms_[static_cast<std::size_t>(sample)] += ms_since(start);
+  }
+  /// Milliseconds of evaluations since the last call of this; what threads did side by side counts once.
+  double take_ms() {
+    double ms = std::exchange(ms_, 0.0);
+    for (double& of_sample : sample_ms_) ms += std::exchange(of_sample, 0.0) / std::max(1, sample_threads());
+    return ms;
+  }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static double ms_since(Clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  }
+
   FixedPointMap* map_;
   Backend* backend_;
   double ms_ = 0.0;
+  std::vector<double> sample_ms_;  // [batch]
 };
 
 /// One solver update as training makes it (the estimate is kept): a solve of f less the evaluations inside it, a step.

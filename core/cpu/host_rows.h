@@ -12,15 +12,15 @@ namespace deq::host {
 template <class T>
 class Rows {
  public:
-  Rows(const StateSpec& spec, int sample) : spec_(&spec), sample_(sample) {}
+  Rows(const StateSpec& spec, int sample) : spec_(&spec), row_(spec.first + sample) {}
 
   /// visit(offset in elements from the start of a state, length of the row).
   template <class Visit>
   void each(const Visit& visit) const {
     std::int64_t block_start = 0;
     for (const std::int64_t elems : spec_->block_elems) {
-      visit(block_start + sample_ * elems, elems);
-      block_start += spec_->batch * elems;
+      visit(block_start + row_ * elems, elems);
+      block_start += spec_->layout_batch() * elems;
     }
   }
   template <class S>
@@ -48,7 +48,7 @@ class Rows {
 
  private:
   const StateSpec* spec_;
-  std::int64_t sample_;
+  std::int64_t row_;
 };
 
 template <class T>
@@ -56,12 +56,15 @@ T* as(StateView state) {
   return static_cast<T*>(state.data);
 }
 
-/// Calls body(sample, rows) for the samples of the mask, one thread per sample.
+/// Calls body(sample, rows) for the samples of the mask, one thread per sample; a single one is the caller's.
 template <class T, class Body>
 void each_sample(const StateSpec& spec, SampleMask samples, const Body& body) {
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int b = 0; b < spec.batch; ++b)
+  const auto visit = [&](int b) {
     if (samples.empty() || samples[b] != 0) body(b, Rows<T>(spec, b));
+  };
+  if (spec.batch == 1) return visit(0);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int b = 0; b < spec.batch; ++b) visit(b);
 }
 
 /// Runs `body` with the element type of the state: body(float{}) or body(double{}).

@@ -24,6 +24,7 @@ struct StateLayout {
   static StateLayout of(const StateSpec& spec) {
     check(spec.block_elems.size() <= kMostStateBlocks, "cuda", "a state has ", spec.block_elems.size(),
           " blocks but the solver kernels take at most ", kMostStateBlocks);
+    check(spec.layout_batch() == spec.batch, "cuda", "the solver kernels take whole states, not single samples");
     check(spec.elements() <= kMostElements, "cuda", "a state has ", spec.elements(), " elements but kernels count to ",
           kMostElements, "; make the batch smaller");
     StateLayout out;

@@ -87,6 +87,13 @@ struct Evaluated {
       const auto* values = static_cast<const float*>(map.output().data);
       value.emplace_back(values, values + map.spec().elements());
     }
+    sample_threads = map.sample_threads();
+    if (sample_threads > 0) {
+      std::memset(map.output().data, 0, map.spec().bytes());
+      for (int sample = map.spec().batch - 1; sample >= 0; --sample) map.replay_sample(sample);
+      const auto* values = static_cast<const float*>(map.output().data);
+      value_by_sample.assign(values, values + map.spec().elements());
+    }
     description = program.describe();
     launches = program.map_launches();
     omp_set_num_threads(before);
@@ -96,6 +103,8 @@ struct Evaluated {
   std::vector<std::vector<float>> value;
   std::string description;
   std::size_t launches = 0;
+  int sample_threads = 0;
+  std::vector<float> value_by_sample;
 };
 
 constexpr std::int64_t kBatch = 8;
@@ -145,6 +154,24 @@ TEST_CASE("what every sample reads of the loop is computed before") {
     const Value image = group_norm(deq::tanh(z[0]), 4, 1e-5, scale, scale).y;
     return {deq::tanh(relu(image) + z[0]), deq::tanh(z[1] * 2.0)};
   });
+}
+
+TEST_CASE("a loop that is one run evaluates any sample alone, with the same bits") {
+  const Evaluated samples({kImage}, block, kEven);
+  CHECK(samples.sample_threads == kEven);
+  CHECK(samples.value_by_sample == samples.value.front());
+  CHECK(Evaluated({kImage}, block, kUneven).sample_threads == 0);
+}
+
+TEST_CASE("a loop in which a sample reads the states of others evaluates none alone") {
+  const std::vector<TensorType> types{{DType::f32, {kBatch, 40, 40, 8}}, {DType::f32, {kBatch, 1}}};
+  const Cell crossed = [](Graph&, const Blocks& z) -> Blocks {
+    const Value image = group_norm(z[0], 4, 1e-5, reshape(z[1], {kBatch}), reshape(z[1], {kBatch})).y;
+    return {deq::tanh(relu(image) + z[0]), deq::tanh(z[1] * 2.0)};
+  };
+  const Evaluated evaluated(types, crossed, kEven);
+  CHECK(evaluated.is_depth_first());
+  CHECK(evaluated.sample_threads == 0);
 }
 
 TEST_CASE("a loop with little work stays one launch after the other") {

@@ -1,4 +1,4 @@
-#include "core/fixed_point.h"
+#include "core/solve_report.h"
 
 #include <algorithm>
 #include <numeric>
@@ -46,6 +46,9 @@ void SolveReport::resize(int batch) {
   is_fallback.assign(n, 0);
   solver.assign(n, 0);
   cause.assign(n, SolveStatus::converged);
+  map_calls = steps_run = breakdowns = restarts = jacobian_products = 0;
+  sample_evaluations = 0;
+  is_out_of_time = false;
 }
 
 double SolveReport::mean_residual() const { return mean(residual); }
