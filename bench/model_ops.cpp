@@ -25,6 +25,8 @@
 #include "autodiff/vjp.h"
 #include "core/builder.h"
 #include "core/cpu/backend.h"
+#include "core/cpu/state_kernels.h"
+#include "core/cpu/vector.h"
 #include "core/error.h"
 #include "core/rewrite.h"
 #include "train/model.h"
@@ -45,9 +47,9 @@ struct Roof {
   double bytes = 0;  ///< per second
 };
 
-/// Fused multiply-adds a second in registers: 12 independent chains of 64-byte vectors on every thread.
+/// Fused multiply-adds a second in registers: 12 independent chains on every thread.
 double peak_flops() {
-  using Vector [[gnu::vector_size(64)]] = float;
+  using Vector = cpu::Vec<cpu::kRegisterFloats>;
   constexpr int kChains = 12, kTurns = 2'000'000, kRounds = 5;
   double best = 0;
   for (int round = 0; round < kRounds; ++round) {
@@ -55,7 +57,8 @@ double peak_flops() {
     const double seconds = seconds_of([&] {
 #pragma omp parallel reduction(+ : sink)
       {
-        std::array<Vector, kChains> sum{};
+        std::array<Vector, kChains> sum{};  // of different values, or the compiler keeps one of them
+        for (std::size_t chain = 0; chain < kChains; ++chain) sum[chain] += static_cast<float>(chain);
         const Vector scale = Vector{} + 0.999F, shift = Vector{} + 1e-3F;
         for (int turn = 0; turn < kTurns; ++turn)
 #pragma GCC unroll 12
@@ -64,25 +67,25 @@ double peak_flops() {
       }
     });
     benchmark::DoNotOptimize(sink);
-    best = std::max(best, 2.0 * 16 * kChains * kTurns * omp_get_max_threads() / seconds);
+    best = std::max(best, 2.0 * cpu::kRegisterFloats * kChains * kTurns * omp_get_max_threads() / seconds);
   }
   return best;
 }
 
 /// Bytes a second read from 256 MiB.
 double read_bandwidth() {
-  const std::size_t count = std::size_t{64} << 20;
-  const AlignedBytes memory = allocate_aligned(count * sizeof(float));
+  constexpr std::int64_t kPiece = 1 << 16, kPieces = 1 << 10;  // floats, and how many times as many
+  const AlignedBytes memory = allocate_aligned(kPiece * kPieces * sizeof(float));
   const float* const data = reinterpret_cast<const float*>(memory.get());
   double best = 0;
   for (int round = 0; round < 5; ++round) {
-    float sum = 0;
+    double sum = 0;
     const double seconds = seconds_of([&] {
-#pragma omp parallel for simd reduction(+ : sum) schedule(static)
-      for (std::size_t i = 0; i < count; ++i) sum += data[i];
+#pragma omp parallel for reduction(+ : sum) schedule(static)
+      for (std::int64_t i = 0; i < kPieces; ++i) sum += dot(data + i * kPiece, data + i * kPiece, kPiece);
     });
     benchmark::DoNotOptimize(sum);
-    best = std::max(best, static_cast<double>(count * sizeof(float)) / seconds);
+    best = std::max(best, static_cast<double>(kPiece * kPieces * sizeof(float)) / seconds);
   }
   return best;
 }

@@ -55,8 +55,8 @@ class PanelSums {
     Vec<kWidth> whole[kVectors];
     Vec<kColumnStep> rest = {};
 #pragma GCC unroll 4
-    for (int v = 0; v < kWhole; ++v) load<kWidth>(whole[v], b + v * kWidth);
-    if constexpr (kHasRest) load<kColumnStep>(rest, b + kWhole * kWidth);
+    for (int v = 0; v < kWhole; ++v) load_once<kWidth>(whole[v], b + v * kWidth);
+    if constexpr (kHasRest) load_once<kColumnStep>(rest, b + kWhole * kWidth);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const float factor = left(r);
