@@ -12,7 +12,8 @@ using namespace winograd;
 
 namespace {
 
-constexpr std::int64_t kBlockFloats = (384 << 10) / 4;    // transformed operands of a block
+constexpr std::int64_t kBlockFloats = (1 << 20) / 4;      // transformed operands of a block
+constexpr std::int64_t kSumFloats = (256 << 10) / 4;      // sums of a thread where threads share the output channels
 constexpr std::int64_t kFewWeightFloats = (4 << 20) / 4;  // sums that a thread keeps for itself
 constexpr std::int64_t kSkew = 16;                        // keeps the 36 points from falling into one set of a cache
 
@@ -31,6 +32,8 @@ WinogradWeightGrad::WinogradWeightGrad(const ConvShape& shape)
       threads_(omp_get_max_threads()),
       shares_columns_(kPoints * depth_ * width_ > kFewWeightFloats) {
   const std::int64_t fitting = std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + width_)));
+  const std::int64_t summed = kSumFloats / (kPoints * columns_.widest());
+  channels_ = std::clamp<std::int64_t>(summed / kPanelRows * kPanelRows, kPanelRows, depth_);
   block_ = shares_columns_ ? tiles_ : std::min(fitting, (tiles_ + threads_ - 1) / threads_);
 }
 
@@ -39,7 +42,7 @@ std::int64_t WinogradWeightGrad::gradient_floats() const { return kPoints * (blo
 std::int64_t WinogradWeightGrad::zero_floats() const { return rounded_up(std::max(depth_, width_), kSkew); }
 
 std::int64_t WinogradWeightGrad::thread_floats() const {
-  return shares_columns_ ? kPoints * kPanelRows * columns_.widest()
+  return shares_columns_ ? kPoints * channels_ * columns_.widest()
                          : rounded_up(input_floats() + gradient_floats() + kPoints * depth_ * width_, kSkew);
 }
 
@@ -108,7 +111,7 @@ void WinogradWeightGrad::add_products(const float* inputs, const float* gradient
 /// Weights of kPanelRows input channels and a block of output channels from sums[point][row][column].
 void WinogradWeightGrad::write_weights(const float* sums, std::int64_t row_stride, std::int64_t channel,
                                        std::int64_t block, float* dw) const {
-  const std::int64_t point_stride = shares_columns_ ? kPanelRows * columns_.widest() : depth_ * width_;
+  const std::int64_t point_stride = shares_columns_ ? channels_ * columns_.widest() : depth_ * width_;
   const std::int64_t column = columns_.first(block);
   for (std::int64_t row = 0; row < kPanelRows && channel + row < shape_.in_channels; ++row)
     for (std::int64_t c = 0; c < columns_.width(block) && column + c < shape_.out_channels; c += kLanes) {
@@ -170,18 +173,31 @@ void WinogradWeightGrad::run_columns(const float* x, const float* g, float* dw, 
       transform_gradients(g, zeros, {tile, tile + 1}, gradients + tile * width_);
     }
     float* sums = own + omp_get_thread_num() * thread_floats();
+    // What is next to one another reads the same part of the larger operand.
+    const std::int64_t parts = (depth_ + channels_ - 1) / channels_, blocks = columns_.count();
 #pragma omp for schedule(static)
-    for (std::int64_t block = 0; block < columns_.count(); ++block) {
-      const std::int64_t width = columns_.width(block), widest = columns_.widest();
-      for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows) {
-        for (std::int64_t point = 0; point < kPoints; ++point)
-          multiply_transposed(width, tiles_, inputs + point * (block_ * depth_ + kSkew) + channel,
-                              gradients + point * (block_ * width_ + kSkew) + columns_.first(block),
-                              sums + point * kPanelRows * widest, {depth_, width_, widest}, false);
-        write_weights(sums, widest, channel, block, dw);
-      }
+    for (std::int64_t i = 0; i < parts * blocks; ++i) {
+      const std::int64_t part = depth_ > width_ ? i / blocks : i % parts;
+      const std::int64_t block = depth_ > width_ ? i % blocks : i / parts;
+      const Span channels{part * channels_, std::min((part + 1) * channels_, depth_)};
+      run_channels(inputs, gradients, channels, block, sums, dw);
     }
   }
+}
+
+/// The weights of some input channels and a block of output channels. Point by point, so that the gradients of a point
+/// stay in the first-level cache.
+void WinogradWeightGrad::run_channels(const float* inputs, const float* gradients, Span channels, std::int64_t block,
+                                      float* sums, float* dw) const {
+  const std::int64_t width = columns_.width(block), widest = columns_.widest();
+  for (std::int64_t point = 0; point < kPoints; ++point)
+    for (std::int64_t channel = channels.first; channel < channels.last; channel += kPanelRows)
+      multiply_transposed(width, tiles_, inputs + point * (block_ * depth_ + kSkew) + channel,
+                          gradients + point * (block_ * width_ + kSkew) + columns_.first(block),
+                          sums + (point * channels_ + channel - channels.first) * widest, {depth_, width_, widest},
+                          false);
+  for (std::int64_t channel = channels.first; channel < channels.last; channel += kPanelRows)
+    write_weights(sums + (channel - channels.first) * widest, widest, channel, block, dw);
 }
 
 void WinogradWeightGrad::run(const float* x, const float* g, float* dw, void* workspace) const {

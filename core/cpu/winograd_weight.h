@@ -36,6 +36,8 @@ class WinogradWeightGrad {
   void add_products(const float* inputs, const float* gradients, std::int64_t tiles, bool is_first, float* sums) const;
   void write_weights(const float* sums, std::int64_t sums_stride, std::int64_t channel, std::int64_t block,
                      float* dw) const;
+  void run_channels(const float* inputs, const float* gradients, Span channels, std::int64_t block, float* sums,
+                    float* dw) const;
   void run_tiles(const float* x, const float* g, float* dw, float* scratch) const;
   void run_columns(const float* x, const float* g, float* dw, float* scratch) const;
 
@@ -50,8 +52,9 @@ class WinogradWeightGrad {
   ColumnBlocks columns_;  // of output channels
   std::int64_t width_;    // of all blocks
   std::int64_t threads_;
-  bool shares_columns_;  // threads share output channels, not tiles
-  std::int64_t block_;   // tiles of a block
+  bool shares_columns_;    // threads share output channels, not tiles
+  std::int64_t channels_;  // input channels of which a thread sums at once
+  std::int64_t block_;     // tiles of a block
 };
 
 }  // namespace deq::cpu
