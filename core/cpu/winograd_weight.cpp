@@ -15,6 +15,7 @@ namespace {
 constexpr std::int64_t kBlockFloats = (1 << 20) / 4;      // transformed operands of a block
 constexpr std::int64_t kSumFloats = (256 << 10) / 4;      // sums of a thread where threads share the output channels
 constexpr std::int64_t kFewWeightFloats = (4 << 20) / 4;  // sums that a thread keeps for itself
+constexpr std::int64_t kWidePart = 16;                    // channels of the widest transform
 constexpr std::int64_t kSkew = 16;                        // keeps the 36 points from falling into one set of a cache
 
 std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
@@ -33,12 +34,14 @@ WinogradWeightGrad::WinogradWeightGrad(const ConvShape& shape)
       shares_columns_(kPoints * depth_ * width_ > kFewWeightFloats) {
   const std::int64_t fitting = std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + width_)));
   const std::int64_t summed = kSumFloats / (kPoints * columns_.widest());
-  channels_ = std::clamp<std::int64_t>(summed / kPanelRows * kPanelRows, kPanelRows, depth_);
+  channels_ = std::min(depth_, std::max<std::int64_t>(summed / kWidePart * kWidePart, kWidePart));
   block_ = shares_columns_ ? tiles_ : std::min(fitting, (tiles_ + threads_ - 1) / threads_);
 }
 
-std::int64_t WinogradWeightGrad::input_floats() const { return kPoints * (block_ * depth_ + kSkew); }
-std::int64_t WinogradWeightGrad::gradient_floats() const { return kPoints * (block_ * width_ + kSkew); }
+std::int64_t WinogradWeightGrad::input_stride() const { return parts() * channels_ * block_ + kSkew; }
+std::int64_t WinogradWeightGrad::gradient_stride() const { return block_ * width_ + kSkew; }
+std::int64_t WinogradWeightGrad::input_floats() const { return kPoints * input_stride(); }
+std::int64_t WinogradWeightGrad::gradient_floats() const { return kPoints * gradient_stride(); }
 std::int64_t WinogradWeightGrad::zero_floats() const { return rounded_up(std::max(depth_, width_), kSkew); }
 
 std::int64_t WinogradWeightGrad::thread_floats() const {
@@ -55,10 +58,11 @@ WinogradWeightGrad::Corner WinogradWeightGrad::corner_of(std::int64_t tile) cons
   return {tile / (tiles_wide_ * tiles_high_), tile / tiles_wide_ % tiles_high_ * kTile, tile % tiles_wide_ * kTile};
 }
 
-/// to[point][tile - first][channel].
-void WinogradWeightGrad::transform_inputs(const float* x, const float* zeros, Span tiles, float* to) const {
-  const std::int64_t stride = block_ * depth_ + kSkew, channels = shape_.in_channels;
-  for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile, to += depth_) {
+/// to[point][part of channels][place + tile - first][channel].
+void WinogradWeightGrad::transform_inputs(const float* x, const float* zeros, Span tiles, std::int64_t place,
+                                          float* to) const {
+  const std::int64_t stride = input_stride(), channels = shape_.in_channels;
+  for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile, ++place) {
     const Corner at = corner_of(tile);
     const float* pixel[kPoints];
     for (std::int64_t i = 0; i < kPatch; ++i)
@@ -68,19 +72,24 @@ void WinogradWeightGrad::transform_inputs(const float* x, const float* zeros, Sp
         pixel[i * kPatch + j] =
             is_inside ? x + ((at.sample * shape_.height + row) * shape_.width + column) * channels : zeros;
       }
+    const auto at_channel = [&](std::int64_t c) {
+      return to + (c / channels_ * block_ + place) * channels_ + c % channels_;
+    };
     std::int64_t c = 0;
-    if constexpr (kRegisterFloats == 16)
-      for (; c + 16 <= channels; c += 16) transform_patch<16, false>(pixel, c, 16, to + c, stride);
-    for (; c + kLanes <= channels; c += kLanes) transform_patch<kLanes, false>(pixel, c, kLanes, to + c, stride);
-    if (c < channels) transform_patch<kLanes, true>(pixel, c, channels - c, to + c, stride);
+    if constexpr (kRegisterFloats == kWidePart)
+      for (; c + kWidePart <= channels; c += kWidePart)
+        transform_patch<kWidePart, false>(pixel, c, kWidePart, at_channel(c), stride);
+    for (; c + kLanes <= channels; c += kLanes) transform_patch<kLanes, false>(pixel, c, kLanes, at_channel(c), stride);
+    if (c < channels) transform_patch<kLanes, true>(pixel, c, channels - c, at_channel(c), stride);
   }
 }
 
-/// to[point][tile - first][output channel].
-void WinogradWeightGrad::transform_gradients(const float* g, const float* zeros, Span tiles, float* to) const {
-  const std::int64_t stride = block_ * width_ + kSkew, channels = shape_.out_channels;
+/// to[point][block of columns][place + tile - first][output channel].
+void WinogradWeightGrad::transform_gradients(const float* g, const float* zeros, Span tiles, std::int64_t place,
+                                             float* to) const {
+  const std::int64_t stride = gradient_stride(), channels = shape_.out_channels;
   const std::int64_t height = shape_.out_height(), width = shape_.out_width();
-  for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile, to += width_) {
+  for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile, ++place) {
     const Corner at = corner_of(tile);
     const float* pixel[kTile * kTile];
     for (std::int64_t i = 0; i < kTile; ++i)
@@ -88,24 +97,35 @@ void WinogradWeightGrad::transform_gradients(const float* g, const float* zeros,
         const bool is_inside = at.y + i < height && at.x + j < width;
         pixel[i * kTile + j] = is_inside ? g + ((at.sample * height + at.y + i) * width + at.x + j) * channels : zeros;
       }
-    std::int64_t c = 0;
-    for (; c + kLanes <= channels; c += kLanes) transform_result<kLanes, false>(pixel, c, kLanes, to + c, stride);
-    if (c < channels) transform_result<kLanes, true>(pixel, c, channels - c, to + c, stride);
+    for (std::int64_t block = 0; block < columns_.count(); ++block) {
+      const std::int64_t first = columns_.first(block), width_of_block = columns_.width(block);
+      float* const row = to + first * block_ + place * width_of_block;
+      const std::int64_t last = std::min(channels, first + width_of_block);
+      std::int64_t c = first;
+      for (; c + kLanes <= last; c += kLanes)
+        transform_result<kLanes, false>(pixel, c, kLanes, row + c - first, stride);
+      if (c < last) transform_result<kLanes, true>(pixel, c, last - c, row + c - first, stride);
+    }
   }
+}
+
+/// to [kPanelRows, columns of the block] = or += the products of one point.
+void WinogradWeightGrad::multiply(const float* inputs, const float* gradients, const Panel& of, float* to,
+                                  std::int64_t to_stride, bool adds) const {
+  const std::int64_t width = columns_.width(of.block);
+  const float* a = inputs + of.point * input_stride() + of.channel / channels_ * block_ * channels_;
+  const float* b = gradients + of.point * gradient_stride() + columns_.first(of.block) * block_;
+  multiply_transposed(width, of.tiles, a + of.channel % channels_, b, to, {channels_, width, to_stride}, adds);
 }
 
 /// sums[point][channel][column] += inputs^T gradients over a block of tiles.
 void WinogradWeightGrad::add_products(const float* inputs, const float* gradients, std::int64_t tiles, bool is_first,
                                       float* sums) const {
-  for (std::int64_t point = 0; point < kPoints; ++point) {
-    const float* a = inputs + point * (block_ * depth_ + kSkew);
-    const float* b = gradients + point * (block_ * width_ + kSkew);
-    float* c = sums + point * depth_ * width_;
+  for (std::int64_t point = 0; point < kPoints; ++point)
     for (std::int64_t block = 0; block < columns_.count(); ++block)
-      for (std::int64_t channel = 0, column = columns_.first(block); channel < depth_; channel += kPanelRows)
-        multiply_transposed(columns_.width(block), tiles, a + channel, b + column, c + channel * width_ + column,
-                            {depth_, width_, width_}, !is_first);
-  }
+      for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows)
+        multiply(inputs, gradients, {point, channel, block, tiles},
+                 sums + (point * depth_ + channel) * width_ + columns_.first(block), width_, !is_first);
 }
 
 /// Weights of kPanelRows input channels and a block of output channels from sums[point][row][column].
@@ -140,8 +160,8 @@ void WinogradWeightGrad::run_tiles(const float* x, const float* g, float* dw, fl
 #pragma omp for schedule(static)
     for (std::int64_t i = 0; i < blocks; ++i) {
       const Span tiles{i * block_, std::min((i + 1) * block_, tiles_)};
-      transform_inputs(x, zeros, tiles, inputs);
-      transform_gradients(g, zeros, tiles, gradients);
+      transform_inputs(x, zeros, tiles, 0, inputs);
+      transform_gradients(g, zeros, tiles, 0, gradients);
       add_products(inputs, gradients, tiles.last - tiles.first, is_first, sums);
       is_first = false;
     }
@@ -169,16 +189,16 @@ void WinogradWeightGrad::run_columns(const float* x, const float* g, float* dw, 
   {
 #pragma omp for schedule(static)
     for (std::int64_t tile = 0; tile < tiles_; ++tile) {
-      transform_inputs(x, zeros, {tile, tile + 1}, inputs + tile * depth_);
-      transform_gradients(g, zeros, {tile, tile + 1}, gradients + tile * width_);
+      transform_inputs(x, zeros, {tile, tile + 1}, tile, inputs);
+      transform_gradients(g, zeros, {tile, tile + 1}, tile, gradients);
     }
     float* sums = own + omp_get_thread_num() * thread_floats();
     // What is next to one another reads the same part of the larger operand.
-    const std::int64_t parts = (depth_ + channels_ - 1) / channels_, blocks = columns_.count();
+    const std::int64_t blocks = columns_.count();
 #pragma omp for schedule(static)
-    for (std::int64_t i = 0; i < parts * blocks; ++i) {
-      const std::int64_t part = depth_ > width_ ? i / blocks : i % parts;
-      const std::int64_t block = depth_ > width_ ? i % blocks : i / parts;
+    for (std::int64_t i = 0; i < parts() * blocks; ++i) {
+      const std::int64_t part = depth_ > width_ ? i / blocks : i % parts();
+      const std::int64_t block = depth_ > width_ ? i % blocks : i / parts();
       const Span channels{part * channels_, std::min((part + 1) * channels_, depth_)};
       run_channels(inputs, gradients, channels, block, sums, dw);
     }
@@ -189,13 +209,11 @@ void WinogradWeightGrad::run_columns(const float* x, const float* g, float* dw, 
 /// stay in the first-level cache.
 void WinogradWeightGrad::run_channels(const float* inputs, const float* gradients, Span channels, std::int64_t block,
                                       float* sums, float* dw) const {
-  const std::int64_t width = columns_.width(block), widest = columns_.widest();
+  const std::int64_t widest = columns_.widest();
   for (std::int64_t point = 0; point < kPoints; ++point)
     for (std::int64_t channel = channels.first; channel < channels.last; channel += kPanelRows)
-      multiply_transposed(width, tiles_, inputs + point * (block_ * depth_ + kSkew) + channel,
-                          gradients + point * (block_ * width_ + kSkew) + columns_.first(block),
-                          sums + (point * channels_ + channel - channels.first) * widest, {depth_, width_, widest},
-                          false);
+      multiply(inputs, gradients, {point, channel, block, tiles_},
+               sums + (point * channels_ + channel - channels.first) * widest, widest, false);
   for (std::int64_t channel = channels.first; channel < channels.last; channel += kPanelRows)
     write_weights(sums + (channel - channels.first) * widest, widest, channel, block, dw);
 }

@@ -31,8 +31,14 @@ class WinogradWeightGrad {
     std::int64_t sample, y, x;
   };
   [[nodiscard]] Corner corner_of(std::int64_t tile) const;
-  void transform_inputs(const float* x, const float* zeros, Span tiles, float* to) const;
-  void transform_gradients(const float* g, const float* zeros, Span tiles, float* to) const;
+  /// Products of kPanelRows input channels from `channel` on with a block of output channels, at one point, over tiles.
+  struct Panel {
+    std::int64_t point, channel, block, tiles;
+  };
+  void transform_inputs(const float* x, const float* zeros, Span tiles, std::int64_t place, float* to) const;
+  void transform_gradients(const float* g, const float* zeros, Span tiles, std::int64_t place, float* to) const;
+  void multiply(const float* inputs, const float* gradients, const Panel& of, float* to, std::int64_t to_stride,
+                bool adds) const;
   void add_products(const float* inputs, const float* gradients, std::int64_t tiles, bool is_first, float* sums) const;
   void write_weights(const float* sums, std::int64_t sums_stride, std::int64_t channel, std::int64_t block,
                      float* dw) const;
@@ -41,6 +47,10 @@ class WinogradWeightGrad {
   void run_tiles(const float* x, const float* g, float* dw, float* scratch) const;
   void run_columns(const float* x, const float* g, float* dw, float* scratch) const;
 
+  /// Parts of `channels_` input channels.
+  [[nodiscard]] std::int64_t parts() const { return (depth_ + channels_ - 1) / channels_; }
+  [[nodiscard]] std::int64_t input_stride() const;     ///< floats from one point to the next
+  [[nodiscard]] std::int64_t gradient_stride() const;  ///< the same in gradients
   [[nodiscard]] std::int64_t input_floats() const;
   [[nodiscard]] std::int64_t gradient_floats() const;
   [[nodiscard]] std::int64_t zero_floats() const;
@@ -53,7 +63,7 @@ class WinogradWeightGrad {
   std::int64_t width_;    // of all blocks
   std::int64_t threads_;
   bool shares_columns_;    // threads share output channels, not tiles
-  std::int64_t channels_;  // input channels of which a thread sums at once
+  std::int64_t channels_;  // input channels that lie side by side, of which a thread sums at once
   std::int64_t block_;     // tiles of a block
 };
 
