@@ -39,9 +39,11 @@ enum class Method : std::uint8_t { plain, winograd, panel };
 
 /// Depends on shape, pass and policy alone, so that weights are packed as the convolution takes them.
 Method method_of(const Pass& pass, const CpuOptions& options) {
+  if (options.algorithm == ConvAlgorithm::bf16) return Method::plain;
   const bool is_automatic = options.algorithm == ConvAlgorithm::automatic;
-  if (!is_automatic && options.algorithm != ConvAlgorithm::winograd) return Method::plain;
-  if (WinogradConv::fits(pass.shape) && (!is_automatic || is_faster(pass.shape))) return Method::winograd;
+  const bool may_transform = is_automatic || options.algorithm == ConvAlgorithm::winograd;
+  if (may_transform && WinogradConv::fits(pass.shape) && (!is_automatic || is_faster(pass.shape)))
+    return Method::winograd;
   return kRegisterFloats >= 8 && PanelConv::fits(pass.shape, pass.is_input_grad) ? Method::panel : Method::plain;
 }
 
