@@ -12,8 +12,7 @@ namespace deq {
 struct SampleRun {
   Span positions;
   std::unique_ptr<DepthFirst> kernel;
-  bool is_whole_map =
-      false;  ///< an evaluation is this run alone, and each sample reads its own row of the states alone
+  bool is_whole_map = false;  ///< it is all of an evaluation, and each sample reads its own row of the states alone
 };
 
 /// Runs of launches (in the map of a solve, or beside it) whose kernels take

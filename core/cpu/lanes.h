@@ -9,7 +9,7 @@
 namespace deq::lanes {
 
 /// 32 bytes of T side by side: one register from AVX on. GCC keeps wider ones in memory where a register is narrower
-/// (AVX2 then takes 2 to 7 times as long), and processors with wider registers gain nothing where memory is the limit.
+/// (AVX2 then takes 2 to 4 times as long), and processors with wider registers gain nothing where memory is the limit.
 template <class T>
 struct VectorOf;
 template <>

@@ -32,7 +32,7 @@ template <int kWidth>
 }
 
 /// As `load`, into a register. GCC otherwise makes the memory an operand of every use, which is one more read each: a
-/// product of panels with registers of 8 floats then runs at half of its speed.
+/// product of panels with registers of 8 floats then runs at six tenths of its speed.
 template <int kWidth>
 [[gnu::always_inline]] inline void load_once(Vec<kWidth>& to, const float* from) {
   Vec<kWidth> value;
