@@ -131,7 +131,8 @@ void add_norm(Grid& grid) {
                          .pre_relu = (flags & 4) != 0,
                          .has_residual = (flags & 8) != 0,
                          .post_relu = (flags & 16) != 0};
-      std::vector<Tensor> values = {draw.real(shape, -1, 3)};
+      std::vector<Tensor> values;
+      values.push_back(draw.real(shape, -1, 3));
       if (op.affine) values.push_back(draw.real(channels)), values.push_back(draw.real(channels));
       if (op.has_addend) values.push_back(draw.real(shape));
       if (op.has_residual) values.push_back(draw.real(shape));
