@@ -8,7 +8,7 @@
 namespace deq {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kAlignment = 64, kPage = 4096;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -39,7 +39,9 @@ class Planner {
     find_last_uses();
     place_inputs();
     place_solves();
+    held_.resize(r_.scratch.sample_runs.size());
     for (int position = 0; position < schedule_.end(); ++position) place_node(position);
+    place_held();
     place_scratch();
     stretch_over_sample_runs();
     plan_.peak_bytes = assign_offsets(plan_.buffers);
@@ -169,9 +171,61 @@ class Planner {
       if (place_update(node, id, output, place)) continue;
       const int last = survives ? end() : last_use_[id][output];
       if (last < 0) continue;  // nobody reads it
+      if (!survives && hold_sample(node, id, output, {position, last + 1})) continue;
       if (output == 0 && !survives && place_over_operand(node, id, position, last, place)) continue;
       place.buffer = add_buffer(bytes_of(Ref{id, output}), survives ? 0 : position, last);
     }
+  }
+
+  /// What a sample run computes for itself alone: each thread holds the rows of the sample that it works on, and takes
+  /// the next sample in the same memory, which so stays in its cache. Returns false for all other values.
+  bool hold_sample(const Node& node, NodeId id, std::uint32_t output, Span alive) {
+    const auto& runs = r_.scratch.sample_runs;
+    const auto run = std::ranges::find_if(runs, [alive](const SideBySide& r) {
+      return alive.first >= r.positions.first && alive.last <= r.positions.last;
+    });
+    if (run == runs.end()) return false;
+    Place& place = plan_.places[id][output];
+    place.sample_run = static_cast<int>(run - runs.begin());
+    std::vector<Buffer>& held = held_[static_cast<std::size_t>(place.sample_run)];
+    const std::size_t bytes = bytes_of(Ref{id, output}) / static_cast<std::size_t>(run->samples);
+    for (std::size_t i = 0; output == 0 && i < node.inputs.size(); ++i) {
+      const Place source = plan_.place(node.inputs[i]);
+      if (source.sample_run != place.sample_run || !may_overwrite(node, i)) continue;
+      Buffer& buffer = held[static_cast<std::size_t>(source.buffer)];
+      if (buffer.bytes != bytes || buffer.last != alive.first) continue;
+      buffer.last = alive.last - 1;
+      place = source;
+      ++plan_.in_place_count;
+      return true;
+    }
+    place.buffer = static_cast<int>(held.size());  // of the run, until place_held
+    held.push_back({.bytes = bytes, .offset = 0, .first = alive.first, .last = alive.last - 1});
+    return true;
+  }
+
+  /// One buffer a run, cut into whole pages for each thread, so that threads share no cache line.
+  void place_held() {
+    std::vector<int> buffers;
+    for (std::size_t run = 0; run < held_.size(); ++run) {
+      const auto& [positions, samples, threads] = r_.scratch.sample_runs[run];
+      plan_.thread_bytes.push_back((assign_offsets(held_[run]) + kPage - 1) / kPage * kPage);
+      const std::size_t bytes = plan_.thread_bytes.back() * static_cast<std::size_t>(threads);
+      buffers.push_back(add_buffer(bytes, positions.first, positions.last - 1));
+    }
+    for (std::vector<Place>& places : plan_.places)
+      for (Place& place : places) {
+        if (place.sample_run == Place::kNone) continue;
+        const auto run = static_cast<std::size_t>(place.sample_run);
+        place.offset = held_[run][static_cast<std::size_t>(place.buffer)].offset;
+        place.buffer = buffers[run];
+      }
+  }
+
+  /// True when the first result of `node` may lie over operand `i`, which dies there.
+  [[nodiscard]] bool may_overwrite(const Node& node, std::size_t i) const {
+    const bool is_read_twice = std::ranges::count(node.inputs, node.inputs[i]) > 1;
+    return r_.backend.may_overwrite(node.op, i) && !(is_read_twice && node.inputs.size() > 2);
   }
 
   /// An optimiser's results go straight into the storage of what they update.
@@ -191,13 +245,12 @@ class Planner {
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const Ref ref = node.inputs[i];
       const Place source = plan_.place(ref);
-      if (source.is_external || source.buffer == Place::kNone || !r_.backend.may_overwrite(node.op, i)) continue;
+      if (source.is_external || source.buffer == Place::kNone || source.sample_run != Place::kNone) continue;
       Buffer& buffer = plan_.buffers[static_cast<std::size_t>(source.buffer)];
       const bool is_whole = source.offset == 0 && buffer.bytes == bytes_of(Ref{id, 0});
       const bool is_same_loop = schedule_.solve_of[ref.node] == schedule_.solve_of[id];
       if (!is_whole || !is_same_loop || buffer.last != position || is_shared(source.buffer)) continue;
-      const bool is_read_twice = std::count(node.inputs.begin(), node.inputs.end(), ref) > 1;
-      if (is_read_twice && node.inputs.size() > 2) continue;
+      if (!may_overwrite(node, i)) continue;
       buffer.last = last;
       place = source;
       ++plan_.in_place_count;
@@ -242,9 +295,10 @@ class Planner {
   /// Launches of a sample run work at the same time for different samples: what one of them touches is alive in all of
   /// it. Results in place stay so, for a sample's rows lie exactly over its own.
   void stretch_over_sample_runs() {
-    for (const Span& run : r_.scratch.sample_runs)
+    for (const SideBySide& side_by_side : r_.scratch.sample_runs)
       for (Buffer& buffer : plan_.buffers) {
-        const auto is_inside = [&run](int at) { return at >= run.first && at < run.last; };
+        const Span run = side_by_side.positions;
+        const auto is_inside = [run](int at) { return at >= run.first && at < run.last; };
         if (is_inside(buffer.first)) buffer.first = run.first;
         if (is_inside(buffer.last)) buffer.last = run.last - 1;
       }
@@ -257,6 +311,7 @@ class Planner {
   std::vector<std::vector<int>> last_use_;
   std::vector<std::uint8_t> is_read_later_;  ///< [node] 1 where a node of a faster rate, or the caller, reads it
   std::vector<int> kept_buffers_;            ///< gathered rows: a replay must leave them as they are
+  std::vector<std::vector<Buffer>> held_;    ///< by sample run: of one thread
 };
 
 }  // namespace

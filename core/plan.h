@@ -21,9 +21,17 @@ struct Buffer {
 struct Place {
   static constexpr int kNone = -1;
   int buffer = kNone;
-  std::size_t offset = 0;  ///< into the buffer
+  std::size_t offset = 0;  ///< into the buffer; where each thread holds one sample, into the part of a thread
   NodeId parameter = 0;    ///< meaning when is_external
   bool is_external = false;
+  int sample_run = kNone;  ///< the run of which each thread holds the rows of the sample that it works on
+};
+
+/// Launches that run side by side for different samples (core/sample_runs.h).
+struct SideBySide {
+  Span positions;
+  std::int64_t samples = 1;
+  int threads = 1;
 };
 
 /// Sizes that only lowered kernels and solvers know.
@@ -31,7 +39,7 @@ struct Scratch {
   std::vector<std::size_t> kernel_bytes;    ///< by position
   std::vector<std::size_t> solver_bytes;    ///< by solve: workspace during the solve
   std::vector<std::size_t> estimate_bytes;  ///< by solve: alive until the last adjoint solve that reads it
-  std::vector<Span> sample_runs = {};       ///< positions whose launches run side by side (core/sample_runs.h)
+  std::vector<SideBySide> sample_runs = {};
 };
 
 /// One arena for everything a program touches: liveness over the schedule, in place where the op allows it.
@@ -47,6 +55,7 @@ struct MemoryPlan {
   std::vector<int> solution_buffer;        ///< by solve: z* or u
   /// By solve and rung: input and output of the map.
   std::vector<std::vector<int>> rung_state_buffer, rung_result_buffer;
+  std::vector<std::size_t> thread_bytes;  ///< by sample run: what a thread holds of a sample
   std::size_t peak_bytes = 0;
   int in_place_count = 0;
 

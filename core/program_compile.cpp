@@ -70,7 +70,7 @@ Scratch Program::State::scratch() const {
     const auto [first, last] = run.positions;
     std::fill(out.kernel_bytes.begin() + first, out.kernel_bytes.begin() + last, std::size_t{0});
     out.kernel_bytes[static_cast<std::size_t>(first)] = run.kernel->workspace_bytes();
-    out.sample_runs.push_back(run.positions);
+    out.sample_runs.push_back({run.positions, run.kernel->samples(), run.kernel->threads()});
   }
   for (const SolveSpan& solve : schedule.solves) {
     Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
@@ -174,10 +174,7 @@ void Program::State::bind_all() {
       if (schedule.solves[i].node == launch.node) scratch_buffer = plan.cotangent_buffer[i];
     launch.kernel->bind(inputs, outputs, scratch_buffer == Place::kNone ? nullptr : base(scratch_buffer));
   }
-  for (const SampleRun& run : sample_runs) {
-    const int scratch = plan.kernel_buffer[static_cast<std::size_t>(run.positions.first)];
-    run.kernel->bind({}, {}, scratch == Place::kNone ? nullptr : base(scratch));
-  }
+  for (const SampleRun& run : sample_runs) bind_samples(run);
   for (std::size_t i = 0; i < schedule.solves.size(); ++i) bind_solve(i);
   for (const NodeId id : graph().parameters()) {
     const auto storage = graph().storage(id);
@@ -186,6 +183,35 @@ void Program::State::bind_all() {
   for (const Assignment& assignment : graph().assignments()) {
     const auto storage = graph().storage(assignment.target.node);
     stores.push_back({address(assignment.updated), address(storage), {storage, backend->parameter_copy(storage)}});
+  }
+}
+
+SampleAddress Program::State::sample_address(Ref ref, Reading reading, std::int64_t samples) const {
+  const Place place = plan.place(ref);
+  auto* first = static_cast<std::byte*>(address(place));
+  if (first == nullptr || reading == Reading::whole) return {first};
+  if (place.sample_run != Place::kNone)
+    return {first, 0, plan.thread_bytes[static_cast<std::size_t>(place.sample_run)]};
+  const TensorType& type = graph().type(ref);
+  const std::size_t bytes = static_cast<std::size_t>(type.shape.elements()) * size_of(backend->storage(type.dtype));
+  return {first, bytes / static_cast<std::size_t>(samples), 0};
+}
+
+void Program::State::bind_samples(const SampleRun& run) {
+  const int scratch = plan.kernel_buffer[static_cast<std::size_t>(run.positions.first)];
+  run.kernel->bind({}, {}, scratch == Place::kNone ? nullptr : base(scratch));
+  std::size_t part = 0;
+  for (int position = run.positions.first; position < run.positions.last; ++position) {
+    const Launch& launch = launches[static_cast<std::size_t>(position)];
+    if (!launch.kernel) continue;
+    const Node& node = graph().node(launch.node);
+    const std::vector<Reading> readings = operand_readings(graph(), node);
+    std::vector<SampleAddress> inputs, outputs;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+      inputs.push_back(sample_address(node.inputs[i], readings[i], run.kernel->samples()));
+    for (std::uint32_t i = 0; i < node.outputs.size(); ++i)
+      outputs.push_back(sample_address(Ref{launch.node, i}, Reading::rows, run.kernel->samples()));
+    run.kernel->place(part++, std::move(inputs), std::move(outputs));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "core/plan.h"
 #include "core/program.h"
 #include "core/rewrite.h"
+#include "core/row_rule.h"
 #include "core/sample_runs.h"
 #include "core/schedule.h"
 #include "core/solve.h"
@@ -84,6 +85,9 @@ struct Program::State {
   /// Binds everything to addresses in `arena`.
   void settle(std::shared_ptr<Arena> given);
   void bind_all();
+  /// Addresses of the launches of a sample run.
+  void bind_samples(const SampleRun& run);
+  [[nodiscard]] SampleAddress sample_address(Ref ref, Reading reading, std::int64_t samples) const;
   void bind_solve(std::size_t solve);
   void bind_rungs(std::size_t solve, RegionMap& map);
   /// The launches at `positions`, sample runs as one.

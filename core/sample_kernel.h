@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/backend.h"
 
@@ -16,11 +17,13 @@ class SampleKernel : public Kernel {
   /// Rows of operands and results; 0 when this kernel takes all of them at once
   /// after all.
   [[nodiscard]] virtual std::int64_t samples() const = 0;
-  /// Scratch of one thread in run_samples.
+  /// Scratch of one thread in run_sample.
   [[nodiscard]] virtual std::size_t sample_scratch_bytes() const { return 0; }
-  /// As run, for samples [first, last) on the calling thread; the same bits.
-  /// `scratch` replaces the workspace.
-  virtual void run_samples(std::int64_t first, std::int64_t last, void* scratch) = 0;
+  /// As run, for one sample on the calling thread; the same bits. Addresses are
+  /// those of the sample's rows, of operands that are read whole their own;
+  /// null for outputs that nobody reads. They and `scratch` replace what was
+  /// bound.
+  virtual void run_sample(std::span<const void* const> inputs, std::span<void* const> outputs, void* scratch) = 0;
 };
 
 }  // namespace deq

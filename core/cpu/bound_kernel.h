@@ -10,10 +10,10 @@
 
 namespace deq::cpu {
 
-/// Addresses of a bound kernel, in the order of the node.
+/// Addresses that a kernel works on, in the order of the node.
 struct Operands {
-  std::vector<const void*> inputs;
-  std::vector<void*> outputs;
+  std::span<const void* const> inputs;
+  std::span<void* const> outputs;
   void* workspace = nullptr;
 
   template <class T = float>
@@ -40,17 +40,18 @@ class BoundKernel final : public Kernel {
 
   [[nodiscard]] std::size_t workspace_bytes() const override { return workspace_bytes_; }
   void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override {
-    operands_.inputs.assign(inputs.begin(), inputs.end());
-    operands_.outputs.assign(outputs.begin(), outputs.end());
-    operands_.workspace = workspace;
+    inputs_.assign(inputs.begin(), inputs.end());
+    outputs_.assign(outputs.begin(), outputs.end());
+    workspace_ = workspace;
   }
-  void run() override { run_(std::as_const(operands_)); }
-  [[nodiscard]] const Operands& operands() const { return operands_; }
+  void run() override { run_(Operands{inputs_, outputs_, workspace_}); }
 
  private:
   Run run_;
   std::size_t workspace_bytes_;
-  Operands operands_;
+  std::vector<const void*> inputs_;
+  std::vector<void*> outputs_;
+  void* workspace_ = nullptr;
 };
 
 template <class Run>
@@ -58,8 +59,8 @@ std::unique_ptr<Kernel> make_kernel(Run run, std::size_t workspace_bytes = 0) {
   return std::make_unique<BoundKernel<Run>>(std::move(run), workspace_bytes);
 }
 
-/// What a kernel does for samples [first, last) on the calling thread: `run(const Operands&, first, last, scratch)`
-/// with scratch_bytes of scratch.
+/// What a kernel does for samples [first, last) of its operands on the calling thread: `run(const Operands&, first,
+/// last, scratch)` with scratch_bytes of scratch.
 template <class Run>
 struct SampleRun {
   std::int64_t samples = 0;
@@ -81,8 +82,8 @@ class BoundSampleKernel final : public SampleKernel {
   void run() override { all_.run(); }
   [[nodiscard]] std::int64_t samples() const override { return some_.samples; }
   [[nodiscard]] std::size_t sample_scratch_bytes() const override { return some_.scratch_bytes; }
-  void run_samples(std::int64_t first, std::int64_t last, void* scratch) override {
-    some_.run(all_.operands(), first, last, static_cast<std::byte*>(scratch));
+  void run_sample(std::span<const void* const> inputs, std::span<void* const> outputs, void* scratch) override {
+    some_.run(Operands{inputs, outputs, scratch}, 0, 1, static_cast<std::byte*>(scratch));
   }
 
  private:

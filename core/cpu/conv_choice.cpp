@@ -72,8 +72,9 @@ class OwnConvKernel final : public SampleKernel {
 
   [[nodiscard]] std::int64_t samples() const override { return is_packed_ ? conv_.samples() : 0; }
   [[nodiscard]] std::size_t sample_scratch_bytes() const override { return conv_.sample_scratch_bytes(); }
-  void run_samples(std::int64_t first, std::int64_t last, void* scratch) override {
-    conv_.run_samples(from_, weight_, to_, first, last, scratch);
+  void run_sample(std::span<const void* const> inputs, std::span<void* const> outputs, void* scratch) override {
+    conv_.run_sample(static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
+                     static_cast<float*>(outputs[0]), scratch);
   }
 
  private:

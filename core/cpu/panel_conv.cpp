@@ -120,9 +120,8 @@ void PanelConv::run(const float* from, const float* packed, float* to, void* wor
   }
 }
 
-void PanelConv::run_samples(const float* from, const float* packed, float* to, std::int64_t first, std::int64_t last,
-                            void* scratch) const {
-  for (std::int64_t block = first * pixel_blocks(); block < last * pixel_blocks(); ++block)
+void PanelConv::run_sample(const float* from, const float* packed, float* to, void* scratch) const {
+  for (std::int64_t block = 0; block < pixel_blocks(); ++block)
     run_block(from, packed, to, block, static_cast<float*>(scratch));
 }
 

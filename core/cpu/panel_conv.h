@@ -26,9 +26,8 @@ class PanelConv {
   void pack(const float* weight, float* packed) const;
   /// from: x [B,H,W,Cin] -> to: y [B,H',W',Cout]; as input gradient from: g, to: dx.
   void run(const float* from, const float* packed, float* to, void* workspace) const;
-  /// Samples [first, last) of it on the calling thread.
-  void run_samples(const float* from, const float* packed, float* to, std::int64_t first, std::int64_t last,
-                   void* scratch) const;
+  /// One sample of it, `from` [H,W,Cin], on the calling thread.
+  void run_sample(const float* from, const float* packed, float* to, void* scratch) const;
   [[nodiscard]] std::size_t sample_scratch_bytes() const;
 
  private:

@@ -197,13 +197,11 @@ void WinogradConv::run(const float* from, const float* packed, float* to, void* 
   }
 }
 
-void WinogradConv::run_samples(const float* from, const float* packed, float* to, std::int64_t first, std::int64_t last,
-                               void* scratch) const {
-  const std::int64_t begin = first * tiles_high_ * tiles_wide_, end = last * tiles_high_ * tiles_wide_;
-  const std::int64_t blocks = (end - begin + block_ - 1) / block_;
-  const std::int64_t step = rounded_up((end - begin + blocks - 1) / blocks, kRowStep);
-  for (std::int64_t tile = begin; tile < end; tile += step)
-    run_tiles(from, packed, to, {tile, std::min(tile + step, end)}, static_cast<float*>(scratch));
+void WinogradConv::run_sample(const float* from, const float* packed, float* to, void* scratch) const {
+  const std::int64_t tiles = tiles_high_ * tiles_wide_, blocks = (tiles + block_ - 1) / block_;
+  const std::int64_t step = rounded_up((tiles + blocks - 1) / blocks, kRowStep);
+  for (std::int64_t tile = 0; tile < tiles; tile += step)
+    run_tiles(from, packed, to, {tile, std::min(tile + step, tiles)}, static_cast<float*>(scratch));
 }
 
 }  // namespace deq::cpu

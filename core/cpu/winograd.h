@@ -25,7 +25,7 @@ class WinogradConv {
   /// `shape` is that of the forward convolution.
   WinogradConv(const ConvShape& shape, bool is_input_grad);
 
-  /// Samples that run_samples takes one by one; 0 where threads share the channels.
+  /// Samples that run_sample takes one by one; 0 where threads share the channels.
   [[nodiscard]] std::int64_t samples() const { return shares_columns_ ? 0 : batch_; }
   [[nodiscard]] std::size_t packed_bytes() const;
   [[nodiscard]] std::size_t workspace_bytes() const;
@@ -33,9 +33,8 @@ class WinogradConv {
   void pack(const float* weight, float* packed) const;
   /// from: x [B,H,W,Cin] -> to: y [B,H',W',Cout]; as input gradient from: g, to: dx.
   void run(const float* from, const float* packed, float* to, void* workspace) const;
-  /// Samples [first, last) of it on the calling thread, the same bits. Not where threads share the channels.
-  void run_samples(const float* from, const float* packed, float* to, std::int64_t first, std::int64_t last,
-                   void* scratch) const;
+  /// One sample of it, `from` [H,W,Cin], on the calling thread; the same bits. Not where threads share the channels.
+  void run_sample(const float* from, const float* packed, float* to, void* scratch) const;
   [[nodiscard]] std::size_t sample_scratch_bytes() const;
 
  private:

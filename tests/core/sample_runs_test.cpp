@@ -9,6 +9,7 @@
 
 #include "core/builder.h"
 #include "core/cpu/backend.h"
+#include "core/cpu/rounded_conv.h"
 #include "core/program.h"
 
 using namespace deq;
@@ -60,7 +61,7 @@ using Cell = std::function<Blocks(Graph&, const Blocks&)>;
 
 /// f of `types` on a number of threads: its value at a random state, and how the program describes itself.
 struct Evaluated {
-  Evaluated(const std::vector<TensorType>& types, const Cell& cell, int threads) {
+  Evaluated(const std::vector<TensorType>& types, const Cell& cell, int threads, const CpuOptions& options = {}) {
     const int before = omp_get_max_threads();
     omp_set_num_threads(threads);
     Graph graph;
@@ -71,7 +72,7 @@ struct Evaluated {
     }
     const RegionId region = graph.add_region(z, cell(graph, z));
     const Blocks solution = graph.add(Equilibrium{.region = region, .policy = std::make_shared<IdlePolicy>()}, start);
-    CpuBackend cpu;
+    CpuBackend cpu(options);
     Program program = Program::compile(graph, solution, cpu);
     for (const NodeId id : graph.inputs())
       if (graph.rate(Ref{id, 0}) == Rate::batch)
@@ -96,13 +97,14 @@ struct Evaluated {
     }
     description = program.describe();
     launches = program.map_launches();
+    peak_bytes = program.peak_bytes();
     omp_set_num_threads(before);
   }
   [[nodiscard]] bool is_depth_first() const { return description.find("sample by sample") != std::string::npos; }
 
   std::vector<std::vector<float>> value;
   std::string description;
-  std::size_t launches = 0;
+  std::size_t launches = 0, peak_bytes = 0;
   int sample_threads = 0;
   std::vector<float> value_by_sample;
 };
@@ -111,8 +113,8 @@ constexpr std::int64_t kBatch = 8;
 /// Eight samples go evenly over two threads, but not over seven.
 constexpr int kEven = 2, kUneven = 7;
 
-void expect_same_values(const std::vector<TensorType>& types, const Cell& cell) {
-  const Evaluated layers(types, cell, kUneven), samples(types, cell, kEven);
+void expect_same_values(const std::vector<TensorType>& types, const Cell& cell, const CpuOptions& options = {}) {
+  const Evaluated layers(types, cell, kUneven, options), samples(types, cell, kEven, options);
   REQUIRE_FALSE(layers.is_depth_first());
   REQUIRE(samples.is_depth_first());
   CHECK(samples.launches == layers.launches);
@@ -145,6 +147,29 @@ Blocks block(Graph& graph, const Blocks& z) {
 }  // namespace
 
 TEST_CASE("running a loop sample by sample changes no bit") { expect_same_values({kImage}, block); }
+
+TEST_CASE("convolutions of bf16 join runs by sample and keep their bits") {
+  if (!cpu::multiplies_bf16()) {
+    MESSAGE("SKIPPED: this processor multiplies no bf16");
+    return;
+  }
+  expect_same_values({kImage}, block, {.algorithm = ConvAlgorithm::bf16});
+}
+
+TEST_CASE("what only a run by sample reads has memory for one sample a thread") {
+  // The chain holds at most two images at once, of eight samples in one case and of a sample for each thread in the
+  // other; states, results and operands are the same in both.
+  const Cell chain = [](Graph&, const Blocks& z) -> Blocks {
+    Value image = z[0];
+    for (int i = 0; i < 6; ++i) image = deq::tanh(group_norm(image, 4, 1e-5).y * 0.5);
+    return {image};
+  };
+  const Evaluated layers({kImage}, chain, kUneven), samples({kImage}, chain, kEven);
+  REQUIRE(samples.is_depth_first());
+  const std::size_t image = static_cast<std::size_t>(kImage.bytes());
+  CHECK(samples.peak_bytes + image / 2 < layers.peak_bytes);
+  expect_same_values({kImage}, chain);
+}
 
 TEST_CASE("what every sample reads of the loop is computed before") {
   // The norm's scale, eight numbers of the loop itself, is read by each of the eight samples.
