@@ -9,7 +9,8 @@ if(DEQ_CPU_ONEDNN)
   target_link_libraries(deq_core PRIVATE DNNL::dnnl)
   set(unused_convolution core/cpu/conv_gemm.cpp)
 else()
-  set(unused_convolution core/cpu/onednn.cpp core/cpu/conv.cpp core/cpu/conv_unit.cpp)
+  set(unused_convolution core/cpu/onednn.cpp core/cpu/conv.cpp core/cpu/conv_unit.cpp core/cpu/sample_conv.cpp
+      core/cpu/turned_conv.cpp)
 endif()
 # Two implementations of one interface; the other one stays visible in editors.
 set_source_files_properties(${unused_convolution} PROPERTIES HEADER_FILE_ONLY ON)

@@ -1,5 +1,7 @@
 #include "core/cpu/onednn.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <array>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -28,9 +30,24 @@ const dnnl::engine& engine() {
   return cpu;
 }
 
-/// Runs `body` and turns oneDNN's exceptions into ours.
+/// While it lives, oneDNN prepares primitives for the threads of a plan: it asks OpenMP how many there are.
+class ThreadsOf {
+ public:
+  explicit ThreadsOf(const ConvPlan& plan) : before_(omp_get_max_threads()) {
+    if (plan.threads > 0) omp_set_num_threads(plan.threads);
+  }
+  ~ThreadsOf() { omp_set_num_threads(before_); }
+  ThreadsOf(const ThreadsOf&) = delete;
+  ThreadsOf& operator=(const ThreadsOf&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Runs `body` for the threads of `plan` and turns oneDNN's exceptions into ours.
 template <class Body>
 auto translated(const ConvPlan& plan, Body&& body) {
+  const ThreadsOf threads(plan);
   try {
     return body();
   } catch (const dnnl::error& failure) {
@@ -80,7 +97,10 @@ struct Wanted {
         algorithm(plan.method == ConvMethod::winograd ? dnnl::algorithm::convolution_winograd
                                                       : dnnl::algorithm::convolution_direct) {}
 
-  static Tag tag_of(const ConvPlan& plan) { return plan.activations == ConvLayout::dense ? Tag::nhwc : Tag::any; }
+  static Tag tag_of(const ConvPlan& plan) {
+    const bool is_dense = plan.activations == ConvLayout::dense || plan.activations == ConvLayout::inner;
+    return is_dense ? Tag::nhwc : Tag::any;
+  }
 };
 
 // oneDNN 3 merged operation descriptors into primitive descriptors; nothing else differs for us.
@@ -215,7 +235,7 @@ struct OnednnConv::State {
   template <class PrimitiveDesc>
   void build(const ConvPlan& plan, const PrimitiveDesc& desc, const dnnl::primitive& primitive, const Desc& image,
              const Desc& weight, const Desc& result, const std::array<int, 3>& arguments, ConvOperand written) {
-    const bool keeps_activations = plan.activations == ConvLayout::chosen;
+    const bool keeps_activations = plan.activations == ConvLayout::chosen || plan.activations == ConvLayout::inner;
     operands[0] = Operand(keeps_activations ? image : image_desc(plan.shape, Tag::nhwc), image);
     operands[1] = Operand(plan.weights == ConvLayout::chosen ? weight : weight_desc(plan.shape, true), weight);
     operands[2] = Operand(keeps_activations ? result : result_desc(plan.shape, Tag::nhwc), result);
@@ -268,6 +288,7 @@ void OnednnConv::run() { execute(state_->steps, state_->stream); }
 
 bool OnednnConv::supports(const ConvPlan& plan) {
   if (plan.method == ConvMethod::bf16 && !multiplies_bf16()) return false;
+  const ThreadsOf threads(plan);
   const Wanted wanted(plan);
   try {
     switch (plan.role) {

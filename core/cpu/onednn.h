@@ -15,6 +15,7 @@ enum class ConvRole : std::uint8_t { forward, input_grad, weight_grad };
 /// Where an operand's layout comes from.
 enum class ConvLayout : std::uint8_t {
   dense,      ///< NHWC (weights [Cout,Cin/g,Kh,Kw]) in the caller's memory and inside the convolution
+  inner,      ///< as dense, and the caller's memory has the types of the convolution: what bf16 reads is bf16
   converted,  ///< the caller's memory is dense; oneDNN chooses the inner layout, and each run converts
   chosen,     ///< oneDNN chooses, and the caller's memory has that layout (see OnednnConv::operand_bytes)
 };
@@ -29,6 +30,7 @@ struct ConvPlan {
   ConvMethod method = ConvMethod::direct;
   ConvLayout activations = ConvLayout::dense;
   ConvLayout weights = ConvLayout::converted;
+  int threads = 0;  ///< that share a run; 0: the whole pool
 };
 
 enum class ConvOperand : std::uint8_t { image, weight, result };

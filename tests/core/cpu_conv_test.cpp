@@ -264,7 +264,8 @@ TEST_CASE("a Winograd convolution of a sample is the same in every batch") {
 }
 
 TEST_CASE("packed weights give the same bits as plain ones") {
-  for (const ConvAlgorithm algorithm : {ConvAlgorithm::automatic, ConvAlgorithm::direct, ConvAlgorithm::winograd}) {
+  for (const ConvAlgorithm algorithm :
+       {ConvAlgorithm::automatic, ConvAlgorithm::direct, ConvAlgorithm::winograd, ConvAlgorithm::bf16}) {
     CpuBackend cpu(CpuOptions{.algorithm = algorithm});
     int packed_passes = 0;
     for (const ConvShape& shape : shapes()) {
