@@ -23,10 +23,18 @@ if(NOT DEQ_SANITIZE)
 endif()
 set_source_files_properties(${cpu_kernels} PROPERTIES COMPILE_OPTIONS "${cpu_kernel_options}")
 
+# The toolkit is for the sources of core/cuda alone: all others compile as in a build without CUDA, by the same commands,
+# so that a compiler cache serves both.
 if(DEQ_CUDA)
-  target_link_libraries(deq_core PRIVATE CUDA::cudart_static CUDA::cublasLt ${DEQ_CUDNN_LIBRARY})
-  target_include_directories(deq_core SYSTEM PRIVATE ${DEQ_CUDNN_INCLUDE})
-  target_compile_options(deq_core PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+  file(GLOB cuda_sources CONFIGURE_DEPENDS core/cuda/*.cpp core/cuda/*.cu)
+  add_library(deq_core_cuda OBJECT ${cuda_sources})
+  deq_compile_options(deq_core_cuda)
+  target_link_libraries(deq_core_cuda PRIVATE OpenMP::OpenMP_CXX CUDA::cudart_static CUDA::cublasLt)
+  target_include_directories(deq_core_cuda SYSTEM PRIVATE ${DEQ_CUDNN_INCLUDE})
+  target_compile_options(deq_core_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+  target_sources(deq_core PRIVATE $<TARGET_OBJECTS:deq_core_cuda>)
+  target_link_libraries(deq_core PRIVATE $<LINK_ONLY:CUDA::cudart_static> $<LINK_ONLY:CUDA::cublasLt>
+                        ${DEQ_CUDNN_LIBRARY})
 endif()
 
 # data: gzip and bzip2 for archives, stb for image files, JSON for safetensors headers; the loader has its own threads.
@@ -49,5 +57,8 @@ if(TARGET deq_train)
                              $<TARGET_PROPERTY:CLI11::CLI11,INTERFACE_INCLUDE_DIRECTORIES>)
   target_compile_definitions(deq_train PRIVATE
     DEQ_VERSION="${PROJECT_VERSION}" DEQ_BUILD_TYPE="${CMAKE_BUILD_TYPE}" DEQ_SANITIZER="${DEQ_SANITIZE}"
-    $<$<BOOL:${DEQ_CPU_ONEDNN}>:DEQ_CPU_ONEDNN=1> $<$<BOOL:${DEQ_CUDA}>:DEQ_CUDA=1>)
+    $<$<BOOL:${DEQ_CPU_ONEDNN}>:DEQ_CPU_ONEDNN=1>)
+  if(DEQ_CUDA)
+    set_source_files_properties(train/make_backend.cpp train/build_info.cpp PROPERTIES COMPILE_DEFINITIONS DEQ_CUDA=1)
+  endif()
 endif()

@@ -19,32 +19,26 @@ if(DEQ_SANITIZE)
   add_link_options(-fsanitize=${DEQ_SANITIZE})
 endif()
 
-# deq_library(NAME DEPENDENCY...): library deq_NAME from NAME/**/*.cpp (train/main.cpp is the program), and *.cu with
-# CUDA. Headers under core/cuda that need no toolkit are compiled by the tests of every build.
+# How sources of the libraries compile.
+function(deq_compile_options target)
+  # Not linked to, for the package of the build tree would have to hold it.
+  target_compile_options(${target} PRIVATE $<TARGET_PROPERTY:deq_warnings,INTERFACE_COMPILE_OPTIONS>)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>
+                             $<INSTALL_INTERFACE:include/deq>)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+endfunction()
+
+# deq_library(NAME DEPENDENCY...): library deq_NAME from NAME/**/*.cpp (train/main.cpp is the program; core/cuda needs the
+# toolkit and comes with core/cmake/deq_dependencies.cmake). Headers under core/cuda that need no toolkit are compiled by
+# the tests of every build.
 function(deq_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${name}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "train/main\\.cpp$")
-  if(DEQ_CUDA)
-    file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${name}/*.cu)
-    list(APPEND sources ${cuda_sources})
-  else()
-    list(FILTER sources EXCLUDE REGEX "core/cuda/[^/]*\\.cpp$")
-  endif()
-  if(NOT sources)
-    add_library(deq_${name} INTERFACE)
-    set(scope INTERFACE)
-  else()
-    add_library(deq_${name} STATIC ${sources})
-    set(scope PUBLIC)
-    # Not linked to, for the package of the build tree would have to hold it.
-    target_compile_options(deq_${name} PRIVATE $<TARGET_PROPERTY:deq_warnings,INTERFACE_COMPILE_OPTIONS>)
-    set_target_properties(deq_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  endif()
+  list(FILTER sources EXCLUDE REGEX "train/main\\.cpp$|core/cuda/[^/]*\\.cpp$")
+  add_library(deq_${name} STATIC ${sources})
   add_library(deq::${name} ALIAS deq_${name})
-  target_include_directories(deq_${name} ${scope} $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>
-                             $<INSTALL_INTERFACE:include/deq>)
-  target_compile_features(deq_${name} ${scope} cxx_std_20)
+  deq_compile_options(deq_${name})
   foreach(dependency IN LISTS ARGN)
-    target_link_libraries(deq_${name} ${scope} deq_${dependency})
+    target_link_libraries(deq_${name} PUBLIC deq_${dependency})
   endforeach()
 endfunction()
