@@ -19,7 +19,7 @@ run(program ${WORK}/prefix/bin/deq --version)
 # What `deq new` makes builds and trains as it is, with the installed package and with that of the build tree.
 foreach(program ${WORK}/prefix/bin/deq ${BUILD}/deq)
   string(MD5 folder ${program})
-  run(new ${program} new ${WORK}/${folder}/mine)
+  run(new ${program} new ${WORK}/${folder}/mine/)
   run(configure_new ${CMAKE_COMMAND} -S ${WORK}/${folder}/mine -B ${WORK}/${folder}/build -G ${GENERATOR}
       -DCMAKE_CXX_COMPILER=${COMPILER})
 endforeach()

@@ -73,6 +73,7 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
       {"bench " + shapes + " --estimators shine,magic", "magic"},
       {"new 2fast", "2fast"},
       {"new deq", "taken"},
+      {"new deq/", "taken"},
       {"data", "subcommand"},
       {"data export", "name is required"},
       {"data export shapes", "--out"},

@@ -9,11 +9,12 @@ namespace deq {
 
 int run_new_project(const NewProjectRequest& request) {
   const std::filesystem::path package = package_folder(std::filesystem::read_symlink("/proc/self/exe"));
-  make_project(request.folder, package);
-  const std::string folder = request.folder.string(), name = request.folder.filename().string();
+  const std::filesystem::path path = request.folder.has_filename() ? request.folder : request.folder.parent_path();
+  make_project(path, package);
+  const std::string folder = path.string(), name = path.filename().string();
   if (request.run.is_json) {
     nlohmann::ordered_json files = nlohmann::ordered_json::array();
-    for (const ProjectFile& file : project_template()) files.push_back((request.folder / file.name).string());
+    for (const ProjectFile& file : project_template()) files.push_back((path / file.name).string());
     std::cout << nlohmann::ordered_json{{"name", name}, {"files", files}, {"package", package.string()}}.dump(2)
               << "\n";
     return 0;
