@@ -12,10 +12,6 @@ namespace deq::cpu {
 
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
 /// How a pass is computed.
 struct Lowering {
   ConvPlan plan;

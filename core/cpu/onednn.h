@@ -10,6 +10,9 @@
 
 namespace deq::cpu {
 
+/// `bytes` up to a whole number of 64, as addresses in a workspace have to be.
+inline std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 enum class ConvRole : std::uint8_t { forward, input_grad, weight_grad };
 
 /// Where an operand's layout comes from.

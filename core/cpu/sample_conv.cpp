@@ -1,7 +1,9 @@
 #include "core/cpu/sample_conv.h"
 
-#include <immintrin.h>
 #include <omp.h>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
 
 #include <array>
 
@@ -12,9 +14,6 @@ namespace deq::cpu {
 namespace {
 
 constexpr std::int64_t kMostWeights = (512 << 10) / sizeof(Bfloat16);
-constexpr std::size_t kAlignment = 64;
-
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 /// to[i] = nearest bf16 of from[i]; nan stays nan.
 void round_row(const float* from, Bfloat16* to, std::int64_t n) {
