@@ -38,7 +38,7 @@ Lowering lowering_of(ConvRole role, const ConvShape& shape, const CpuOptions& op
   return OnednnConv::supports(rounded.plan) ? rounded : Lowering{direct};  // not for a few channels
 }
 
-/// Floats of the weights that a lowering turns, each run where they are plain.
+/// Bytes of the turned weights of a lowering; 0 where it turns none.
 std::size_t turned_bytes(const Lowering& lowering) {
   return lowering.is_turned ? static_cast<std::size_t>(lowering.plan.shape.weight().elements()) * sizeof(float) : 0;
 }
