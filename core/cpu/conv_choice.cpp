@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "core/cpu/amx_conv.h"
 #include "core/cpu/conv.h"
 #include "core/cpu/kernels.h"
 #include "core/cpu/panel_conv.h"
@@ -9,7 +10,7 @@
 #include "core/cpu/winograd_weight.h"
 #include "core/sample_kernel.h"
 
-// Who computes a convolution: Winograd or panels (our own), or what core/cpu/conv.h has.
+// Who computes a convolution: Winograd, panels or AMX tiles (our own), or what core/cpu/conv.h has.
 
 namespace deq::cpu {
 
@@ -35,11 +36,12 @@ bool is_faster(const ConvShape& shape) {
          shape.out_channels >= kFewestChannels;
 }
 
-enum class Method : std::uint8_t { plain, winograd, panel };
+enum class Method : std::uint8_t { plain, winograd, panel, amx };
 
 /// Depends on shape, pass and policy alone, so that weights are packed as the convolution takes them.
 Method method_of(const Pass& pass, const CpuOptions& options) {
-  if (options.algorithm == ConvAlgorithm::bf16) return Method::plain;
+  if (options.algorithm == ConvAlgorithm::bf16)
+    return AmxConv::fits(pass.shape, pass.is_input_grad) ? Method::amx : Method::plain;
   const bool is_automatic = options.algorithm == ConvAlgorithm::automatic;
   const bool may_transform = is_automatic || options.algorithm == ConvAlgorithm::winograd;
   if (may_transform && WinogradConv::fits(pass.shape) && (!is_automatic || is_faster(pass.shape)))
@@ -147,7 +149,7 @@ std::optional<Pass> pass_of(const KernelRequest& request) {
   return std::nullopt;
 }
 
-/// What neither Winograd nor panels take; rounded here where the processor cannot.
+/// What none of ours takes; rounded here where the processor cannot.
 std::unique_ptr<Kernel> lower_plain(const KernelRequest& request, const CpuOptions& options) {
   std::unique_ptr<Kernel> kernel = lower_plain_conv(request, options);
   const bool is_bf16 =
@@ -169,6 +171,7 @@ std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOption
   switch (pass ? method_of(*pass, options) : Method::plain) {
     case Method::winograd: return make_own<WinogradConv>(request, *pass);
     case Method::panel: return make_own<PanelConv>(request, *pass);
+    case Method::amx: return make_own<AmxConv>(request, *pass);
     case Method::plain: break;
   }
   return lower_plain(request, options);
@@ -180,6 +183,7 @@ std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType&
     case Method::winograd:
       return static_cast<std::int64_t>(WinogradConv(pass.shape, pass.is_input_grad).packed_bytes());
     case Method::panel: return static_cast<std::int64_t>(PanelConv(pass.shape, pass.is_input_grad).packed_bytes());
+    case Method::amx: return static_cast<std::int64_t>(AmxConv(pass.shape, pass.is_input_grad).packed_bytes());
     case Method::plain: break;
   }
   return packed_plain_conv_bytes(pack, weight, options);

@@ -1,34 +1,16 @@
 #include "core/cpu/sample_conv.h"
 
 #include <omp.h>
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
 
 #include <array>
 
-#include "core/cpu/bfloat16.h"
+#include "core/cpu/bfloat16_rows.h"
 
 namespace deq::cpu {
 
 namespace {
 
 constexpr std::int64_t kMostWeights = (512 << 10) / sizeof(Bfloat16);
-
-/// to[i] = nearest bf16 of from[i]; nan stays nan.
-void round_row(const float* from, Bfloat16* to, std::int64_t n) {
-  std::int64_t i = 0;
-#ifdef __AVX512BF16__
-  for (; i + 32 <= n; i += 32) {
-    const __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + 16), _mm512_loadu_ps(from + i));
-    _mm512_storeu_si512(to + i, reinterpret_cast<__m512i>(pair));
-  }
-#endif
-  for (; i < n; ++i) {
-    const std::uint16_t nearest = round_to_bfloat16(from[i]).bits;
-    to[i].bits = from[i] != from[i] ? std::uint16_t{0x7fc0} : nearest;
-  }
-}
 
 }  // namespace
 
@@ -76,7 +58,8 @@ void SampleConvKernel::run() {
 void SampleConvKernel::run_sample(std::span<const void* const> inputs, std::span<void* const> outputs, void* scratch) {
   OnednnConv& conv = convs_[static_cast<std::size_t>(omp_get_thread_num())];
   auto* rounded = static_cast<Bfloat16*>(scratch);
-  round_row(static_cast<const float*>(inputs[0]), rounded, shape_.image().elements() / shape_.batch);
+  const std::int64_t elements = shape_.image().elements() / shape_.batch;
+  round_rows(static_cast<const float*>(inputs[0]), 1, elements, rounded, elements);
   conv.bind(rounded, inputs[1], outputs[0],
             static_cast<std::byte*>(scratch) + aligned(conv.operand_bytes(ConvOperand::image)));
   conv.run();
