@@ -107,6 +107,12 @@ class Backend {
     (void)weight;
     return a == b;
   }
+  /// True when there is a kernel for `block` of x by plain weights `first` and `second`, which rewrites then insert.
+  [[nodiscard]] virtual bool has_conv_block(const ConvBlock& block, const TensorType& x, const TensorType& first,
+                                            const TensorType& second) const {
+    (void)block, (void)x, (void)first, (void)second;
+    return false;
+  }
   /// Vector operations of the solvers.
   [[nodiscard]] virtual StateOps& state_ops() = 0;
   /// Where 8-bit images go that the device normalises itself; null where images are made on the host.

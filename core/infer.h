@@ -34,6 +34,7 @@ class InferRules {
   Types operator()(const Conv2dInputGrad& op) const;
   Types operator()(const Conv2dWeightGrad& op) const;
   Types operator()(const PackWeights& op) const;
+  Types operator()(const ConvBlock& op) const;
   Types operator()(const GroupNorm& op) const;
   Types operator()(const GroupNormGrad& op) const;
   Types operator()(const BatchNorm& op) const;

@@ -92,6 +92,21 @@ Types InferRules::operator()(const PackWeights& op) const {
   return {TensorType{DType::u8, {op.bytes}}};
 }
 
+Types InferRules::operator()(const ConvBlock& op) const {
+  const std::size_t count = op.affine ? 7 : 5;
+  expect_count(count, count);
+  expect_image(0);
+  expect(in_[1].dtype == DType::u8 && in_[2].dtype == DType::u8, "weights must be packed");
+  const Shape &image = in_[0].shape, &first = in_[3].shape, &second = in_[4].shape;
+  expect_conv(op.first, image, first);
+  const Shape middle = conv_output(op.first, image, first);
+  expect(op.groups >= 1 && middle[3] % op.groups == 0, middle[3], " channels are not divisible by ", op.groups,
+         " groups");
+  for (std::size_t i = 5; i < count; ++i) expect_channel_vector(i, middle[3]);
+  expect_conv(op.second, middle, second);
+  return {TensorType{in_[0].dtype, conv_output(op.second, middle, second)}};
+}
+
 // Normalisation
 
 Types InferRules::operator()(const GroupNorm& op) const {

@@ -13,6 +13,8 @@ std::vector<Value> packed_operands(Graph& graph, const Backend& backend, PackWei
 }
 
 bool reads_operand(const Graph& graph, const Backend& backend, const Node& node, std::size_t operand) {
+  if (std::holds_alternative<ConvBlock>(node.op))
+    return (operand != 3 && operand != 4) || backend.reads_plain_weights();
   const bool is_conv = std::holds_alternative<Conv2d>(node.op) || std::holds_alternative<Conv2dInputGrad>(node.op);
   return !is_conv || operand < 2 || backend.reads_plain_weights() || graph.type(node.inputs[1]).dtype != DType::u8;
 }

@@ -25,7 +25,12 @@ std::vector<RegionId> regions_of(const Op& op) {
 class Rewriter {
  public:
   Rewriter(const Graph& from, Graph& to, const Backend& backend, std::span<const Ref> outputs)
-      : from_(from), to_(to), backend_(backend), refs_(from.size()), uses_(from.size(), 0) {
+      : from_(from),
+        to_(to),
+        backend_(backend),
+        refs_(from.size()),
+        uses_(from.size(), 0),
+        other_uses_(from.size(), 0) {
     live_ = live_nodes(from, outputs);
     for (const Ref& ref : outputs) count_use(ref);
     for (const Assignment& assignment : from.assignments()) count_use(assignment.updated);
@@ -46,9 +51,7 @@ class Rewriter {
   }
 
  private:
-  void count_use(Ref ref) {
-    if (ref.output == 0) ++uses_[ref.node];
-  }
+  void count_use(Ref ref) { ++(ref.output == 0 ? uses_ : other_uses_)[ref.node]; }
   [[nodiscard]] Ref mapped(Ref ref) const { return refs_[ref.node][ref.output]; }
   [[nodiscard]] bool is_used_once(Ref ref) const { return ref.output == 0 && uses_[ref.node] == 1; }
 
@@ -111,8 +114,7 @@ class Rewriter {
       return with_relu(node, inputs);
     if (const auto* binary = std::get_if<Binary>(&node.op); binary && binary->fn == BinaryFn::add)
       return with_residual(node, inputs);
-    if (const auto* conv = std::get_if<Conv2d>(&node.op))
-      return packed(*conv, *conv, ConvPass::forward, inputs[0].shape(), inputs);
+    if (const auto* conv = std::get_if<Conv2d>(&node.op)) return conv_or_block(node, *conv, inputs);
     if (const auto* grad = std::get_if<Conv2dInputGrad>(&node.op))
       return packed(grad->conv, *grad, ConvPass::input_grad, node.outputs[0].shape, inputs);
     return {};
@@ -175,12 +177,46 @@ class Rewriter {
     return to_.add(op, packed_operands(to_, backend_, pack, inputs[0], inputs[1]));
   }
 
+  std::vector<Value> conv_or_block(const Node& node, const Conv2d& conv, const std::vector<Value>& inputs) {
+    std::vector<Value> out = packed(conv, conv, ConvPass::forward, inputs[0].shape(), inputs);
+    if (out.empty() || !reads_norm_of_conv(node)) return out;
+    const Node norm_node = to_.node(inputs[0].ref), second = to_.node(out[0].ref);  // by value: adding moves nodes
+    const Node first = to_.node(norm_node.inputs[0]);
+    if (first.inputs.size() != 3 || second.inputs.size() != 3) return out;  // weights are not packed
+    const auto& norm = std::get<GroupNorm>(norm_node.op);
+    const ConvBlock block{.first = std::get<Conv2d>(first.op),
+                          .groups = norm.groups,
+                          .eps = norm.eps,
+                          .affine = norm.affine,
+                          .second = conv};
+    std::vector<Value> operands;
+    for (const Ref& ref : {first.inputs[0], first.inputs[1], second.inputs[1], first.inputs[2], second.inputs[2]})
+      operands.push_back(to_.value(ref));
+    for (std::size_t i = 1; i < norm_node.inputs.size(); ++i) operands.push_back(to_.value(norm_node.inputs[i]));
+    const bool is_there = backend_.has_conv_block(block, operands[0].type(), operands[3].type(), operands[4].type());
+    return is_there ? to_.add(block, operands) : out;
+  }
+
+  /// True when `node` is the only reader of relu(group_norm(conv2d(..))), fused as far as that, and nobody reads what
+  /// lies between.
+  [[nodiscard]] bool reads_norm_of_conv(const Node& node) const {
+    const Ref relu = node.inputs[0];
+    const Node& fused = to_.node(mapped(relu));
+    const auto* norm = std::get_if<GroupNorm>(&fused.op);
+    if (!norm || !norm->post_relu || norm->has_addend || norm->pre_relu || norm->has_residual) return false;
+    const Ref before = std::holds_alternative<GroupNorm>(from_.node(relu).op) ? relu : from_.node(relu).inputs[0];
+    const Ref conv = from_.node(before).inputs[0];
+    return std::holds_alternative<Conv2d>(to_.node(fused.inputs[0]).op) && is_used_once(relu) && is_used_once(before) &&
+           other_uses_[before.node] == 0 && is_used_once(conv);
+  }
+
   const Graph& from_;
   Graph& to_;
   const Backend& backend_;
   std::vector<std::uint8_t> live_;
   std::vector<std::vector<Ref>> refs_;
-  std::vector<int> uses_;  ///< readers of output 0, by old node
+  std::vector<int> uses_;        ///< readers of output 0, by old node
+  std::vector<int> other_uses_;  ///< readers of its other outputs
 };
 
 }  // namespace

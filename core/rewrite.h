@@ -22,6 +22,7 @@ std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> ou
 ///   group_norm(x) + h              -> group_norm{has_residual}
 ///   group_norm(a + b)              -> group_norm{has_addend}
 ///   conv2d(x, w), its input grad   -> with pack_weights(w), which leaves loops by its rate
+///   conv2d(relu(group_norm(conv2d(x, v))), w) -> conv_block, for backends that have it
 /// A fusion happens only where nobody else reads the intermediate value. Equilibria whose policy compacts get the
 /// smaller copies of their region (core/rebatch.h).
 Rewritten rewrite(const Graph& graph, std::span<const Value> outputs, const Backend& backend);

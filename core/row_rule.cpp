@@ -46,7 +46,7 @@ class RowRules {
     return {Reading::rows, Reading::whole};
   }
   template <class T>
-  requires OneOf<T, Conv2d, Conv2dInputGrad> Readings operator()(const T&) const { return first_rows(1); }
+  requires OneOf<T, Conv2d, Conv2dInputGrad, ConvBlock> Readings operator()(const T&) const { return first_rows(1); }
   Readings operator()(const GroupNorm& op) const {
     Readings out = all_rows();
     if (op.affine) out[1] = out[2] = Reading::whole;

@@ -21,6 +21,9 @@ NoDerivative vjp_rule(const Equilibrium&, const RuleContext&) { return {}; }
 InputCotangents vjp_rule(const PackWeights& op, const RuleContext& context) {
   appears_after_differentiation(op, context);
 }
+InputCotangents vjp_rule(const ConvBlock& op, const RuleContext& context) {
+  appears_after_differentiation(op, context);
+}
 InputCotangents vjp_rule(const SgdUpdate& op, const RuleContext& context) {
   appears_after_differentiation(op, context);
 }

@@ -43,6 +43,8 @@ class Lowering {
   Result operator()(const Conv2dWeightGrad&) const { return cpu::lower_conv(request_, options_); }
   Result operator()(const PackWeights&) const { return cpu::lower_conv(request_, options_); }
 
+  Result operator()(const ConvBlock&) const { return cpu::lower_conv_block(request_); }
+
   Result operator()(const GroupNorm&) const { return cpu::lower_norm(request_); }
   Result operator()(const GroupNormGrad&) const { return cpu::lower_norm(request_); }
   Result operator()(const BatchNorm&) const { return cpu::lower_norm(request_); }
@@ -104,6 +106,11 @@ std::int64_t CpuBackend::packed_weight_bytes(const PackWeights& pack, const Tens
 
 bool CpuBackend::packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const {
   return cpu::packs_conv_alike(a, b, weight, options_);
+}
+
+bool CpuBackend::has_conv_block(const ConvBlock& block, const TensorType& x, const TensorType& first,
+                                const TensorType& second) const {
+  return options_.algorithm == ConvAlgorithm::bf16 && cpu::has_conv_block(block, x, first, second);
 }
 
 }  // namespace deq

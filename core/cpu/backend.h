@@ -21,6 +21,8 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
   [[nodiscard]] bool reads_plain_weights() const override { return false; }
   [[nodiscard]] bool packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const override;
+  [[nodiscard]] bool has_conv_block(const ConvBlock& block, const TensorType& x, const TensorType& first,
+                                    const TensorType& second) const override;
   [[nodiscard]] StateOps& state_ops() override { return state_ops_; }
 
  private:

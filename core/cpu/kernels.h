@@ -33,6 +33,9 @@ std::unique_ptr<Kernel> lower_conv(const KernelRequest& request, const CpuOption
 std::int64_t packed_conv_weight_bytes(const PackWeights& pack, const TensorType& weight, const CpuOptions& options);
 /// True when both packings of `weight` have the same layout.
 bool packs_conv_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight, const CpuOptions& options);
+/// ConvBlock of bf16 convolutions.
+std::unique_ptr<Kernel> lower_conv_block(const KernelRequest& request);
+bool has_conv_block(const ConvBlock& block, const TensorType& x, const TensorType& first, const TensorType& second);
 /// MatMul.
 std::unique_ptr<Kernel> lower_matmul(const KernelRequest& request);
 

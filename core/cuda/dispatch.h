@@ -32,6 +32,7 @@ class Dispatch {
   Result operator()(const Conv2dInputGrad&) const { return families_.conv(request_); }
   Result operator()(const Conv2dWeightGrad&) const { return families_.conv(request_); }
   Result operator()(const PackWeights&) const { return families_.pack(request_); }
+  Result operator()(const ConvBlock&) const { return not_a_kernel(); }
 
   Result operator()(const GroupNorm&) const { return families_.norm(request_); }
   Result operator()(const GroupNormGrad&) const { return families_.norm(request_); }

@@ -45,5 +45,16 @@ struct PackWeights {
   std::int64_t bytes = 0;
   bool operator==(const PackWeights&) const = default;
 };
+/// conv2d(relu(group_norm(conv2d(x, w1))), w2): the two convolutions of a residual block and what lies between them,
+/// which never leaves the kernel. Inserted by a rewrite for backends that have it; no derivative, as PackWeights.
+/// Inputs: x, packed w1, packed w2, w1, w2 [, gamma, beta], the plain weights for their shapes.
+struct ConvBlock {
+  Conv2d first;
+  int groups = 1;  ///< of the group norm, as eps and affine
+  double eps = 1e-5;
+  bool affine = false;
+  Conv2d second;
+  bool operator==(const ConvBlock&) const = default;
+};
 
 }  // namespace deq

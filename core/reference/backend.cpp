@@ -54,6 +54,9 @@ Body lower(const Input&, const KernelRequest& request) { refuse(request, "inputs
 Body lower(const PackWeights&, const KernelRequest& request) {
   refuse(request, "this backend takes convolution weights as they are");
 }
+Body lower(const ConvBlock&, const KernelRequest& request) {
+  refuse(request, "this backend takes convolution weights as they are");
+}
 Body lower(const Equilibrium&, const KernelRequest& request) {
   refuse(request, "equilibrium nodes are run by a compiled program");
 }

@@ -70,6 +70,7 @@ Body lower(const AdamUpdate& op, const KernelRequest& request);
 // These have no kernel here and throw Error.
 Body lower(const Input& op, const KernelRequest& request);
 Body lower(const PackWeights& op, const KernelRequest& request);
+Body lower(const ConvBlock& op, const KernelRequest& request);
 Body lower(const Equilibrium& op, const KernelRequest& request);
 Body lower(const ImplicitGradient& op, const KernelRequest& request);
 Body lower(const AdjointSolve& op, const KernelRequest& request);
