@@ -1,7 +1,6 @@
 #include <omp.h>
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "core/cpu/amx_conv.h"
@@ -33,15 +32,20 @@ struct Middle {
   }
   /// Of kTileColumns channels from `channel` on, those that a pixel has room for.
   [[nodiscard]] std::int64_t lanes(std::int64_t channel) const { return std::min(kTileColumns, image.pitch - channel); }
+  /// Whole tiles of a row, and groups of them (AmxConv::PixelGroup) in a sample.
   [[nodiscard]] std::int64_t whole_blocks() const { return width / kTileRows; }
-  /// Groups of pixels (AmxConv::PixelGroup): of whole tiles, then of those at the ends of rows.
+  [[nodiscard]] std::int64_t whole_groups() const { return groups_of(height * whole_blocks()); }
+  /// Groups of pixels: of whole tiles, then of those at the ends of rows.
   [[nodiscard]] std::int64_t pixel_groups() const {
-    return rounded_up(height, kBandStep) * (whole_blocks() + 1) / kTileBlocks;
+    return whole_groups() + (width % kTileRows == 0 ? 0 : groups_of(height));
   }
   [[nodiscard]] std::int64_t index_of(const AmxConv::PixelGroup& group) const {
     if (group.pixels == kTileRows) return (group.y[0] * whole_blocks() + group.x[0] / kTileRows) / kTileBlocks;
-    return rounded_up(height, kBandStep) * whole_blocks() / kTileBlocks + group.y[0] / kTileBlocks;
+    return whole_groups() + group.y[0] / kTileBlocks;
   }
+
+ private:
+  static std::int64_t groups_of(std::int64_t blocks) { return (blocks + kTileBlocks - 1) / kTileBlocks; }
 };
 
 /// Memory of a sample, cut from one piece.
@@ -49,6 +53,7 @@ struct Scratch {
   Bfloat16* image;        ///< x, padded
   Bfloat16* middle;       ///< padded
   float* moments;         ///< [pixel group][sum, sum of squares][columns]
+  double* sums;           ///< [2][columns] moments of all pixels
   float *scale, *offset;  ///< [columns] y = relu(scale v + offset)
 };
 
@@ -91,14 +96,18 @@ class MiddleSink {
 void spread_moments(const Middle& middle, double eps, const float* gamma, const float* beta, const Scratch& scratch) {
   const std::int64_t columns = middle.columns(), width = middle.channels / middle.groups;
   const double count = static_cast<double>(middle.height * middle.width) * static_cast<double>(width);
-  std::memset(scratch.scale, 0, static_cast<std::size_t>(columns) * sizeof(float));
-  std::memset(scratch.offset, 0, static_cast<std::size_t>(columns) * sizeof(float));
+  double* const sums = scratch.sums;
+  std::fill_n(sums, 2 * columns, 0.0);
+  for (std::int64_t group = 0; group < middle.pixel_groups(); ++group) {
+    const float* moments = scratch.moments + group * 2 * columns;
+#pragma omp simd
+    for (std::int64_t i = 0; i < 2 * columns; ++i) sums[i] += static_cast<double>(moments[i]);
+  }
+  std::fill_n(scratch.scale, columns, 0.0F);
+  std::fill_n(scratch.offset, columns, 0.0F);
   for (std::int64_t first = 0; first < middle.channels; first += width) {
     double total = 0, squares = 0;
-    for (std::int64_t group = 0; group < middle.pixel_groups(); ++group) {
-      const float* moments = scratch.moments + group * 2 * columns;
-      for (std::int64_t c = first; c < first + width; ++c) total += moments[c], squares += moments[columns + c];
-    }
+    for (std::int64_t c = first; c < first + width; ++c) total += sums[c], squares += sums[columns + c];
     const double mean = total / count, variance = std::max(0.0, squares / count - mean * mean);
     const double rstd = 1 / std::sqrt(variance + eps);
     for (std::int64_t c = first; c < first + width; ++c) {
@@ -109,21 +118,36 @@ void spread_moments(const Middle& middle, double eps, const float* gamma, const 
   }
 }
 
+/// value = relu(scale value + offset) for 16 channels.
+[[gnu::always_inline]] inline void normalise(Vec<16>& value, const float* scale, const float* offset) {
+  Vec<16> factor, constant;
+  load<16>(factor, scale);
+  load<16>(constant, offset);
+  value = value * factor + constant;
+  value = value < Vec<16>{} ? Vec<16>{} : value;
+}
+
 /// relu(scale v + offset) for rows of the middle, in place.
 void normalise_rows(const Middle& middle, AmxConv::Band rows, const Scratch& scratch) {
-  const Vec<16> zero{};
+  const std::int64_t columns = middle.columns();
   for (std::int64_t y = rows.first; y < rows.last; ++y)
     for (std::int64_t x = 0; x < middle.width; ++x) {
       Bfloat16* pixel = middle.pixel(scratch.middle, y, x);
-      for (std::int64_t c = 0; c < middle.columns(); c += kTileColumns) {
-        Vec<16> value, scale, offset;
+      std::int64_t c = 0;
+      for (; c + 32 <= std::min(columns, middle.image.pitch); c += 32) {
+        Vec<16> low, high;
+        load_widened(low, high, pixel + c);
+        normalise(low, scratch.scale + c, scratch.offset + c);
+        normalise(high, scratch.scale + c + 16, scratch.offset + c + 16);
+        store_rounded(pixel + c, low, high);
+      }
+      for (; c < columns; c += kTileColumns) {
+        Vec<16> value;
         load_widened(value, pixel + c, middle.lanes(c));
-        load<16>(scale, scratch.scale + c);
-        load<16>(offset, scratch.offset + c);
-        value = value * scale + offset;
-        value = value < zero ? zero : value;
+        normalise(value, scratch.scale + c, scratch.offset + c);
         store_rounded(pixel + c, value, middle.lanes(c));
       }
+      for (; c < middle.image.pitch; ++c) pixel[c] = {};
     }
 }
 
@@ -170,7 +194,8 @@ class ConvBlockKernel final : public SampleKernel {
   [[nodiscard]] std::int64_t samples() const override { return first_shape_.batch; }
   [[nodiscard]] std::size_t sample_scratch_bytes() const override {
     return image_bytes() + middle_bytes() +
-           static_cast<std::size_t>((middle_.pixel_groups() + 1) * 2 * middle_.columns()) * sizeof(float);
+           static_cast<std::size_t>(2 * middle_.columns()) *
+               (sizeof(double) + static_cast<std::size_t>(middle_.pixel_groups() + 1) * sizeof(float));
   }
   void run_sample(std::span<const void* const> inputs, std::span<void* const> outputs, void* scratch) override {
     run_alone(inputs, static_cast<const float*>(inputs[0]), static_cast<float*>(outputs[0]), scratch);
@@ -189,11 +214,13 @@ class ConvBlockKernel final : public SampleKernel {
   }
   [[nodiscard]] Scratch cut(void* memory) const {
     auto* at = static_cast<std::byte*>(memory);
-    auto* factors = reinterpret_cast<float*>(at + image_bytes() + middle_bytes());
     const std::int64_t columns = middle_.columns();
+    auto* sums = reinterpret_cast<double*>(at + image_bytes() + middle_bytes());
+    auto* factors = reinterpret_cast<float*>(sums + 2 * columns);
     return {.image = reinterpret_cast<Bfloat16*>(at),
             .middle = reinterpret_cast<Bfloat16*>(at + image_bytes()),
             .moments = factors + 2 * columns,
+            .sums = sums,
             .scale = factors,
             .offset = factors + columns};
   }

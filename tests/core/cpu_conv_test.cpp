@@ -1,10 +1,13 @@
 #include <doctest/doctest.h>
+#include <omp.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 
 #include "core/builder.h"
+#include "core/cpu/amx_conv.h"
 #include "core/cpu/backend.h"
 #include "core/cpu/bfloat16.h"
 #include "core/cpu/conv_shape.h"
@@ -201,6 +204,25 @@ struct BoundPass {
   AlignedBytes workspace;
 };
 
+/// The gradient in x and the result of a sample alone have the bits that they have as the last of seven.
+void expect_same_in_every_batch(ConvShape shape, CpuBackend& cpu) {
+  CAPTURE(concat(shape));
+  shape.batch = 1;
+  const Operands alone(shape);
+  shape.batch = 7;
+  Operands together(shape);
+  for (const char* name : {"x", "g"}) {
+    const Tensor& one = alone.bindings.at(name);
+    std::memcpy(static_cast<std::byte*>(together.bindings.at(name).raw()) + 6 * one.bytes(), one.raw(), one.bytes());
+  }
+  const std::vector<Tensor> one = alone.run(alone.passes(), cpu), all = together.run(together.passes(), cpu);
+  for (const std::size_t pass : {0u, 1u}) {
+    CAPTURE(pass);
+    const auto* last = static_cast<const std::byte*>(all[pass].raw()) + 6 * one[pass].bytes();
+    CHECK(std::memcmp(last, one[pass].raw(), one[pass].bytes()) == 0);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("direct convolutions agree with the reference in all three passes") {
@@ -244,23 +266,25 @@ TEST_CASE("bf16 convolutions hand on nan") {
 
 TEST_CASE("a Winograd convolution of a sample is the same in every batch") {
   CpuBackend cpu(CpuOptions{.algorithm = ConvAlgorithm::winograd});
-  for (ConvShape shape : ragged_shapes()) {
-    CAPTURE(concat(shape));
-    shape.batch = 1;
-    const Operands alone(shape);
-    shape.batch = 7;
-    Operands together(shape);
-    for (const char* name : {"x", "g"}) {  // the last of seven samples is the one alone
-      const Tensor& one = alone.bindings.at(name);
-      std::memcpy(static_cast<std::byte*>(together.bindings.at(name).raw()) + 6 * one.bytes(), one.raw(), one.bytes());
-    }
-    const std::vector<Tensor> one = alone.run(alone.passes(), cpu), all = together.run(together.passes(), cpu);
-    for (const std::size_t pass : {0u, 1u}) {
-      CAPTURE(pass);
-      const auto* last = static_cast<const std::byte*>(all[pass].raw()) + 6 * one[pass].bytes();
-      CHECK(std::memcmp(last, one[pass].raw(), one[pass].bytes()) == 0);
-    }
+  for (const ConvShape& shape : ragged_shapes()) expect_same_in_every_batch(shape, cpu);
+}
+
+TEST_CASE("a convolution by tiles of AMX fits its reference and is the same in every batch, on any threads") {
+  const CpuOptions options{.algorithm = ConvAlgorithm::bf16};
+  CpuBackend cpu(options);
+  std::vector<ConvShape> fitting;
+  for (const std::vector<ConvShape>& some : {shapes(), ragged_shapes()})
+    std::ranges::copy_if(some, std::back_inserter(fitting),
+                         [](const ConvShape& s) { return cpu::AmxConv::fits(s, false); });
+  if (fitting.empty()) return;  // this processor has none: the cases above are of oneDNN
+  CHECK(fitting.size() > 10);
+  const int threads = omp_get_max_threads();
+  for (const int wanted : {1, 2, 5}) {
+    omp_set_num_threads(wanted);
+    expect_parity(options, kBf16Error, fitting);
+    for (const ConvShape& shape : fitting) expect_same_in_every_batch(shape, cpu);
   }
+  omp_set_num_threads(threads);
 }
 
 TEST_CASE("packed weights give the same bits as plain ones") {
