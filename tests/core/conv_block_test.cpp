@@ -13,6 +13,7 @@
 #include "core/program.h"
 #include "core/reference/backend.h"
 #include "core/sample_kernel.h"
+#include "tests/core/float_tensors.h"
 
 using namespace deq;
 
@@ -40,16 +41,6 @@ const Block kBlocks[] = {
 constexpr std::int64_t kBatch = 5;
 /// Of operands rounded to 8 bits, in two convolutions, and of the value between them.
 constexpr double kBf16Error = 2e-2;
-
-/// Uniform on [-1, 1), from a linear congruence (Numerical Recipes, 2nd edition, section 7.1).
-Tensor random_tensor(Shape shape, std::uint32_t seed) {
-  Tensor out(DType::f32, shape);
-  for (float& value : out.data<float>()) {
-    seed = seed * 1664525u + 1013904223u;
-    value = static_cast<float>(static_cast<std::int32_t>(seed)) / 2147483648.0f;
-  }
-  return out;
-}
 
 /// The block's graph with values of its operands. The first channel of what is normalised has a mean far from zero.
 struct Traced {
@@ -151,16 +142,6 @@ class BoundBlock {
 Tensor reference_of(const Traced& traced) {
   ReferenceBackend reference;
   return interpret(traced.graph, std::vector<Value>{traced.out}, traced.values, reference).front();
-}
-
-double normalised_error(const Tensor& found, const Tensor& wanted) {
-  double difference = 0, scale = 0;
-  for (std::size_t i = 0; i < found.data<float>().size(); ++i) {
-    const double expected = wanted.data<double>()[i];
-    difference += std::pow(found.data<float>()[i] - expected, 2);
-    scale += expected * expected;
-  }
-  return std::sqrt(difference / scale);
 }
 
 }  // namespace

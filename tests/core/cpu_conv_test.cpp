@@ -13,6 +13,7 @@
 #include "core/cpu/conv_shape.h"
 #include "core/interpreter.h"
 #include "core/reference/backend.h"
+#include "tests/core/float_tensors.h"
 #include "tests/op_cases/allocation_counter.h"
 
 using namespace deq;
@@ -25,26 +26,6 @@ namespace {
 constexpr double kDirectError = 3e-6;
 constexpr double kWinogradError = 1e-5;
 constexpr double kBf16Error = 1e-2;
-
-/// Uniform on [-1, 1), from a linear congruence (Numerical Recipes, 2nd edition, section 7.1).
-Tensor random_tensor(Shape shape, std::uint32_t seed) {
-  Tensor out(DType::f32, shape);
-  for (float& value : out.data<float>()) {
-    seed = seed * 1664525u + 1013904223u;
-    value = static_cast<float>(static_cast<std::int32_t>(seed)) / 2147483648.0f;
-  }
-  return out;
-}
-
-double normalised_error(const Tensor& found, const Tensor& wanted) {
-  double difference = 0, scale = 0;
-  for (std::size_t i = 0; i < found.data<float>().size(); ++i) {
-    const double expected = wanted.data<double>()[i];
-    difference += std::pow(found.data<float>()[i] - expected, 2);
-    scale += expected * expected;
-  }
-  return std::sqrt(difference) / (std::sqrt(scale) + 1e-30);
-}
 
 ConvShape square(std::int64_t extent, std::int64_t in, std::int64_t out, std::int64_t kernel, int stride,
                  int groups = 1) {
