@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/infer.h"
 #include "core/pack.h"
 #include "core/rebatch.h"
 
@@ -112,8 +113,10 @@ class Rewriter {
     if (std::holds_alternative<GroupNorm>(node.op)) return with_addend(node, inputs);
     if (const auto* unary = std::get_if<Unary>(&node.op); unary && unary->fn == UnaryFn::relu)
       return with_relu(node, inputs);
-    if (const auto* binary = std::get_if<Binary>(&node.op); binary && binary->fn == BinaryFn::add)
-      return with_residual(node, inputs);
+    if (const auto* binary = std::get_if<Binary>(&node.op)) {
+      std::vector<Value> out = binary->fn == BinaryFn::add ? with_residual(node, inputs) : std::vector<Value>{};
+      return out.empty() ? without_stretching(node, inputs) : out;
+    }
     if (const auto* conv = std::get_if<Conv2d>(&node.op)) return conv_or_block(node, *conv, inputs);
     if (const auto* grad = std::get_if<Conv2dInputGrad>(&node.op))
       return packed(grad->conv, *grad, ConvPass::input_grad, node.outputs[0].shape, inputs);
@@ -157,6 +160,22 @@ class Rewriter {
       return replace_norm(inputs[side].ref, fused_norm, {inputs[1 - side]});
     }
     return {};
+  }
+
+  /// What the operation stretches by itself need not be stretched before.
+  std::vector<Value> without_stretching(const Node& node, std::vector<Value> inputs) {
+    bool is_changed = false;
+    for (const std::size_t side : {0u, 1u}) {
+      const Node& source = to_.node(inputs[side].ref);
+      if (!std::holds_alternative<BroadcastTo>(source.op)) continue;
+      const Value narrow = to_.value(source.inputs[0]);
+      Shape stretched;
+      if (!broadcast(narrow.shape(), inputs[1 - side].shape(), stretched)) continue;
+      if (stretched != node.outputs[0].shape) continue;
+      inputs[side] = narrow;
+      is_changed = true;
+    }
+    return is_changed ? to_.add(node.op, inputs) : std::vector<Value>{};
   }
 
   /// Adds `norm` in place of the group norm at `old`; readers of its statistics follow. Returns the new y.

@@ -10,6 +10,7 @@
 #include "core/reference/backend.h"
 #include "core/rewrite.h"
 #include "core/schedule.h"
+#include "tests/core/float_tensors.h"
 #include "tests/op_cases/allocation_counter.h"
 #include "tests/op_cases/counting_backend.h"
 
@@ -165,6 +166,28 @@ TEST_CASE("the program's rewrite fuses a norm with its neighbours and packs weig
   CHECK(text.find(" relu ") == std::string::npos);
   CHECK(text.find(" add ") == std::string::npos);
   CHECK(text.find("pack_weights") != std::string::npos);
+}
+
+TEST_CASE("what a binary operation stretches by itself is not stretched before it") {
+  Graph graph;
+  const Shape wide{2, 4, 3, 5};
+  const Value x = graph.input("x", {DType::f32, wide}, Rate::batch);
+  const Value a = graph.input("a", {DType::f32, {2, 1, 1, 5}}, Rate::batch);
+  const Value b = graph.input("b", {DType::f32, {5}}, Rate::batch);
+  const std::vector<Value> outputs{broadcast_to(a, wide) * x, x - broadcast_to(b, wide),
+                                   broadcast_to(a, wide) + broadcast_to(b, wide)};
+  CpuBackend cpu;
+  Program program = Program::compile(graph, outputs, cpu);
+  const Bindings values{{"x", filled(wide, 1.0f)}, {"a", filled({2, 1, 1, 5}, 0.7f)}, {"b", filled({5}, 0.4f)}};
+  for (const auto& [name, value] : values) program.bind(name, value);
+  program.run();
+  ReferenceBackend reference;
+  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
+  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
+  const std::string description = program.describe();
+  std::size_t stretched = 0;
+  for (std::size_t at = 0; (at = description.find("broadcast_to", at)) != std::string::npos; ++at) ++stretched;
+  CHECK(stretched == 1);  // the sum of two narrow operands needs one of them wide
 }
 
 TEST_CASE("wrong bindings are refused by name and type") {
