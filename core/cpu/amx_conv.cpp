@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "core/cpu/bfloat16_rows.h"
+#include "core/cpu/rounded_up.h"
 #include "core/cpu/turned_conv.h"
 
 namespace deq::cpu {
@@ -13,8 +14,6 @@ constexpr std::int64_t kMostWeights = (512 << 10) / sizeof(Bfloat16);
 constexpr std::int64_t kFewestChannels = 8;
 constexpr std::int64_t kBandElements = (16 << 10) / sizeof(Bfloat16);
 constexpr std::int64_t kRightElements = kTileDepth * kTileColumns;
-
-std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
 /// Pixels as long as whole steps where that takes no more steps than the channels of a row of taps on end.
 PaddedImage padded_image(const ConvShape& shape) {

@@ -60,6 +60,7 @@ void sum_products(std::int64_t steps, const AmxTiles::Left& left, const Bfloat16
 
 bool has_amx() {
   static const bool is_there = [] {
+    // Linux, Documentation/arch/x86/xstate.rst: a process asks before it uses the tile registers.
     constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
     return __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   }();

@@ -17,7 +17,7 @@ inline constexpr std::int64_t kTileBlocks = 4;    // left operands that are mult
 [[nodiscard]] bool has_amx();
 
 /// Sums of products of up to kTileBlocks left operands with one right one, all of the same extents. For the thread that
-/// makes it, as long as it lives.
+/// makes it, as long as it lives; where has_amx() alone.
 class AmxTiles {
  public:
   /// Left operands and sums have `rows` <= kTileRows rows, sums `columns` <= kTileColumns floats.

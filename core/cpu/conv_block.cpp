@@ -6,6 +6,7 @@
 #include "core/cpu/amx_conv.h"
 #include "core/cpu/bfloat16_lanes.h"
 #include "core/cpu/kernels.h"
+#include "core/cpu/rounded_up.h"
 #include "core/sample_kernel.h"
 
 // The two convolutions of a residual block with the group norm and relu between them, in bf16. The first convolution
@@ -17,8 +18,6 @@ namespace deq::cpu {
 namespace {
 
 constexpr std::int64_t kBandStep = 4;  // rows of a band: groups of pixels are then the same however bands are cut
-
-std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
 /// What lies between the convolutions, of one sample.
 struct Middle {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/cpu/parallel.h"
+#include "core/cpu/rounded_up.h"
 #include "core/cpu/winograd_tile.h"
 
 namespace deq::cpu {
@@ -16,8 +17,6 @@ namespace {
 constexpr std::int64_t kBlockFloats = (384 << 10) / 4;       // inputs and products of a block
 constexpr std::int64_t kCachedWeightFloats = (4 << 20) / 4;  // more than this is better read once
 constexpr std::int64_t kSkew = 16;                           // keeps the 36 points from falling into one set of a cache
-
-std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
 }  // namespace
 
@@ -104,20 +103,12 @@ WinogradConv::Patch WinogradConv::patch_of(const float* from, const float* zeros
   return patch;
 }
 
-/// Asks for what the tile to the right reads beyond this one: the hardware does not see the pattern by itself.
-void WinogradConv::prefetch_next(const Patch& patch) const {
-  for (std::int64_t i = 0; i < kPatch; ++i)
-    for (std::int64_t j = 2; j < kPatch; ++j)
-      for (std::int64_t c = 0; c < channels_; c += 16)
-        __builtin_prefetch(patch.pixel[i * kPatch + kTile] + j * channels_ + c);
-}
-
 /// Fills image[point][tile - first][channel].
 void WinogradConv::transform_inputs(const float* from, const float* zeros, Span tiles, float* image) const {
   const std::int64_t stride = image_stride();
   for (std::int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     const Patch patch = patch_of(from, zeros, tile);
-    prefetch_next(patch);
+    prefetch_right(patch.pixel, kPatch, channels_);
     float* to = image + (tile - tiles.first) * depth_;
     std::int64_t c = 0;
     if constexpr (kRegisterFloats == 16)

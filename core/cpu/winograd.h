@@ -44,7 +44,6 @@ class WinogradConv {
   };
   struct Patch;
   [[nodiscard]] Patch patch_of(const float* from, const float* zeros, std::int64_t tile) const;
-  void prefetch_next(const Patch& patch) const;
   void transform_inputs(const float* from, const float* zeros, Span tiles, float* image) const;
   void multiply(const float* image, std::int64_t tiles, const float* packed, std::int64_t block, float* products) const;
   void transform_outputs(const float* products, Span tiles, std::int64_t block, float* to) const;

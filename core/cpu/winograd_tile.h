@@ -33,6 +33,14 @@ inline void transform_taps(const Taps& taps, std::int64_t column, float* to, std
   }
 }
 
+/// Asks for what the tile to the right reads beyond this one, whose pixels are [side][side]: the hardware does not see
+/// the pattern by itself.
+inline void prefetch_right(const float* const* pixel, std::int64_t side, std::int64_t channels) {
+  for (std::int64_t i = 0; i < side; ++i)
+    for (std::int64_t j = 1; j <= kTile; ++j)
+      for (std::int64_t c = 0; c < channels; c += 16) __builtin_prefetch(pixel[(i + 1) * side - 1] + j * channels + c);
+}
+
 /// Transformed inputs of one tile for kWidth channels from `channel` on, or `count` < kWidth of them and zeros.
 template <int kWidth, bool kIsPartial>
 [[gnu::always_inline]] inline void transform_patch(const float* const* pixel, std::int64_t channel, std::int64_t count,

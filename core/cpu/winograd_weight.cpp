@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/cpu/rounded_up.h"
 #include "core/cpu/winograd_tile.h"
 
 namespace deq::cpu {
@@ -17,16 +18,6 @@ constexpr std::int64_t kSumFloats = (256 << 10) / 4;      // sums of a thread wh
 constexpr std::int64_t kFewWeightFloats = (4 << 20) / 4;  // sums that a thread keeps for itself
 constexpr std::int64_t kWidePart = 16;                    // channels of the widest transform
 constexpr std::int64_t kSkew = 16;                        // keeps the 36 points from falling into one set of a cache
-
-std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
-
-/// Asks for what the tile to the right reads beyond this one, whose pixels are [side][side]: the hardware does not see
-/// the pattern by itself.
-void prefetch_right(const float* const* pixel, std::int64_t side, std::int64_t channels) {
-  for (std::int64_t i = 0; i < side; ++i)
-    for (std::int64_t j = 1; j <= kTile; ++j)
-      for (std::int64_t c = 0; c < channels; c += 16) __builtin_prefetch(pixel[(i + 1) * side - 1] + j * channels + c);
-}
 
 }  // namespace
 

@@ -42,7 +42,7 @@ constexpr std::int64_t kBatch = 5;
 /// Of operands rounded to 8 bits, in two convolutions, and of the value between them.
 constexpr double kBf16Error = 2e-2;
 
-/// The block's graph with values of its operands. The first channel of what is normalised has a mean far from zero.
+/// The block's graph with values of its operands; x has a mean of 1/2.
 struct Traced {
   explicit Traced(const Block& block, std::int64_t batch = kBatch) {
     const auto input = [this](const char* name, Shape shape) {
