@@ -92,6 +92,7 @@ class MiddleSink {
 };
 
 /// Scale and offset of every channel from the moments of its group of channels. Channels beyond the last stay zero.
+/// Moments are about zero: a mean so large that they cancel has cost the rounded values their differences already.
 void spread_moments(const Middle& middle, double eps, const float* gamma, const float* beta, const Scratch& scratch) {
   const std::int64_t columns = middle.columns(), width = middle.channels / middle.groups;
   const double count = static_cast<double>(middle.height * middle.width) * static_cast<double>(width);
