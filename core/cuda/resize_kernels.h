@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/cuda/divider.h"
 #include "core/cuda/lowering.h"
 
 namespace deq::cuda {
@@ -96,6 +97,53 @@ struct ResizeGradElements {
   }
 };
 
+/// Axes of an image [B,from_h,from_w,C], C counted in words, and one that has every pixel `down` x `across` times.
+struct WholeUpsampling {
+  Divider channels, to_w, to_h, across, down;
+  Index from_h, from_w;
+};
+
+/// The larger image from the smaller one, by words of one or several channels.
+template <class Word>
+struct UpsampleElements {
+  const Word* x;
+  Word* y;
+  WholeUpsampling axes;
+  DEQ_HOST_DEVICE void operator()(Index i) const {
+    const Index pixel = axes.channels.quotient(i), line = axes.to_w.quotient(pixel), b = axes.to_h.quotient(line);
+    const Index row = axes.down.quotient(line - b * axes.to_h.divisor);
+    const Index column = axes.across.quotient(pixel - line * axes.to_w.divisor);
+    y[i] = x[((b * axes.from_h + row) * axes.from_w + column - pixel) * axes.channels.divisor + i];
+  }
+};
+/// Four channels.
+struct alignas(16) ChannelQuad {
+  float at[4] = {};
+};
+
+/// The transpose: sums over the repetitions of each pixel.
+struct UpsampleGradElements {
+  const float* g;
+  float* x;
+  Divider channels, from_w;
+  Index across, down;
+  DEQ_HOST_DEVICE void operator()(Index i) const {
+    const Index pixel = channels.quotient(i), line = from_w.quotient(pixel), c = i - pixel * channels.divisor;
+    const Index to_w = from_w.divisor * across, column = (pixel - line * from_w.divisor) * across;
+    const float* from = g + (line * down * to_w + column) * channels.divisor + c;
+    float total = 0;
+    for (Index row = 0; row < down; ++row)
+      for (Index k = 0; k < across; ++k) total += from[(row * to_w + k) * channels.divisor];
+    x[i] = total;
+  }
+};
+
+/// True when every pixel of `from` [B,H,W,C] is repeated a whole number of times in `to`.
+template <class Resizing>
+bool is_whole_upsampling(const Resizing& op, const Shape& from, const Shape& to) {
+  return op.mode == ResizeMode::nearest && to[1] % from[1] == 0 && to[2] % from[2] == 0;
+}
+
 /// Functor of a resize between `small` (read by Resize) and `large` (written by it), or its transpose.
 template <class Functor, class Launcher, class Resizing>
 std::unique_ptr<Kernel> make_resize(const KernelRequest& request, const Launcher& launcher, const Resizing& op,
@@ -110,12 +158,35 @@ std::unique_ptr<Kernel> make_resize(const KernelRequest& request, const Launcher
 
 template <class Launcher>
 std::unique_ptr<Kernel> lower_resize(const KernelRequest& request, const Launcher& launcher, const Resize& op) {
+  const Shape &from = request.inputs[0].shape, &to = request.outputs[0].shape;
+  if (is_whole_upsampling(op, from, to)) {
+    const auto by = [](std::int64_t n) { return Divider(narrow(n)); };
+    const bool is_by_quads = from[3] % 4 == 0;
+    const std::int64_t words = is_by_quads ? from[3] / 4 : from[3];
+    const WholeUpsampling axes{by(words),           by(to[2]),       by(to[1]),      by(to[2] / from[2]),
+                               by(to[1] / from[1]), narrow(from[1]), narrow(from[2])};
+    return make_kernel([=, n = to.elements()](const Operands& bound) {
+      if (is_by_quads)
+        launcher.for_each(n / 4,
+                          UpsampleElements<ChannelQuad>{bound.in<ChannelQuad>(0), bound.out<ChannelQuad>(0), axes});
+      else
+        launcher.for_each(n, UpsampleElements<float>{bound.in(0), bound.out(0), axes});
+    });
+  }
   return make_resize<ResizeElements>(request, launcher, op, request.inputs[0].shape, request.outputs[0].shape);
 }
 
 template <class Launcher>
 std::unique_ptr<Kernel> lower_resize_grad(const KernelRequest& request, const Launcher& launcher,
                                           const ResizeGrad& op) {
+  const Shape &from = request.outputs[0].shape, &to = request.inputs[0].shape;
+  if (is_whole_upsampling(op, from, to)) {
+    const Divider channels(narrow(from[3])), width(narrow(from[2]));
+    const Index across = narrow(to[2] / from[2]), down = narrow(to[1] / from[1]);
+    return make_kernel([=, n = from.elements()](const Operands& bound) {
+      launcher.for_each(n, UpsampleGradElements{bound.in(0), bound.out(0), channels, width, across, down});
+    });
+  }
   return make_resize<ResizeGradElements>(request, launcher, op, request.outputs[0].shape, request.inputs[0].shape);
 }
 

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "core/cuda/launch.h"
+#include "core/cuda/divider.h"
 #include "core/elementwise.h"
 #include "core/shape.h"
 
@@ -14,6 +14,7 @@ template <int kOperands>
 struct Strided {
   int rank = 1;
   Index extent[Shape::kMaxRank] = {1};
+  Divider by[Shape::kMaxRank];  ///< the extents
   Index stride[kOperands][Shape::kMaxRank] = {};
 
   /// Appends an axis inside those there are.
@@ -27,6 +28,7 @@ struct Strided {
       extent[rank - 1] = static_cast<Index>(extent[rank - 1] * axis_extent);
     else
       extent[rank - 1] = static_cast<Index>(axis_extent);
+    by[rank - 1] = Divider(extent[rank - 1]);
     for (int k = 0; k < kOperands; ++k) stride[k][rank - 1] = static_cast<Index>(strides[static_cast<std::size_t>(k)]);
   }
 
@@ -34,7 +36,7 @@ struct Strided {
   DEQ_HOST_DEVICE void offsets(Index i, Index (&at)[kOperands]) const {
     for (int k = 0; k < kOperands; ++k) at[k] = 0;
     for (int axis = rank - 1; axis > 0; --axis) {
-      const Index rest = i / extent[axis], coordinate = i - rest * extent[axis];
+      const Index rest = by[axis].quotient(i), coordinate = i - rest * extent[axis];
       for (int k = 0; k < kOperands; ++k) at[k] += coordinate * stride[k][axis];
       i = rest;
     }
