@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/cuda/check.h"
-#include "core/cuda/device_block.h"
+#include "core/cuda/device_cluster.h"
 #include "core/cuda/stream.h"
 
 // Starts functors and block programs on a stream. For .cu files only; host_launcher.h says what a launcher is.
@@ -19,6 +19,15 @@ __global__ void __launch_bounds__(256) run_for_each(std::int64_t n, const __grid
 template <class Program>
 __global__ void run_block(const __grid_constant__ Program program) {
   program(DeviceBlock{});
+}
+
+/// The program of a cluster; never launched where there are none.
+template <class Program>
+__global__ void __launch_bounds__(kMostThreads / 2, 2) run_cluster(const __grid_constant__ Program program) {
+#ifdef DEQ_HAS_CLUSTERS
+  cooperative_groups::this_cluster().sync();  // nobody writes to a block that has not started
+  program(DeviceCluster{});
+#endif
 }
 
 class Launcher {
@@ -39,9 +48,30 @@ class Launcher {
       check_cuda(cudaFuncSetAttribute(run_block<Program>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       static_cast<int>(shared_bytes)),
                  "cudaFuncSetAttribute");
+      // Room for two blocks, so that one computes while the other loads.
+      constexpr std::size_t kReserved = 1024, kOfMultiprocessor = 228 * 1024;
+      const std::size_t percent = 2 * (shared_bytes + kReserved) * 100 / kOfMultiprocessor + 1;
+      check_cuda(cudaFuncSetAttribute(run_block<Program>, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                      static_cast<int>(std::min<std::size_t>(percent, 100))),
+                 "cudaFuncSetAttribute");
     }
     run_block<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream_>>>(program);
     check_cuda(cudaGetLastError(), "launch");
+  }
+  /// As for_each_block, with a cluster of blocks of `threads` threads as one.
+  template <class Program>
+  void for_each_cluster(std::int64_t clusters, int threads, const Program& program) const {
+    if (clusters <= 0) return;
+    cudaLaunchAttribute size{};
+    size.id = cudaLaunchAttributeClusterDimension;
+    size.val.clusterDim = {DeviceCluster::kBlocks, 1, 1};
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(clusters) * DeviceCluster::kBlocks);
+    config.blockDim = dim3(static_cast<unsigned>(threads));
+    config.stream = stream_;
+    config.attrs = &size;
+    config.numAttrs = 1;
+    check_cuda(cudaLaunchKernelEx(&config, run_cluster<Program>, program), "launch");
   }
 
  private:

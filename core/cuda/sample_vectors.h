@@ -5,26 +5,21 @@
 #include "core/cuda/bf16.h"
 #include "core/cuda/launch.h"
 #include "core/cuda/state_layout.h"
+#include "core/cuda/sums.h"
 
 namespace deq::cuda {
 
-/// Threads that work on one sample of `elems` elements, about four elements each as far as a block goes: a function of
-/// the sample's size alone, so that sums never depend on batch mates. Half of the largest block leaves every thread 128
-/// registers.
-inline int threads_for_sample(std::int64_t elems) {
-  constexpr int kMost = kMostThreads / 2;
-  return std::min(kMost, whole_warps((elems + 3) / 4));
-}
+/// Most threads of one block: half of what it may have leaves every thread 128 registers.
+inline constexpr int kMostSampleThreads = kMostThreads / 2;
+/// Threads of a large sample: more than a block has, so a cluster of blocks where the device has clusters.
+inline constexpr int kClusterThreads = 2 * kMostSampleThreads;
 
-/// kCount sums taken at once.
-template <int kCount>
-struct Sums {
-  double at[kCount] = {};
-  DEQ_HOST_DEVICE Sums& operator+=(const Sums& other) {
-    for (int i = 0; i < kCount; ++i) at[i] += other.at[i];
-    return *this;
-  }
-};
+/// Threads that work on one sample of `elems` elements, about four elements each as far as a block goes: a function of
+/// the sample's size alone, so that sums never depend on batch mates.
+inline int threads_for_sample(std::int64_t elems) {
+  if (elems >= 16 * kClusterThreads) return kClusterThreads;
+  return std::min(kMostSampleThreads, whole_warps((elems + 3) / 4));
+}
 
 /// Vector operations on one sample's rows, by a block (core/cuda/host_launcher.h). An element belongs to the same
 /// thread in every operation. Sums accumulate in double.
@@ -114,19 +109,25 @@ class SampleVectors {
   /// use(offset, load(offset)) for the thread's elements, loading several before using them.
   template <class Load, class Use>
   DEQ_HOST_DEVICE void walk(int thread, const Load& load, const Use& use) const {
-    const Index threads = block_->threads();
     Index start = 0;
     for (int part = 0; part < layout_->blocks; ++part) {
-      const Index elems = layout_->elems[part];
-      const Index row = start + sample_ * elems;
+      const Index elems = layout_->elems[part], row = start + sample_ * elems;
       Index i = thread;
-      for (; i < elems - (kInFlight - 1) * threads; i += kInFlight * threads) {
-        decltype(load(row)) values[kInFlight];
-        for (int k = 0; k < kInFlight; ++k) values[k] = load(row + i + k * threads);
-        for (int k = 0; k < kInFlight; ++k) use(row + i + k * threads, values[k]);
-      }
-      for (; i < elems; i += threads) use(row + i, load(row + i));
+      walk_by<kInFlight>(row, elems, i, load, use);
+      walk_by<kInFlight / 2>(row, elems, i, load, use);
+      walk_by<kInFlight / 4>(row, elems, i, load, use);
+      walk_by<1>(row, elems, i, load, use);
       start += layout_->batch * elems;
+    }
+  }
+  /// From `i` on, kCount elements at a time for as long as there are as many.
+  template <int kCount, class Load, class Use>
+  DEQ_HOST_DEVICE void walk_by(Index row, Index elems, Index& i, const Load& load, const Use& use) const {
+    const Index threads = block_->threads();
+    for (; i < elems - (kCount - 1) * threads; i += kCount * threads) {
+      decltype(load(row)) values[kCount];
+      for (int k = 0; k < kCount; ++k) values[k] = load(row + i + k * threads);
+      for (int k = 0; k < kCount; ++k) use(row + i + k * threads, values[k]);
     }
   }
   template <class Load, class Use>

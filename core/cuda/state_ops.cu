@@ -14,11 +14,23 @@ struct FreePinned {
   void operator()(std::byte* memory) const { (void)cudaFreeHost(memory); }
 };
 
+/// 16 bytes of scalars on their way to the device. A kernel is faster than the copy engine, which kernels wait for.
+struct UploadScalars {
+  const RowWord* from;
+  RowWord* to;
+  DEQ_HOST_DEVICE void operator()(Index i) const { to[i] = from[i]; }
+};
+
 /// The runner of StateOpsOn on a stream. Scalars lie in pinned memory, which kernels write over the bus and read from a
 /// copy in the device's memory.
 class StreamRunner {
  public:
-  explicit StreamRunner(Stream& stream) : stream_(&stream), launcher_(stream) {}
+  explicit StreamRunner(Stream& stream) : stream_(&stream), launcher_(stream) {
+    int major = 0;
+    check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, stream.device()),
+               "cudaDeviceGetAttribute");
+    has_clusters_ = major >= 9;
+  }
 
   ScalarStage::Memory reserve(std::size_t bytes) {
     pinned_.reset();
@@ -31,7 +43,10 @@ class StreamRunner {
     return {pinned_.get(), copy_.get(), static_cast<std::byte*>(mapped), bytes};
   }
   void upload(const ScalarStage::Memory& memory, ScalarStage::Upload part) {
-    stream_->upload(memory.copy + part.offset, memory.host + part.offset, part.bytes);
+    constexpr std::size_t kWord = sizeof(RowWord);  // parts begin at multiples of it and end in its padding
+    launcher_.for_each(static_cast<std::int64_t>((part.bytes + kWord - 1) / kWord),
+                       UploadScalars{reinterpret_cast<const RowWord*>(memory.host_for_kernels + part.offset),
+                                     reinterpret_cast<RowWord*>(memory.copy + part.offset)});
   }
   template <class Functor>
   void for_each(std::int64_t n, const Functor& functor) {
@@ -39,7 +54,12 @@ class StreamRunner {
   }
   template <class Program>
   void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) {
-    launcher_.for_each_block(blocks, threads, shared_bytes, program);
+    if (threads <= kMostSampleThreads)
+      launcher_.for_each_block(blocks, threads, shared_bytes, program);
+    else if (has_clusters_)
+      launcher_.for_each_cluster(blocks, kMostSampleThreads, program);
+    else
+      launcher_.for_each_block(blocks, kMostSampleThreads, shared_bytes, program);
   }
   [[nodiscard]] AlignedBytes allocate(std::size_t bytes) const { return stream_->allocate(bytes); }
   void wait() { stream_->synchronize(); }
@@ -47,6 +67,7 @@ class StreamRunner {
  private:
   Stream* stream_;
   Launcher launcher_;
+  bool has_clusters_ = false;
   std::unique_ptr<std::byte, FreePinned> pinned_;
   AlignedBytes copy_;
 };

@@ -65,11 +65,12 @@ TEST_CASE("a state with too many blocks for the kernels is refused by number") {
   CHECK_THROWS_AS(ops.copy(spec, x.view(), y.view(), {}), Error);
 }
 
-TEST_CASE("a sample's threads depend on its size alone and are whole warps of one block") {
+TEST_CASE("a sample's threads depend on its size alone and are whole warps of a block or a cluster") {
   for (const std::int64_t elems : {1, 31, 129, 4096, 30720, 1 << 20}) {
     CHECK(cuda::threads_for_sample(elems) % cuda::kWarp == 0);
     CHECK(cuda::threads_for_sample(elems) >= cuda::kWarp);
-    CHECK(cuda::threads_for_sample(elems) <= cuda::kMostThreads / 2);
+    const int threads = cuda::threads_for_sample(elems);
+    CHECK((threads <= cuda::kMostSampleThreads || threads == cuda::kClusterThreads));
   }
 }
 
