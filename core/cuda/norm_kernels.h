@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/cuda/batch_norm_kernels.h"
-#include "core/cuda/group_norm_kernels.h"
+#include "core/cuda/group_norm_tile.h"
 
 // Lowering of the normalisations.
 
@@ -38,7 +38,7 @@ void run_group_norm(const Launcher& launcher, const Norm& norm) {
   constexpr int kThreads = 256;
   const ColumnBlocks& cut = norm.cut;
   const std::size_t arrays = ChannelArrays::bytes(cut.columns);
-  if (cut.pieces == 1) {
+  if (cut.pieces == 1 && cut.tiles == 1) {
     // The threads of the sums, whose shared memory the channel arrays take over.
     launcher.for_each_block(cut.outer, cut.threads(), std::max(cut.shared_bytes(), arrays), WholeSample<Norm>{norm});
     return;
@@ -85,26 +85,56 @@ inline ColumnBlocks norm_blocks(const KernelRequest& request) {
   return {shape[0], shape.elements() / (shape[0] * shape[-1]), shape[-1], kMostNormPieces};
 }
 
+/// A block keeps its tile in shared memory, of whatever architecture.
+inline constexpr std::size_t kMostTileBytes = 88 * 1024;
+
+/// The operands of GroupNorm; absent ones are null.
+struct GroupNormOperands {
+  NormInput input;
+  const float *gamma, *beta, *residual;
+  GroupNormOperands(const GroupNorm& op, const Operands& bound) {
+    std::size_t next = 0;
+    const auto take = [&](bool is_there) { return is_there ? bound.in(next++) : nullptr; };
+    input.x = take(true), gamma = take(op.affine), beta = take(op.affine);
+    input.addend = take(op.has_addend), residual = take(op.has_residual);
+    input.pre_relu = op.pre_relu;
+  }
+};
+
+template <class Launcher>
+std::unique_ptr<Kernel> make_group_norm_tile(const Launcher& launcher, const GroupTiles& cut, const GroupNorm& op) {
+  return make_kernel([=](const Operands& bound) {
+    const GroupNormOperands own(op, bound);
+    with_groups(cut, [&](auto count) {
+      launcher.for_each_block(cut.blocks(), cut.threads(), cut.kept_bytes(),
+                              GroupNormTile<count.value>{cut, own.input, own.gamma, own.beta, own.residual,
+                                                         bound.out(0), bound.out(1), op.eps, op.post_relu});
+    });
+  });
+}
+
+template <class Launcher>
+std::unique_ptr<Kernel> make_group_norm_grad_tile(const Launcher& launcher, const GroupTiles& cut, bool affine) {
+  return make_kernel([=](const Operands& bound) {
+    with_groups(cut, [&](auto count) {
+      launcher.for_each_block(cut.blocks(), cut.threads(), 0,
+                              GroupNormGradTile<count.value>{cut, bound.in(0), bound.in(1), bound.in(2),
+                                                             affine ? bound.in(3) : nullptr, bound.out(0)});
+    });
+  });
+}
+
 template <class Launcher>
 std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const Launcher& launcher, const GroupNorm& op) {
+  const auto tiles = GroupTiles::of(request.inputs[0].shape, op.groups);
+  if (tiles && tiles->kept_bytes() <= kMostTileBytes) return make_group_norm_tile(launcher, *tiles, op);
   const ColumnBlocks cut = norm_blocks(request);
   return make_kernel(
       [=](const Operands& bound) {
-        std::size_t next = 0;
-        const auto take = [&](bool is_there) { return is_there ? bound.in(next++) : nullptr; };
-        const float *x = take(true), *gamma = take(op.affine), *beta = take(op.affine);
-        const float *addend = take(op.has_addend), *residual = take(op.has_residual);
-        run_group_norm(launcher, GroupNormForward{cut,
-                                                  {x, addend, op.pre_relu},
-                                                  gamma,
-                                                  beta,
-                                                  residual,
-                                                  bound.out(0),
-                                                  bound.out(1),
-                                                  bound.scratch<ColumnPair>(),
-                                                  op.groups,
-                                                  op.eps,
-                                                  op.post_relu});
+        const GroupNormOperands own(op, bound);
+        run_group_norm(launcher,
+                       GroupNormForward{cut, own.input, own.gamma, own.beta, own.residual, bound.out(0), bound.out(1),
+                                        bound.scratch<ColumnPair>(), op.groups, op.eps, op.post_relu});
       },
       static_cast<std::size_t>(cut.pairs()) * sizeof(ColumnPair));
 }
@@ -112,6 +142,9 @@ std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const Lau
 template <class Launcher>
 std::unique_ptr<Kernel> lower_group_norm_grad(const KernelRequest& request, const Launcher& launcher,
                                               const GroupNormGrad& op) {
+  const bool is_affine_read = op.affine && (request.output_used[1] != 0 || request.output_used[2] != 0);
+  const auto tiles = GroupTiles::of(request.inputs[0].shape, op.groups);
+  if (tiles && !is_affine_read) return make_group_norm_grad_tile(launcher, *tiles, op.affine);
   const ColumnBlocks cut = norm_blocks(request);
   return make_kernel(
       [=](const Operands& bound) {
