@@ -31,10 +31,13 @@ struct CudaBackend::State {
         state_ops(cuda::make_state_ops(stream)),
         pixel_feed(cuda::make_pixel_feed(stream)) {}
 
+  [[nodiscard]] cuda::Vendor vendor() { return {stream, cudnn, cublas, choices, options}; }
+
   CudaOptions options;
   cuda::Stream stream;
   cuda::Cudnn cudnn;
   cuda::CublasLt cublas;
+  cuda::ConvChoices choices;
   std::unique_ptr<StateOps> state_ops;
   std::unique_ptr<PixelFeed> pixel_feed;
   cuda::SegmentCounts counts;
@@ -89,19 +92,17 @@ ParameterCopy* CudaBackend::parameter_copy(const std::shared_ptr<Tensor>& tensor
 }
 
 std::unique_ptr<Kernel> CudaBackend::lower(const KernelRequest& request) {
-  return cuda::lower_through(request, DeviceFamilies{{state_->stream, state_->cudnn, state_->cublas, state_->options}});
+  return cuda::lower_through(request, DeviceFamilies{state_->vendor()});
 }
 
 bool CudaBackend::may_overwrite(const Op& op, std::size_t input) const { return cuda::overwrites(op, input); }
 
 std::int64_t CudaBackend::packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const {
-  (void)pack;
-  return cuda::packed_bytes(weight, state_->options);
+  return cuda::packed_bytes(state_->vendor(), pack, weight);
 }
 
 bool CudaBackend::packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const {
-  (void)weight;
-  return a.conv.groups == b.conv.groups;  // the layout knows nothing of images, strides or passes
+  return cuda::packed_alike(state_->vendor(), a, b, weight);
 }
 
 StateOps& CudaBackend::state_ops() { return *state_->state_ops; }

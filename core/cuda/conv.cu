@@ -1,4 +1,5 @@
 #include "core/cuda/conv_kernels.h"
+#include "core/cuda/conv_tiles.h"
 #include "core/cuda/kernels.h"
 #include "core/cuda/launcher.h"
 #include "core/cuda/vendor_kernels.h"
@@ -142,6 +143,10 @@ class ProductKernel final : public Kernel {
   void* scratch_ = nullptr;
 };
 
+std::optional<ConvTiles> tiles_of(const Vendor& vendor, const PackWeights& pack, const Shape& weight) {
+  return vendor.choices.tiles_of(vendor, shape_of(pack.conv, pack.image, weight), pack.pass);
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> conv_on(const Vendor& vendor, const KernelRequest& request) {
@@ -149,16 +154,31 @@ std::unique_ptr<Kernel> conv_on(const Vendor& vendor, const KernelRequest& reque
   if (request.inputs[0].dtype != DType::f32) no_kernel(request, "convolutions take f32 images");
   if (request.inputs[1].dtype == DType::u8 && request.inputs.size() < 3)
     no_kernel(request, "packed weights come without their shape");
-  auto kernel = std::make_unique<ConvKernel>(vendor, request, conv_shape_of(request));
+  const ConvShape shape = conv_shape_of(request);
+  if (const ConvDirection direction = direction_of(request.op); direction != ConvDirection::weight_grad) {
+    const ConvPass pass = direction == ConvDirection::forward ? ConvPass::forward : ConvPass::input_grad;
+    if (const std::optional<ConvTiles> cut = vendor.choices.tiles_of(vendor, shape, pass))
+      return tile_conv_on(vendor.stream, *cut, request.inputs[1].dtype == DType::u8);
+  }
+  auto kernel = std::make_unique<ConvKernel>(vendor, request, shape);
   if (kernel->is_supported()) return kernel;
   return direct_conv_on(vendor.stream, request);
 }
 
-std::int64_t packed_bytes(const TensorType& weight, const CudaOptions& options) {
-  return weight.shape.elements() * (options.precision == CudaPrecision::bf16 ? 2 : 4);
+std::int64_t packed_bytes(const Vendor& vendor, const PackWeights& pack, const TensorType& weight) {
+  if (const auto cut = tiles_of(vendor, pack, weight.shape)) return cut->packed_elements() * 4;
+  return weight.shape.elements() * (vendor.options.precision == CudaPrecision::bf16 ? 2 : 4);
+}
+
+bool packed_alike(const Vendor& vendor, const PackWeights& a, const PackWeights& b, const TensorType& weight) {
+  const auto first = tiles_of(vendor, a, weight.shape), second = tiles_of(vendor, b, weight.shape);
+  if (first.has_value() != second.has_value() || a.conv.groups != b.conv.groups) return false;
+  return !first || first->packs_like(*second);
 }
 
 std::unique_ptr<Kernel> pack_on(const Vendor& vendor, const KernelRequest& request) {
+  if (const auto cut = tiles_of(vendor, std::get<PackWeights>(request.op), request.inputs[0].shape))
+    return pack_tiles_on(vendor.stream, *cut);
   return lower_pack(request, Launcher(vendor.stream), vendor.options.precision == CudaPrecision::bf16);
 }
 

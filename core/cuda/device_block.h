@@ -36,6 +36,17 @@ struct RaiseTo {
 
 class DeviceBlock {
  public:
+  /// A variable of every thread that outlives phases.
+  template <class T>
+  class Kept {
+   public:
+    __host__ __device__ explicit Kept(const DeviceBlock&) {}
+    __host__ __device__ T& operator[](int) { return own_; }
+
+   private:
+    T own_{};
+  };
+
   __host__ __device__ Index index() const {
 #ifdef __CUDA_ARCH__
     return static_cast<Index>(blockIdx.x);

@@ -16,7 +16,8 @@
 //   for_each_block(blocks, threads, shared, p)  p(block) for each of `blocks` blocks of `threads` threads (whole warps)
 //                                               with `shared` bytes of shared memory
 // A block program is a sequence of phases. What one phase leaves for the next lies in shared or global memory, never in
-// a thread's variables, for the host runs a phase for all threads before it starts the next.
+// a thread's variables, for the host runs a phase for all threads before it starts the next; or in a Kept<T> of the
+// block, which has a T for every thread.
 
 namespace deq::cuda {
 
@@ -25,6 +26,16 @@ class HostBlock {
  public:
   HostBlock(Index index, int threads, std::byte* shared, bool is_reversed = false)
       : index_(index), threads_(threads), shared_(shared), is_reversed_(is_reversed) {}
+
+  template <class T>
+  class Kept {
+   public:
+    explicit Kept(const HostBlock& block) : of_thread_(static_cast<std::size_t>(block.threads())) {}
+    T& operator[](int thread) { return of_thread_[static_cast<std::size_t>(thread)]; }
+
+   private:
+    std::vector<T> of_thread_;
+  };
 
   /// Number of this block in the launch.
   [[nodiscard]] Index index() const { return index_; }

@@ -10,6 +10,7 @@
 namespace deq::cuda {
 
 class Stream;
+struct ConvTiles;
 
 /// Constant, Unary, Binary, Affine, Copy.
 std::unique_ptr<Kernel> elementwise_on(const Stream& stream, const KernelRequest& request);
@@ -27,6 +28,10 @@ std::unique_ptr<Kernel> random_on(const Stream& stream, const KernelRequest& req
 std::unique_ptr<Kernel> update_on(const Stream& stream, const KernelRequest& request);
 /// Convolutions and products of our own, for shapes without an algorithm of the vendor.
 std::unique_ptr<Kernel> direct_conv_on(const Stream& stream, const KernelRequest& request);
+/// A convolution of our own on tensor cores (core/cuda/conv_tiles.h); `is_packed` tells how its weights come.
+std::unique_ptr<Kernel> tile_conv_on(const Stream& stream, const ConvTiles& cut, bool is_packed);
+/// PackWeights for it.
+std::unique_ptr<Kernel> pack_tiles_on(const Stream& stream, const ConvTiles& cut);
 std::unique_ptr<Kernel> direct_product_on(const Stream& stream, const KernelRequest& request);
 
 }  // namespace deq::cuda

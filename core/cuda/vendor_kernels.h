@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/backend.h"
+#include "core/cuda/conv_choice.h"
 #include "core/cuda/cublas_product.h"
 #include "core/cuda/cudnn_conv.h"
 
@@ -15,6 +16,7 @@ struct Vendor {
   const Stream& stream;
   Cudnn& cudnn;
   const CublasLt& cublas;
+  ConvChoices& choices;
   CudaOptions options;
 };
 
@@ -23,8 +25,10 @@ struct Vendor {
 std::unique_ptr<Kernel> conv_on(const Vendor& vendor, const KernelRequest& request);
 /// PackWeights.
 std::unique_ptr<Kernel> pack_on(const Vendor& vendor, const KernelRequest& request);
-/// Bytes of packed weights like `weight`.
-std::int64_t packed_bytes(const TensorType& weight, const CudaOptions& options);
+/// Bytes of what `pack` makes of `weight`.
+std::int64_t packed_bytes(const Vendor& vendor, const PackWeights& pack, const TensorType& weight);
+/// True when both make the same bytes of `weight`.
+bool packed_alike(const Vendor& vendor, const PackWeights& a, const PackWeights& b, const TensorType& weight);
 /// MatMul.
 std::unique_ptr<Kernel> matmul_on(const Vendor& vendor, const KernelRequest& request);
 

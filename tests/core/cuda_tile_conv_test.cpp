@@ -1,0 +1,95 @@
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "core/cuda/host_launcher.h"
+#include "core/cuda/tile_conv_kernel.h"
+#include "tests/core/cpu_kernel_cases.h"
+
+// Convolutions in tiles, on the host: what is loaded, multiplied and stored where. Sums are f32 over up to 2880 terms.
+
+using namespace deq;
+using namespace deq::tests;
+
+namespace {
+
+Tensor draw(const Shape& shape) {
+  static std::mt19937 engine{7};
+  std::uniform_real_distribution<float> distribution(-1, 1);
+  Tensor out(DType::f32, shape);
+  for (float& value : out.data<float>()) value = cuda::rounded_to_tf32(distribution(engine));
+  return out;
+}
+
+/// Largest error of y = conv(x, w), or of its gradient by the input, against the largest value of the reference.
+double error_of(const ConvShape& shape, ConvPass pass) {
+  const std::optional<cuda::ConvTiles> cut = cuda::ConvTiles::of(shape, pass);
+  REQUIRE(cut.has_value());
+  const bool is_forward = pass == ConvPass::forward;
+  const Tensor x = draw(is_forward ? shape.image() : shape.result()), w = draw(shape.weight());
+  const Op op = is_forward ? Op{shape.conv} : Op{Conv2dInputGrad{shape.conv, shape.height, shape.width}};
+  const Tensor wanted = run_reference({"conv", op, {x.type(), w.type()}, {x, w}})[0];
+  Tensor found(DType::f32, wanted.shape());
+  for (float& value : found.data<float>()) value = std::numeric_limits<float>::quiet_NaN();
+  cuda::TileConvKernel<cuda::HostLauncher> kernel({}, *cut, /*is_packed=*/false);
+  std::vector<float> workspace(kernel.workspace_bytes() / sizeof(float), std::numeric_limits<float>::quiet_NaN());
+  const void* const in[] = {x.raw(), w.raw()};
+  void* const out[] = {found.raw()};
+  kernel.bind(in, out, workspace.data());
+  kernel.run();
+  return relative_difference(found, wanted);
+}
+
+}  // namespace
+
+TEST_CASE("convolutions in tiles agree with the reference, forward and by the input") {
+  const ConvShape shapes[] = {{2, 32, 32, 24, 120, 3, 3, {1, 1, 1}},  // a whole patch of one image
+                              {1, 32, 32, 120, 24, 3, 3, {1, 1, 1}},  // many channels
+                              {3, 9, 7, 3, 10, 3, 3, {1, 1, 1}},      // odd everywhere
+                              {5, 4, 4, 40, 64, 3, 3, {1, 1, 1}},     // several images in a patch
+                              {2, 8, 8, 320, 16, 3, 3, {1, 1, 1}},    // several chunks of channels
+                              {2, 8, 8, 330, 17, 1, 1, {1, 0, 1}},    // several chunks, the last not full
+                              {2, 13, 33, 24, 24, 5, 5, {1, 2, 1}},   // a large kernel
+                              {2, 6, 5, 8, 9, 3, 2, {1, 0, 1}},       // no padding, a kernel that is not square
+                              {64, 2, 2, 16, 160, 1, 1, {1, 0, 1}}};
+  for (const ConvShape& shape : shapes) {
+    CAPTURE(shape);
+    CHECK(error_of(shape, ConvPass::forward) <= 5e-6);
+    CHECK(error_of(shape, ConvPass::input_grad) <= 5e-6);
+  }
+}
+
+TEST_CASE("strided convolutions run in tiles, their gradients do not") {
+  for (const ConvShape& shape : {ConvShape{2, 32, 32, 24, 24, 3, 3, {2, 1, 1}}, {3, 9, 7, 5, 3, 3, 3, {2, 1, 1}}}) {
+    CAPTURE(shape);
+    CHECK(error_of(shape, ConvPass::forward) <= 5e-6);
+    CHECK(!cuda::ConvTiles::of(shape, ConvPass::input_grad).has_value());
+  }
+}
+
+TEST_CASE("grouped convolutions and long sums that fill few blocks are left to the library") {
+  CHECK(!cuda::ConvTiles::of({2, 8, 8, 16, 16, 3, 3, {1, 1, 2}}, ConvPass::forward).has_value());
+  CHECK(!cuda::ConvTiles::of({32, 4, 4, 1280, 256, 3, 3, {1, 1, 1}}, ConvPass::forward).has_value());
+}
+
+TEST_CASE("rounding to TF32 keeps ten bits") {
+  CHECK(cuda::rounded_to_tf32(1.0F + 0x1p-10F) == 1.0F + 0x1p-10F);
+  CHECK(cuda::rounded_to_tf32(1.0F + 0x1p-11F) == 1.0F + 0x1p-10F);  // half way: away from zero
+  CHECK(cuda::rounded_to_tf32(-1.0F - 0x1p-11F) == -1.0F - 0x1p-10F);
+  CHECK(cuda::rounded_to_tf32(1.0F + 0x1.fp-12F) == 1.0F);
+  CHECK(std::isnan(cuda::rounded_to_tf32(std::numeric_limits<float>::quiet_NaN())));
+  CHECK(cuda::rounded_to_tf32(-std::numeric_limits<float>::infinity()) == -std::numeric_limits<float>::infinity());
+}
+
+TEST_CASE("division by a product is exact") {
+  std::mt19937 engine{3};
+  for (const cuda::Index by : {1, 2, 3, 5, 6, 7, 18, 24, 30, 31, 100, 641, 65535, 65537, 1 << 30, INT32_MAX}) {
+    const cuda::Divider divider(by);
+    for (const cuda::Index n : {0, 1, by - 1, by, by / 2, INT32_MAX - 1, INT32_MAX})
+      CHECK(divider.quotient(n) == n / by);
+    for (int i = 0; i < 1000; ++i) {
+      const auto n = static_cast<cuda::Index>(engine() >> 1);
+      REQUIRE(divider.quotient(n) == n / by);
+    }
+  }
+}
