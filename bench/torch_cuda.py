@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Times the MDEQ in plain PyTorch on a GPU: eager, and with f through torch.compile where that works.
 
-    python3 bench/torch_cuda.py train/configs/cifar10-mdeq-tiny.toml --batch 32 [--compile] [--precision tf32]
+    python3 bench/torch_cuda.py train/configs/cifar10-mdeq-{tiny,large}.toml --batch 32,128 --out DIR [--compile]
 
-Prints one JSON object with the parts that `deq bench --json` times, by the same names: f_ms, vjp_ms, step_ms by
-estimator, inference_ms, peak_bytes. Medians of --rounds calls after two to warm up, each waited for. Both sides run the
-same fixed numbers of solver steps on random images.
+For every configuration and batch one JSON object in DIR/eager-MODEL-BATCH.json or compiled-.., with the parts that
+`deq bench --json` times, by the same names: f_ms, vjp_ms, step_ms by estimator, inference_ms, peak_bytes. Medians of
+--rounds calls after two to warm up, each waited for. Both sides run the same fixed numbers of solver steps on random
+images.
 """
 
 import argparse
 import json
+import pathlib
 import statistics
 import sys
 import time
@@ -40,16 +42,18 @@ def set_precision(name):
     torch.backends.cudnn.benchmark = True  # PyTorch's best: shapes never change
 
 
-def measure(options):
-    config, model = model_of(options.config)
+def measure(path, batch, options):
+    config, model = model_of(path)
     model = model.cuda()
     set_precision(options.precision)
     if options.compile:
+        torch._dynamo.reset()
+        torch._functorch.config.donated_buffer = False  # products with J run backward through one f many times
         model.fullstage = torch.compile(model.fullstage)
     steps, backward_steps = config["solver"]["max_steps"], config["solver"]["backward_max_steps"]
     height, width = config["data"]["image"]
-    image = torch.randn(options.batch, 3, height, width, device="cuda")
-    labels = torch.randint(0, config["model"]["classes"], (options.batch,), device="cuda")
+    image = torch.randn(batch, 3, height, width, device="cuda")
+    labels = torch.randint(0, config["model"]["classes"], (batch,), device="cuda")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     out = {"step_ms": {}}
     model.train()
@@ -88,8 +92,9 @@ def measure(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("configs", nargs="+")
+    parser.add_argument("--batch", default="32", help="batch sizes, by commas")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--estimators", default="shine,jfb,exact")
     parser.add_argument("--precision", choices=["f32", "tf32"], default="tf32")
@@ -98,9 +103,14 @@ def main():
     if not torch.cuda.is_available():
         print("torch_cuda: PyTorch sees no GPU", file=sys.stderr)
         return 2
-    result = {"torch": torch.__version__, "device": torch.cuda.get_device_name(), "batch": options.batch,
-              "compiled": options.compile, "precision": options.precision}
-    print(json.dumps(result | measure(options)))
+    for path in options.configs:
+        for batch in map(int, options.batch.split(",")):
+            result = {"torch": torch.__version__, "device": torch.cuda.get_device_name(), "batch": batch,
+                      "compiled": options.compile, "precision": options.precision} | measure(path, batch, options)
+            name = f"{'compiled' if options.compile else 'eager'}-{pathlib.Path(path).stem.split('-')[-1]}-{batch}"
+            (options.out / f"{name}.json").write_text(json.dumps(result))
+            print(name, json.dumps(result), flush=True)
+            torch.cuda.empty_cache()
     return 0
 
 

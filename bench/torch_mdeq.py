@@ -176,8 +176,7 @@ class Mdeq(nn.Module):
                 block.mask = masks[i] if masks is not None and k == 0 else None
                 if masks is None and p > 0:
                     shape = (batch, self.config["channels"][i], 1, 1)
-                    like = block.gn2.weight if block.gn2.affine else next(self.parameters())
-                    block.mask = torch.bernoulli(torch.full(shape, 1 - p, dtype=like.dtype)) / (1 - p)
+                    block.mask = torch.bernoulli(next(self.parameters()).new_full(shape, 1 - p)) / (1 - p)
 
     def shapes(self, image):
         h, w = image.shape[2:]

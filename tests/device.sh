@@ -137,10 +137,10 @@ if [ -z "$has_gpu" ]; then
 elif [ -z "$sanitizer" ]; then
   skip "compute-sanitizer is not installed here"
 else
-  # sanitized NAME TOOL COMMAND...
+  # sanitized NAME TOOL COMMAND...: our libraries are for the command alone, not for the sanitizer.
   sanitized() {
     local log=$out/sanitizer-$1.log
-    if limited 60 "${ours[@]}" "$sanitizer" --tool "$2" --error-exitcode 9 "${@:3}" >"$log" 2>&1; then
+    if limited 60 "$sanitizer" --target-processes all --tool "$2" --error-exitcode 9 "${ours[@]}" "${@:3}" >"$log" 2>&1; then
       echo "$1, $2: $(tail -n 1 "$log")"
     else
       grep -E '=====' "$log" | head -20
@@ -160,25 +160,24 @@ section "benchmark"
 for model in tiny large; do
   for batch in 32 128; do
     name=$model-$batch
-    config=$DEQ_CONFIGS/cifar10-mdeq-$model.toml
     if [ -z "$has_gpu" ]; then
       skip "benchmark of $name, for want of a GPU"
       continue
     fi
-    limited 60 "${ours[@]}" "$bin/deq" bench "$config" --batch "$batch" --repeats 5 --json --quiet --device cuda \
-      --estimators shine,jfb,shine-refine-5,exact >"$out/deq-$name.json" 2>"$out/deq-$name.err" ||
+    limited 60 "${ours[@]}" "$bin/deq" bench "$DEQ_CONFIGS/cifar10-mdeq-$model.toml" --batch "$batch" --repeats 5 --json \
+      --quiet --device cuda --estimators shine,jfb,shine-refine-5,exact >"$out/deq-$name.json" 2>"$out/deq-$name.err" ||
       { fail "benchmark of $name: $(tail -n 1 "$out/deq-$name.err")"; rm -f "$out/deq-$name.json"; }
-    if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-      for variant in eager compiled; do
-        limited 60 python3 "$scripts/torch_cuda.py" "$config" --batch "$batch" \
-          $([ $variant = compiled ] && echo --compile) >"$out/$variant-$name.json" 2>"$out/$variant-$name.err" ||
-          { skip "PyTorch $variant, $name: $(tail -n 1 "$out/$variant-$name.err")"; rm -f "$out/$variant-$name.json"; }
-      done
-    else
-      skip "PyTorch, $name: not importable here or without a GPU"
-    fi
   done
 done
+if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+  for variant in eager compiled; do  # one process each: importing and compiling take longer than measuring
+    limited 240 python3 "$scripts/torch_cuda.py" "$DEQ_CONFIGS"/cifar10-mdeq-{tiny,large}.toml --batch 32,128 --out "$out" \
+      $([ $variant = compiled ] && echo --compile) >"$out/$variant.log" 2>&1 ||
+      skip "the rest of PyTorch $variant: $(tail -n 1 "$out/$variant.log")"
+  done
+else
+  skip "PyTorch: not importable here or without a GPU"
+fi
 
 section "table"
 if [ -z "$has_gpu" ]; then
