@@ -54,7 +54,7 @@ struct ConvTiles {
 
 namespace conv_cut {
 
-/// Two blocks with their patches run on one multiprocessor, of whatever architecture has room for it.
+/// With its stages of weights, at most 32 KiB, a block fits where it may have 96 KiB, and two fit on a large GPU.
 inline constexpr Index kMostPatchBytes = 60 * 1024;
 /// Tiles of 8 channels a block may have: what tile_conv.cu makes kernels for.
 inline constexpr Index kTileChoices[] = {2, 3, 4, 5, 8, 10, 15, 16};
@@ -68,8 +68,8 @@ inline Index log_of(Index n, Index most) {
       std::countr_zero(std::min(std::bit_ceil(static_cast<std::uint32_t>(n)), static_cast<std::uint32_t>(most))));
 }
 
-/// Cycles of all blocks for 8 values of k, in tenths: shared memory and L1 hand out a row of 32 numbers a cycle, tensor
-/// cores of 4 warps need 1.6 cycles a product, and a patch comes in at 50 bytes a cycle, once for all taps.
+/// Cycles of all blocks for 8 values of k, in tenths: shared memory hands out a row of 32 numbers a cycle, tensor cores
+/// of 4 warps need 1.6 cycles a product, and a patch comes in at 50 bytes a cycle, once for all taps.
 inline Index cost(const ConvTiles& cut, Index tiles, Index channel_tiles, Index patches) {
   const Index waves = pieces(patches * pieces(channel_tiles, tiles), kSideBySide);
   const Index multiply = std::max(40 * (8 + 2 * tiles), 128 * tiles);
