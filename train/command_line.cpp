@@ -121,11 +121,23 @@ void add_data_export(CLI::App& data, Parsed& parsed) {
   answer_with(*command, parsed, &Parsed::data_export);
 }
 
+void add_data_verify(CLI::App& data, Parsed& parsed) {
+  CLI::App* command =
+      add_command(data, "verify", "Compare files with their published sums: SHA256SUMS, cifar10, a checkpoint",
+                  "deq data verify data/cifar-10");
+  command->add_option("path", parsed.data_verify.path, "folder, SHA256SUMS, archive of cifar10 or checkpoint")
+      ->required();
+  add_run_options(*command, parsed.data_verify.run, parsed);
+  answer_with(*command, parsed, &Parsed::data_verify);
+}
+
 void add_data(CLI::App& app, Parsed& parsed) {
-  CLI::App* data = add_command(app, "data", "List data sets or write their images as files", "deq data list");
+  CLI::App* data =
+      add_command(app, "data", "List data sets, write their images as files, or verify files", "deq data list");
   data->require_subcommand(1);
   add_data_list(*data, parsed);
   add_data_export(*data, parsed);
+  add_data_verify(*data, parsed);
 }
 
 void add_import(CLI::App& app, Parsed& parsed) {

@@ -20,9 +20,9 @@
 namespace deq {
 
 /// What a command line asks for.
-using Request =
-    std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
-                 DataExportRequest, ImportRequest, AuditRequest, TuneRequest, PlotRequest, NewProjectRequest>;
+using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
+                             DataExportRequest, DataVerifyRequest, ImportRequest, AuditRequest, TuneRequest,
+                             PlotRequest, NewProjectRequest>;
 
 /// Reads the arguments after the program's name. Empty when help or the version was asked for; it is then in `text`.
 /// Errors: RequestError for an unknown command or flag, a missing or malformed argument.

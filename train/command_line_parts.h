@@ -22,6 +22,7 @@ struct Parsed {
   BenchRequest bench;
   DataListRequest data_list;
   DataExportRequest data_export;
+  DataVerifyRequest data_verify;
   ImportRequest import_mdeq;
   AuditRequest audit;
   TuneRequest tune;

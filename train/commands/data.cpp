@@ -8,7 +8,10 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "data/image.h"
+#include "data/integrity.h"
 #include "data/pixel_labels.h"
+#include "train/checkpoint_folder.h"
+#include "train/progress.h"
 
 namespace deq {
 namespace {
@@ -68,6 +71,44 @@ Json export_images(const Dataset& set, const DataExportRequest& request) {
   return files;
 }
 
+/// A checkpoint's own sums are in its manifest. Errors: RequestError naming the file and what differs.
+IntegrityReport check_checkpoint(const std::filesystem::path& folder) {
+  IntegrityReport report{.against = (folder / kManifestFile).string(), .files = {}};
+  for (const auto& [name, bytes] : read_folder(folder)) report.files.push_back({name, FileState::intact, {}, {}});
+  return report;
+}
+
+std::string_view name_of(FileState state) {
+  switch (state) {
+    case FileState::intact: return "intact";
+    case FileState::damaged: return "damaged";
+    case FileState::missing: return "missing";
+  }
+  return "";
+}
+
+void print_report(const DataVerifyRequest& request, const IntegrityReport& report) {
+  if (!request.run.is_json) {
+    for (const FileCheck& file : report.files) {
+      std::cout << std::left << std::setw(9) << name_of(file.state) << file.file;
+      if (file.state == FileState::damaged)
+        std::cout << "  (its sum is " << file.found << ", not " << file.expected << ")";
+      std::cout << "\n";
+    }
+    return;
+  }
+  Json files = Json::array();
+  for (const FileCheck& file : report.files)
+    files.push_back(
+        {{"file", file.file}, {"state", name_of(file.state)}, {"expected", file.expected}, {"found", file.found}});
+  std::cout << Json{{"path", request.path.string()},
+                    {"against", report.against},
+                    {"intact", report.is_intact()},
+                    {"files", files}}
+                   .dump(2)
+            << "\n";
+}
+
 }  // namespace
 
 int run_data_list(const DataListRequest& request) {
@@ -94,6 +135,25 @@ int run_data_export(const DataExportRequest& request) {
     std::cout << Json{{"name", request.name}, {"split", request.split}, {"files", files}}.dump(2) << "\n";
   else
     std::cout << "wrote " << request.count << " images to " << request.out.string() << "\n";
+  return 0;
+}
+
+int run_data_verify(const DataVerifyRequest& request) {
+  IntegrityReport report;
+  if (std::filesystem::exists(request.path / kManifestFile)) {
+    report = check_checkpoint(request.path);
+  } else {
+    Progress progress(progress_style(request.run.is_quiet));
+    report = check_integrity(request.path, [&](std::size_t done, std::size_t all) {
+      progress.update(
+          {.step = static_cast<std::int64_t>(done), .total = static_cast<std::int64_t>(all), .phase = "files"});
+    });
+  }
+  print_report(request, report);
+  const auto bad =
+      std::ranges::count_if(report.files, [](const auto& file) { return file.state != FileState::intact; });
+  require(bad == 0, request.path.string(), bad, " of ", report.files.size(), " files are damaged or missing (",
+          report.against, "); fetch them again");
   return 0;
 }
 

@@ -1,0 +1,60 @@
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "tests/train/program.h"
+#include "tests/train/temporary_folder.h"
+
+// `deq data verify` through the program.
+
+namespace deq::test {
+
+TEST_CASE("deq data verify names damaged files and ends with 2") {
+  const TemporaryFolder folder;
+  const auto sums = folder.path() / "SHA256SUMS";
+  write_text(folder.path() / "a", "abc");
+  write_text(sums, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a\n");
+  const Outcome whole = run_program("data verify " + folder.path().string() + " --quiet");
+  CHECK(whole.status == 0);
+  CHECK(whole.out == "intact   a\n");
+  write_text(folder.path() / "a", "abd");
+  const Outcome damaged = run_program("data verify " + folder.path().string() + " --json --quiet");
+  CHECK(damaged.status == 2);
+  CHECK(is_one_line(damaged.err));
+  CHECK(damaged.err.find("1 of 1 files are damaged or missing") != std::string::npos);
+  const auto json = nlohmann::json::parse(damaged.out);
+  CHECK(json.at("intact") == false);
+  CHECK(json.at("against") == sums.string());
+  CHECK(json.at("files").at(0).at("state") == "damaged");
+}
+
+TEST_CASE("deq data verify compares a checkpoint with its manifest") {
+  const TemporaryFolder folder;
+  const auto run = folder.path() / "run";
+  REQUIRE(run_program(joined(small_run(run, 1))).status == 0);
+  const auto checkpoint = run / "checkpoints" / "last";
+  const Outcome whole = run_program("data verify " + checkpoint.string() + " --quiet");
+  CHECK(whole.status == 0);
+  CHECK(whole.out.find("intact   model.safetensors") != std::string::npos);
+  std::filesystem::resize_file(checkpoint / "model.safetensors", 100);
+  CHECK(run_program("data verify " + checkpoint.string() + " --quiet").status == 2);
+}
+
+TEST_CASE("deq data verify finds CIFAR-10 as it was published") {
+  const char* data = std::getenv("DEQ_DATA_DIR");
+  if (data == nullptr) {
+    std::cout << "SKIPPED: DEQ_DATA_DIR is not set\n";
+    return;
+  }
+  const Outcome found =
+      run_program("data verify " + (std::filesystem::path(data) / "cifar-10").string() + " --json --quiet");
+  CHECK(found.status == 0);
+  const auto json = nlohmann::json::parse(found.out);
+  CHECK(json.at("intact") == true);
+  CHECK(json.at("files").size() == 6);
+}
+
+}  // namespace deq::test
