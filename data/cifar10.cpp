@@ -83,26 +83,27 @@ DatasetInfo cifar10_info() {
 
 }  // namespace
 
+std::filesystem::path find_cifar10(const std::filesystem::path& directory, const std::vector<std::string>& names) {
+  for (const auto& folder : {directory, directory / "cifar-10"}) {
+    const auto holds = [&](const std::string& name) { return std::filesystem::exists(folder / name); };
+    if (std::filesystem::is_directory(folder / kFolder)) return folder / kFolder;
+    if (std::ranges::any_of(names, holds)) return folder;
+    if (holds(std::string(kArchive))) return folder / kArchive;
+  }
+  return {};
+}
+
 std::shared_ptr<const ImageSet> read_cifar10(const std::filesystem::path& directory, Split split) {
+  const std::filesystem::path place = find_cifar10(directory, files_of(split));
+  require(!place.empty(), directory.string(), "holds neither ", kFolder, "/ nor ", kArchive,
+          ", nor does its folder cifar-10; ", kHowToGet);
   auto set = std::make_shared<ImageSet>(cifar10_info());
   set->reserve(static_cast<std::int64_t>(files_of(split).size()) * kImagesPerFile);
-  for (const auto& folder : {directory, directory / "cifar-10"}) {
-    if (std::filesystem::is_directory(folder / kFolder)) {
-      read_folder(*set, folder / kFolder, split);
-      return set;
-    }
-    const auto holds = [&](const std::string& name) { return std::filesystem::exists(folder / name); };
-    if (std::ranges::any_of(files_of(split), holds)) {
-      read_folder(*set, folder, split);
-      return set;
-    }
-    if (holds(std::string(kArchive))) {
-      read_archive(*set, folder / kArchive, split);
-      return set;
-    }
-  }
-  throw RequestError(concat(directory.string(), ": holds neither ", kFolder, "/ nor ", kArchive,
-                            ", nor does its folder cifar-10; ", kHowToGet));
+  if (std::filesystem::is_directory(place))
+    read_folder(*set, place, split);
+  else
+    read_archive(*set, place, split);
+  return set;
 }
 
 }  // namespace deq

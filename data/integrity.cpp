@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "data/archive.h"
+#include "data/cifar10.h"
 #include "data/digest.h"
 #include "data/file.h"
 
@@ -15,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSums = "SHA256SUMS";
-constexpr std::string_view kArchive = "cifar-10-binary.tar.gz";
 
 struct KnownSum {
   std::string_view file, md5;
@@ -72,24 +72,18 @@ IntegrityReport check_sums(const fs::path& list, const std::function<void(std::s
   return report;
 }
 
-/// The bytes of CIFAR-10's files by name.
-std::optional<ArchiveFiles> find_cifar10(const fs::path& path) {
+/// The bytes of CIFAR-10's files by name. None where there is none of them.
+std::optional<ArchiveFiles> read_known(const fs::path& path) {
   std::vector<std::string> names;
   for (const KnownSum& known : kCifar10) names.emplace_back(known.file);
-  if (fs::is_regular_file(path)) {
-    if (!path.filename().string().ends_with(".tar.gz")) return std::nullopt;
-    return read_tar_gz(path, names);
-  }
-  for (const fs::path& folder : {path, path / "cifar-10"}) {
-    for (const fs::path& files : {folder / "cifar-10-batches-bin", folder}) {
-      ArchiveFiles found;
-      for (const std::string& name : names)
-        if (fs::exists(files / name)) found[name] = read_file(files / name);
-      if (!found.empty()) return found;
-    }
-    if (fs::exists(folder / kArchive)) return read_tar_gz(folder / kArchive, names);
-  }
-  return std::nullopt;
+  const bool is_archive = fs::is_regular_file(path) && path.filename().string().ends_with(".tar.gz");
+  const fs::path place = is_archive ? path : find_cifar10(path, names);
+  if (place.empty()) return std::nullopt;
+  if (!fs::is_directory(place)) return read_tar_gz(place, names);
+  ArchiveFiles found;
+  for (const std::string& name : names)
+    if (fs::exists(place / name)) found[name] = read_file(place / name);
+  return found;
 }
 
 }  // namespace
@@ -102,7 +96,7 @@ IntegrityReport check_integrity(const fs::path& path, const std::function<void(s
   require(fs::exists(path), path.string(), "no such file or folder");
   if (fs::is_regular_file(path) && path.filename() == kSums) return check_sums(path, on_file);
   if (fs::exists(path / kSums)) return check_sums(path / kSums, on_file);
-  const std::optional<ArchiveFiles> found = find_cifar10(path);
+  const std::optional<ArchiveFiles> found = read_known(path);
   require(found.has_value(), path.string(), "holds nothing that has sums: neither ", kSums,
           " (make it with sha256sum) nor the files of cifar10");
   IntegrityReport report{.against = "the published sums of cifar10", .files = {}};
