@@ -10,7 +10,7 @@ namespace deq::cuda {
 
 namespace {
 
-/// Seconds of the device's clock between two points of a stream.
+/// Times work on a stream by the device's clock.
 class Stopwatch {
  public:
   explicit Stopwatch(const Stream& stream) : stream_(stream.handle()) {

@@ -6,6 +6,7 @@
 
 #include "core/cpu/conv_shape.h"
 #include "core/cuda/lowering.h"
+#include "core/cuda/tensor_core.h"
 
 namespace deq::cuda {
 
@@ -38,7 +39,7 @@ struct ConvTiles {
   }
   [[nodiscard]] std::int64_t blocks() const { return std::int64_t{across} * down * along * columns; }
   [[nodiscard]] std::int64_t packed_elements() const {
-    return std::int64_t{kernel_h} * kernel_w * depth * tiles * columns * 64;
+    return std::int64_t{kernel_h} * kernel_w * depth * tiles * columns * kTileElements;
   }
   /// True when packed weights of one are those of the other.
   [[nodiscard]] bool packs_like(const ConvTiles& other) const {

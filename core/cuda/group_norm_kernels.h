@@ -6,7 +6,8 @@
 
 // Group normalisation of [B,..,C] with its fused neighbours, and its gradient. Two steps over each sample: sums of
 // every column by pieces of rows, then, in every block again from the few pairs of the sample, the factors of each
-// channel, and y. Samples of one piece do both steps in one launch.
+// channel, and y. Samples of one piece and one tile do both steps
+// in one launch.
 
 namespace deq::cuda {
 

@@ -27,6 +27,7 @@ class HostBlock {
   HostBlock(Index index, int threads, std::byte* shared, bool is_reversed = false)
       : index_(index), threads_(threads), shared_(shared), is_reversed_(is_reversed) {}
 
+  /// A variable of every thread that outlives phases.
   template <class T>
   class Kept {
    public:

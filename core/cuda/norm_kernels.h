@@ -7,7 +7,7 @@
 
 namespace deq::cuda {
 
-/// Both steps of a norm for one sample of one piece.
+/// Both steps of a norm for one sample of one piece and one tile.
 template <class Norm>
 struct WholeSample {
   Norm norm;
@@ -15,9 +15,8 @@ struct WholeSample {
   DEQ_HOST_DEVICE void operator()(const Block& block) const {
     const ColumnBlocks& cut = norm.cut;
     ColumnPair* to = norm.pairs + std::int64_t{block.index()} * cut.columns;
-    for (Index tile = 0; tile < cut.tiles; ++tile)
-      norm.cut.sum(block, block.index(), 0, tile, norm.terms(),
-                   [to](Index column, const ColumnPair& pair) { to[column] = pair; });
+    norm.cut.sum(block, block.index(), 0, 0, norm.terms(),
+                 [to](Index column, const ColumnPair& pair) { to[column] = pair; });
     norm.finish(block, block.index(), 0);
   }
 };

@@ -2,8 +2,8 @@
 
 #include "core/cuda/sample_vectors.h"
 
-// Solver operations with sums, as block programs (core/cuda/host_launcher.h) of one block a sample: the same steps as
-// HostStateOps.
+// Solver operations with sums, as block programs (core/cuda/host_launcher.h) of one block a sample, or a cluster that
+// acts as one: the same steps as HostStateOps.
 // Scalars that an operation reads lie apart from those it writes. A null mask means all samples.
 
 namespace deq::cuda {
