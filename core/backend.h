@@ -26,7 +26,22 @@ class Kernel {
   virtual void run() = 0;
 };
 
-/// Bound kernels that run one after the other: a list on the host, a captured graph on a device.
+/// Memory from `first` on.
+struct ByteRange {
+  const std::byte* first = nullptr;
+  std::size_t bytes = 0;
+  [[nodiscard]] bool meets(const ByteRange& other) const {
+    return first < other.first + other.bytes && other.first < first + bytes;
+  }
+};
+
+/// A bound kernel with the memory that it touches; scratch counts as written.
+struct BoundLaunch {
+  Kernel* kernel = nullptr;
+  std::vector<ByteRange> reads, writes;
+};
+
+/// Bound kernels that run as if one after the other: a list on the host, a captured graph on a device.
 class Segment {
  public:
   virtual ~Segment() = default;
@@ -37,7 +52,9 @@ class Segment {
 /// The kernels themselves, in order.
 class KernelList final : public Segment {
  public:
-  explicit KernelList(std::vector<Kernel*> kernels) : kernels_(std::move(kernels)) {}
+  explicit KernelList(std::span<const BoundLaunch> launches) {
+    for (const BoundLaunch& launch : launches) kernels_.push_back(launch.kernel);
+  }
   void run() override {
     for (Kernel* kernel : kernels_) kernel->run();
   }
@@ -80,10 +97,13 @@ class Backend {
   virtual void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
   /// Returns when everything asked for so far is done.
   virtual void synchronize() {}
-  /// The bound `kernels` as one unit. They outlive the segment.
-  [[nodiscard]] virtual std::unique_ptr<Segment> freeze(std::vector<Kernel*> kernels) {
-    return std::make_unique<KernelList>(std::move(kernels));
+  /// The bound launches as one unit. Their kernels outlive the segment.
+  [[nodiscard]] virtual std::unique_ptr<Segment> freeze(std::vector<BoundLaunch> launches) {
+    return std::make_unique<KernelList>(launches);
   }
+  /// True when launches of a segment that do not depend on each other may run at the same time. Plans then do not make
+  /// them depend on each other by sharing memory.
+  [[nodiscard]] virtual bool runs_side_by_side() const { return false; }
   /// True where programs work on one copy of each parameter in the device's memory.
   [[nodiscard]] virtual bool keeps_parameters() const { return false; }
   /// That copy, which stays where it is while the tensor lives; null where the backend keeps none.

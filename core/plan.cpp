@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
+#include "core/buffer_order.h"
 #include "core/pack.h"
 
 namespace deq {
@@ -11,10 +13,6 @@ namespace {
 constexpr std::size_t kAlignment = 64, kPage = 4096;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
-bool is_alias(const Op& op) {
-  return std::holds_alternative<Reshape>(op) || std::holds_alternative<ImplicitGradient>(op);
-}
 
 /// The operand whose bytes an aliasing node's output shares.
 Ref alias_source(const Node& node, std::uint32_t output) {
@@ -44,7 +42,9 @@ class Planner {
     place_held();
     place_scratch();
     stretch_over_sample_runs();
-    plan_.peak_bytes = assign_offsets(plan_.buffers);
+    std::optional<BufferOrder> order;
+    if (r_.backend.runs_side_by_side()) order.emplace(r_, plan_);
+    plan_.peak_bytes = assign_offsets(plan_.buffers, order ? &*order : nullptr);
     return std::move(plan_);
   }
 
@@ -316,19 +316,24 @@ class Planner {
 
 }  // namespace
 
-std::size_t assign_offsets(std::vector<Buffer>& buffers) {
-  std::vector<std::size_t> order(buffers.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
+std::size_t assign_offsets(std::vector<Buffer>& buffers, const BufferOrder* order) {
+  const auto may_share = [&](std::size_t i, std::size_t j) {
+    const bool is_first = buffers[i].last < buffers[j].first;
+    if (!is_first && !(buffers[j].last < buffers[i].first)) return false;
+    return order == nullptr || (is_first ? order->precedes(i, j) : order->precedes(j, i));
+  };
+  std::vector<std::size_t> by_size(buffers.size());
+  std::iota(by_size.begin(), by_size.end(), std::size_t{0});
+  std::stable_sort(by_size.begin(), by_size.end(),
                    [&](std::size_t a, std::size_t b) { return buffers[a].bytes > buffers[b].bytes; });
   std::vector<std::size_t> placed;  // by offset
   std::size_t peak = 0;
-  for (const std::size_t i : order) {
+  for (const std::size_t i : by_size) {
     Buffer& buffer = buffers[i];
     std::size_t offset = 0;
     for (const std::size_t j : placed) {
       const Buffer& other = buffers[j];
-      if (other.last < buffer.first || buffer.last < other.first) continue;
+      if (may_share(i, j)) continue;
       if (other.offset >= offset + aligned(buffer.bytes)) break;  // the gap before `other` suffices
       offset = std::max(offset, other.offset + aligned(other.bytes));
     }
@@ -340,6 +345,10 @@ std::size_t assign_offsets(std::vector<Buffer>& buffers) {
     peak = std::max(peak, offset + aligned(buffer.bytes));
   }
   return peak;
+}
+
+bool is_alias(const Op& op) {
+  return std::holds_alternative<Reshape>(op) || std::holds_alternative<ImplicitGradient>(op);
 }
 
 MemoryPlan plan_memory(const PlanRequest& request) { return Planner(request).run(); }

@@ -72,9 +72,15 @@ struct PlanRequest {
   bool keeps_slow_rates = false;  ///< what faster rates read of constant and step rate survives from run to run
 };
 
+/// True for nodes that compute nothing: their outputs are the bytes of operands.
+bool is_alias(const Op& op);
+
 MemoryPlan plan_memory(const PlanRequest& request);
 
-/// Chooses offsets (multiples of 64) so that buffers alive together do not overlap; returns the arena size.
-std::size_t assign_offsets(std::vector<Buffer>& buffers);
+class BufferOrder;
+
+/// Chooses offsets (multiples of 64) so that buffers alive together do not overlap, nor those that `order`, where there
+/// is one, does not put one after the other; returns the arena size.
+std::size_t assign_offsets(std::vector<Buffer>& buffers, const BufferOrder* order = nullptr);
 
 }  // namespace deq

@@ -1,8 +1,16 @@
 #include <algorithm>
 
+#include "core/pack.h"
 #include "core/program_state.h"
 
 namespace deq {
+namespace {
+
+bool is_solve(const Op& op) {
+  return std::holds_alternative<Equilibrium>(op) || std::holds_alternative<AdjointSolve>(op);
+}
+
+}  // namespace
 
 std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const Node& node) {
   StateSpec spec{
@@ -98,7 +106,7 @@ void Program::State::bind_solve(std::size_t index) {
   const auto own = std::span(launches).subspan(static_cast<std::size_t>(solve.own.first),
                                                static_cast<std::size_t>(solve.own.last - solve.own.first));
   const auto count = std::ranges::count_if(own, [](const Launch& launch) { return launch.kernel != nullptr; });
-  map.set(kernels_in(solve.own), static_cast<std::size_t>(count), samples_of(solve));
+  map.set(launches_in(solve.own), static_cast<std::size_t>(count), samples_of(solve));
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -115,17 +123,38 @@ void Program::State::bind_solve(std::size_t index) {
     adjoint->solver().bind(workspace);
 }
 
-std::vector<Kernel*> Program::State::kernels_in(Span positions) const {
-  std::vector<Kernel*> out;
+std::vector<BoundLaunch> Program::State::launches_in(Span positions) const {
+  std::vector<BoundLaunch> out;
   for (int position = positions.first; position < positions.last; ++position) {
     const auto run =
         std::ranges::find_if(sample_runs, [&](const SampleRun& r) { return r.positions.first == position; });
     if (run != sample_runs.end()) {
-      out.push_back(run->kernel.get());
+      out.push_back(bound_launch(run->kernel.get(), run->positions));
       position = run->positions.last - 1;
     } else if (Kernel* kernel = launches[static_cast<std::size_t>(position)].kernel.get()) {
-      out.push_back(kernel);
+      out.push_back(bound_launch(kernel, {position, position + 1}));
     }
+  }
+  return out;
+}
+
+BoundLaunch Program::State::bound_launch(Kernel* kernel, Span positions) const {
+  BoundLaunch out{.kernel = kernel, .reads = {}, .writes = {}};
+  const auto range_of = [&](Ref ref) {
+    const TensorType& type = graph().type(ref);
+    return ByteRange{static_cast<const std::byte*>(address(ref)),
+                     static_cast<std::size_t>(type.shape.elements()) * size_of(backend->storage(type.dtype))};
+  };
+  for (int position = positions.first; position < positions.last; ++position) {
+    const Launch& launch = launches[static_cast<std::size_t>(position)];
+    if (!launch.kernel) continue;
+    const Node& node = graph().node(launch.node);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+      if (reads_operand(graph(), *backend, node, i)) out.reads.push_back(range_of(node.inputs[i]));
+    for (std::uint32_t i = 0; i < node.outputs.size(); ++i)
+      if (address(Ref{launch.node, i}) != nullptr) out.writes.push_back(range_of(Ref{launch.node, i}));
+    if (const int scratch = plan.kernel_buffer[static_cast<std::size_t>(position)]; scratch != Place::kNone)
+      out.writes.push_back({base(scratch), plan.buffers[static_cast<std::size_t>(scratch)].bytes});
   }
   return out;
 }
@@ -146,7 +175,7 @@ void Program::State::bind_rungs(std::size_t index, RegionMap& map) {
     Ladder::Rung bound{.rows = rungs[i].rows,
                        .input = base(plan.rung_state_buffer[index][i]),
                        .output = base(plan.rung_result_buffer[index][i]),
-                       .segment = backend->freeze(kernels_in(solve.rungs[i]))};
+                       .segment = backend->freeze(launches_in(solve.rungs[i]))};
     for (std::size_t k = 0; k < rungs[i].captured.size(); ++k) {
       const Ref from = rungs[i].captured[k], to = rungs[i].gathered[k];
       const TensorType& type = graph().type(to);
@@ -229,20 +258,20 @@ void Program::State::sort_by_rate() {
 
 std::vector<std::unique_ptr<Segment>> Program::State::segments_of(const std::vector<std::size_t>& positions) const {
   std::vector<std::unique_ptr<Segment>> out;
-  std::vector<Kernel*> open;
+  std::vector<BoundLaunch> open;
   const auto close = [&] {
     if (!open.empty()) out.push_back(backend->freeze(std::move(open)));
     open.clear();
   };
   for (const std::size_t position : positions) {
-    Kernel* kernel = launches[position].kernel.get();
-    const Op& op = graph().node(launches[position].node).op;
-    const bool is_solve = std::holds_alternative<Equilibrium>(op) || std::holds_alternative<AdjointSolve>(op);
-    if (is_solve) close();  // the host decides how often a solve evaluates its map
-    if (is_solve)
-      out.push_back(std::make_unique<KernelList>(std::vector<Kernel*>{kernel}));
-    else
-      open.push_back(kernel);
+    const int at = static_cast<int>(position);
+    BoundLaunch launch = bound_launch(launches[position].kernel.get(), {at, at + 1});
+    if (is_solve(graph().node(launches[position].node).op)) {
+      close();  // the host decides how often a solve evaluates its map
+      out.push_back(std::make_unique<KernelList>(std::span(&launch, 1)));
+    } else {
+      open.push_back(std::move(launch));
+    }
   }
   close();
   return out;

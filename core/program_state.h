@@ -91,7 +91,9 @@ struct Program::State {
   void bind_solve(std::size_t solve);
   void bind_rungs(std::size_t solve, RegionMap& map);
   /// The launches at `positions`, sample runs as one.
-  [[nodiscard]] std::vector<Kernel*> kernels_in(Span positions) const;
+  [[nodiscard]] std::vector<BoundLaunch> launches_in(Span positions) const;
+  /// `kernel`, which does what the launches at `positions` do, with the memory that they touch.
+  [[nodiscard]] BoundLaunch bound_launch(Kernel* kernel, Span positions) const;
   /// What evaluates the map of a solve for one sample; null where samples cannot be taken apart.
   [[nodiscard]] DepthFirst* samples_of(const SolveSpan& solve) const;
   void sort_by_rate();

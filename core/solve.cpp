@@ -17,10 +17,10 @@ void gather(Backend& backend, const StateSpec& spec, std::span<const void* const
 
 }  // namespace
 
-void RegionMap::set(std::vector<Kernel*> kernels, std::size_t launches, DepthFirst* samples) {
-  launch_count_ = launches;
+void RegionMap::set(std::vector<BoundLaunch> launches, std::size_t count, DepthFirst* samples) {
+  launch_count_ = count;
   samples_ = samples;
-  segment_ = backend_->freeze(std::move(kernels));
+  segment_ = backend_->freeze(std::move(launches));
 }
 
 void RegionMap::begin() {

@@ -41,9 +41,9 @@ class RegionMap final : public FixedPointMap {
   RegionMap& of(RegionRole role);
 
   void bind(void* input, void* output) { input_ = input, output_ = output; }
-  /// The kernels of one evaluation, bound; `launches`: how many they stand for.
+  /// The launches of one evaluation, bound; `count`: how many they stand for.
   /// `samples` evaluates f for one sample, where one can.
-  void set(std::vector<Kernel*> kernels, std::size_t launches, DepthFirst* samples);
+  void set(std::vector<BoundLaunch> launches, std::size_t count, DepthFirst* samples);
   void add(Preset preset) { presets_.push_back(preset); }
   /// Once per solve, before the first replay, for the regions beside as well.
   void begin();

@@ -75,8 +75,8 @@ void CudaBackend::download(void* to, const void* from, std::size_t bytes) { stat
 void CudaBackend::copy(void* to, const void* from, std::size_t bytes) { state_->stream.copy(to, from, bytes); }
 void CudaBackend::synchronize() { state_->stream.synchronize(); }
 
-std::unique_ptr<Segment> CudaBackend::freeze(std::vector<Kernel*> kernels) {
-  return std::make_unique<cuda::GraphSegment>(state_->stream, std::move(kernels), state_->counts);
+std::unique_ptr<Segment> CudaBackend::freeze(std::vector<BoundLaunch> launches) {
+  return std::make_unique<cuda::GraphSegment>(state_->stream, std::move(launches), state_->counts);
 }
 
 ParameterCopy* CudaBackend::parameter_copy(const std::shared_ptr<Tensor>& tensor) {

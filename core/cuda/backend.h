@@ -21,7 +21,8 @@ class CudaBackend final : public Backend {
   void download(void* to, const void* from, std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
   void synchronize() override;
-  [[nodiscard]] std::unique_ptr<Segment> freeze(std::vector<Kernel*> kernels) override;
+  [[nodiscard]] std::unique_ptr<Segment> freeze(std::vector<BoundLaunch> launches) override;
+  [[nodiscard]] bool runs_side_by_side() const override { return true; }
   [[nodiscard]] bool keeps_parameters() const override { return true; }
   [[nodiscard]] ParameterCopy* parameter_copy(const std::shared_ptr<Tensor>& tensor) override;
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;

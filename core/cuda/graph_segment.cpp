@@ -2,18 +2,53 @@
 
 #include "core/cuda/check.h"
 #include "core/cuda/update_kernels.h"
+#include "core/dependencies.h"
 
 namespace deq::cuda {
 
-GraphSegment::GraphSegment(const Stream& stream, std::vector<Kernel*> kernels, SegmentCounts& counts)
-    : stream_(stream), kernels_(join_updates(kernels, joined_)), counts_(counts) {}
+namespace {
+
+/// The nodes that whatever is captured next waits for.
+std::vector<cudaGraphNode_t> captured_ends(cudaStream_t stream) {
+  cudaStreamCaptureStatus status{};
+  const cudaGraphNode_t* nodes = nullptr;
+  const cudaGraphEdgeData* edges = nullptr;
+  std::size_t count = 0;
+  check_cuda(cudaStreamGetCaptureInfo(stream, &status, nullptr, nullptr, &nodes, &edges, &count),
+             "cudaStreamGetCaptureInfo");
+  return {nodes, nodes + count};
+}
+
+/// Makes whatever is captured next wait for `nodes` alone.
+void capture_after(cudaStream_t stream, std::vector<cudaGraphNode_t> nodes) {
+  check_cuda(cudaStreamUpdateCaptureDependencies(stream, nodes.data(), nullptr, nodes.size(),
+                                                 cudaStreamSetCaptureDependencies),
+             "cudaStreamUpdateCaptureDependencies");
+}
+
+}  // namespace
+
+GraphSegment::GraphSegment(const Stream& stream, std::span<const BoundLaunch> launches, SegmentCounts& counts)
+    : stream_(stream), launches_(join_updates(launches, joined_)), counts_(counts) {}
 
 GraphSegment::~GraphSegment() {
   if (executable_ != nullptr) (void)cudaGraphExecDestroy(executable_);
 }
 
 void GraphSegment::launch_all() {
-  for (Kernel* kernel : kernels_) kernel->run();
+  for (const BoundLaunch& launch : launches_) launch.kernel->run();
+}
+
+void GraphSegment::capture_all() {
+  const std::vector<std::vector<std::size_t>> dependencies = dependencies_of(launches_);
+  std::vector<std::vector<cudaGraphNode_t>> ends(launches_.size());
+  for (std::size_t i = 0; i < launches_.size(); ++i) {
+    std::vector<cudaGraphNode_t> after;
+    for (const std::size_t first : dependencies[i]) after.insert(after.end(), ends[first].begin(), ends[first].end());
+    capture_after(stream_.handle(), after);
+    launches_[i].kernel->run();
+    ends[i] = captured_ends(stream_.handle());
+  }
 }
 
 void GraphSegment::capture() {
@@ -21,7 +56,7 @@ void GraphSegment::capture() {
   bool is_whole = cudaStreamBeginCapture(stream_.handle(), cudaStreamCaptureModeThreadLocal) == cudaSuccess;
   if (is_whole) {
     try {
-      launch_all();
+      capture_all();
     } catch (const Error&) {  // a call that cannot be captured; the kernels themselves have run before
       is_whole = false;
     }
@@ -35,7 +70,7 @@ void GraphSegment::capture() {
 }
 
 void GraphSegment::run() {
-  if (kernels_.empty()) return;
+  if (launches_.empty()) return;
   if (state_ == State::warm) capture();
   switch (state_) {
     case State::fresh: state_ = State::warm; return launch_all();

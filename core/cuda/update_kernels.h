@@ -18,23 +18,24 @@ class UpdateKernel : public Kernel {
   [[nodiscard]] virtual std::unique_ptr<Kernel> joined(std::span<UpdateKernel* const> updates) const = 0;
 };
 
-/// `kernels` with runs of updates that go together replaced by one kernel each, which `owned` receives.
-inline std::vector<Kernel*> join_updates(std::span<Kernel* const> kernels,
-                                         std::vector<std::unique_ptr<Kernel>>& owned) {
-  std::vector<Kernel*> out;
-  for (std::size_t i = 0; i < kernels.size();) {
+/// `launches` with runs of updates that go together replaced by one each, whose kernel `owned` receives.
+inline std::vector<BoundLaunch> join_updates(std::span<const BoundLaunch> launches,
+                                             std::vector<std::unique_ptr<Kernel>>& owned) {
+  std::vector<BoundLaunch> out;
+  for (std::size_t i = 0; i < launches.size();) {
     std::vector<UpdateKernel*> run;
-    while (i + run.size() < kernels.size()) {
-      auto* next = dynamic_cast<UpdateKernel*>(kernels[i + run.size()]);
+    while (i + run.size() < launches.size()) {
+      auto* next = dynamic_cast<UpdateKernel*>(launches[i + run.size()].kernel);
       if (next == nullptr || !next->goes_with(run.empty() ? *next : *run.front())) break;
       run.push_back(next);
     }
-    if (run.size() > 1) {
-      owned.push_back(run.front()->joined(run));
-      out.push_back(owned.back().get());
-      i += run.size();
-    } else {
-      out.push_back(kernels[i++]);
+    BoundLaunch& launch = out.emplace_back(launches[i++]);
+    if (run.size() < 2) continue;
+    owned.push_back(run.front()->joined(run));
+    launch.kernel = owned.back().get();
+    for (std::size_t more = 1; more < run.size(); ++more, ++i) {
+      launch.reads.insert(launch.reads.end(), launches[i].reads.begin(), launches[i].reads.end());
+      launch.writes.insert(launch.writes.end(), launches[i].writes.begin(), launches[i].writes.end());
     }
   }
   return out;

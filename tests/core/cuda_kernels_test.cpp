@@ -193,7 +193,7 @@ TEST_CASE("joined updates do what each would have done") {
     const Tensor rate = Tensor::scalar(0.1F), t = Tensor::scalar(3.0F);
     std::vector<std::vector<Tensor>> one_by_one, together, kept;
     std::vector<std::unique_ptr<Kernel>> kernels, owned;
-    std::vector<Kernel*> bound;
+    std::vector<BoundLaunch> bound;
     std::vector<AlignedBytes> workspaces;
     for (int i = 0; i < 101; ++i) {  // more than one launch holds
       std::vector<Tensor> values;
@@ -216,14 +216,14 @@ TEST_CASE("joined updates do what each would have done") {
       if (is_adam) out.push_back(values[3].raw());
       kernel->bind(in, out, workspaces.back().get());
       kernels.push_back(std::move(kernel));
-      bound.push_back(kernels.back().get());
+      bound.push_back({.kernel = kernels.back().get(), .reads = {}, .writes = {}});
       kept.push_back(operands);
       together.push_back({values[0], values[2]});
       if (is_adam) together.back().push_back(values[3]);
     }
-    const std::vector<Kernel*> joined = cuda::join_updates(bound, owned);
+    const std::vector<BoundLaunch> joined = cuda::join_updates(bound, owned);
     REQUIRE(joined.size() == 1);
-    joined[0]->run();
+    joined[0].kernel->run();
     for (std::size_t i = 0; i < together.size(); ++i)
       for (std::size_t k = 0; k < together[i].size(); ++k)
         CHECK(relative_difference(together[i][k], one_by_one[i][k]) <= 1e-6);

@@ -11,6 +11,7 @@
 #include "core/cuda/state_ops_on.h"
 #include "core/cuda/sum_kernels.h"
 #include "core/cuda/update_kernels.h"
+#include "core/dependencies.h"
 #include "tests/op_cases/guarded_memory.h"
 
 namespace deq::tests {
@@ -56,18 +57,33 @@ class GuardedKernel final : public Kernel {
   std::unique_ptr<Kernel> kernel_;
 };
 
-/// Kernels with their updates joined, as a device's segment runs them.
-class JoinedList final : public Segment {
+/// Launches with their updates joined, as a device's segment runs them. Always runs the last one that waits for
+/// nothing, so that the order is as far from the list's as dependencies let it be.
+class JoinedSegment final : public Segment {
  public:
-  explicit JoinedList(const std::vector<Kernel*>& kernels) : list_(cuda::join_updates(kernels, owned_)) {}
+  explicit JoinedSegment(std::span<const BoundLaunch> launches) : launches_(cuda::join_updates(launches, owned_)) {
+    const std::vector<std::vector<std::size_t>> dependencies = dependencies_of(launches_);
+    std::vector<std::uint8_t> is_done(launches_.size(), 0);
+    while (order_.size() < launches_.size()) {
+      std::size_t last = launches_.size();
+      const auto is_ready = [&](std::size_t i) {
+        return !is_done[i] && std::ranges::all_of(dependencies[i], [&](std::size_t first) { return is_done[first]; });
+      };
+      do --last;
+      while (!is_ready(last));
+      is_done[last] = 1;
+      order_.push_back(launches_[last].kernel);
+    }
+  }
   void run() override {
     const Access access;
-    list_.run();
+    for (Kernel* kernel : order_) kernel->run();
   }
 
  private:
   std::vector<std::unique_ptr<Kernel>> owned_;
-  KernelList list_;
+  std::vector<BoundLaunch> launches_;
+  std::vector<Kernel*> order_;
 };
 
 /// Runner of cuda::StateOpsOn whose work is done at once, with access to guarded memory.
@@ -133,9 +149,9 @@ void EmulatedCuda::copy(void* to, const void* from, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 }
 
-std::unique_ptr<Segment> EmulatedCuda::freeze(std::vector<Kernel*> kernels) {
-  for (Kernel*& kernel : kernels) kernel = dynamic_cast<GuardedKernel&>(*kernel).inner();
-  return std::make_unique<JoinedList>(kernels);
+std::unique_ptr<Segment> EmulatedCuda::freeze(std::vector<BoundLaunch> launches) {
+  for (BoundLaunch& launch : launches) launch.kernel = dynamic_cast<GuardedKernel&>(*launch.kernel).inner();
+  return std::make_unique<JoinedSegment>(launches);
 }
 
 ParameterCopy* EmulatedCuda::parameter_copy(const std::shared_ptr<Tensor>& tensor) {

@@ -14,8 +14,8 @@ std::unique_ptr<Kernel> lower_emulated(const KernelRequest& request);
 std::unique_ptr<Kernel> lower_emulated_reversed(const KernelRequest& request);
 
 /// A device made of them, for whole graphs and programs. Its memory may be touched by kernels, copies and solver
-/// operations alone (guarded_memory.h); it keeps parameters, freezes segments and joins updates as a device does. The
-/// solvers' operations are the device's, without delay.
+/// operations alone (guarded_memory.h); it keeps parameters, freezes segments and joins updates as a device does; in a
+/// segment, what depends on little runs as late as it may. The solvers' operations are the device's, without delay.
 class EmulatedCuda final : public Backend {
  public:
   /// `kind` is what programs are told; the interpreter wants a host.
@@ -27,7 +27,8 @@ class EmulatedCuda final : public Backend {
   void upload(void* to, const void* from, std::size_t bytes) override;
   void download(void* to, const void* from, std::size_t bytes) override;
   void copy(void* to, const void* from, std::size_t bytes) override;
-  [[nodiscard]] std::unique_ptr<Segment> freeze(std::vector<Kernel*> kernels) override;
+  [[nodiscard]] std::unique_ptr<Segment> freeze(std::vector<BoundLaunch> launches) override;
+  [[nodiscard]] bool runs_side_by_side() const override { return true; }
   [[nodiscard]] bool keeps_parameters() const override { return true; }
   [[nodiscard]] ParameterCopy* parameter_copy(const std::shared_ptr<Tensor>& tensor) override;
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
