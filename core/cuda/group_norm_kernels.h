@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/cuda/column_sums.h"
+#include "core/cuda/group_quads.h"
 
 // Group normalisation of [B,..,C] with its fused neighbours, and its gradient. Two steps over each sample: sums of
 // every column by pieces of rows, then, in every block again from the few pairs of the sample, the factors of each
@@ -18,6 +19,16 @@ struct NormInput {
   DEQ_HOST_DEVICE float operator()(Index i) const {
     const float value = addend == nullptr ? x[i] : x[i] + addend[i];
     return pre_relu && value < 0.0F ? 0.0F : value;
+  }
+  /// Elements 4 i to 4 i + 3.
+  [[nodiscard]] DEQ_HOST_DEVICE ChannelQuad quad(Index i) const {
+    ChannelQuad value = reinterpret_cast<const ChannelQuad*>(x)[i], more;
+    if (addend != nullptr) more = reinterpret_cast<const ChannelQuad*>(addend)[i];
+    for (int k = 0; k < 4; ++k) {
+      value.at[k] += more.at[k];
+      if (pre_relu && value.at[k] < 0.0F) value.at[k] = 0.0F;
+    }
+    return value;
   }
 };
 

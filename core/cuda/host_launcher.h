@@ -6,15 +6,17 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/cuda/host_ranks.h"
 #include "core/cuda/launch.h"
 
 // The host's stand-in for a stream: runs the same functors and block programs one index after the other. With it every
 // kernel of ours that is written against a launcher runs, and is tested, without a GPU.
 //
-// A launcher has two members:
+// A launcher has these members:
 //   for_each(n, f)                              f(i) for i in [0, n), in any order
 //   for_each_block(blocks, threads, shared, p)  p(block) for each of `blocks` blocks of `threads` threads (whole warps)
 //                                               with `shared` bytes of shared memory
+//   for_each_ranks(clusters, ranks, threads, shared, p)  the same for clusters of `ranks` such blocks (host_ranks.h)
 // A block program is a sequence of phases. What one phase leaves for the next lies in shared or global memory, never in
 // a thread's variables, for the host runs a phase for all threads before it starts the next; or in a Kept<T> of the
 // block, which has a T for every thread.
@@ -99,6 +101,14 @@ class HostLauncher {
       HostBlock block(index, threads, reinterpret_cast<std::byte*>(shared.data()), is_reversed_);
       program(block);
     }
+  }
+  [[nodiscard]] bool has_clusters() const { return true; }
+  template <class Program>
+  void for_each_ranks(std::int64_t clusters, int ranks, int threads, std::size_t shared_bytes,
+                      const Program& program) const {
+    for (std::int64_t i = 0; i < clusters; ++i)
+      program(HostRanks(static_cast<Index>(is_reversed_ ? clusters - 1 - i : i), ranks, threads, shared_bytes,
+                        is_reversed_));
   }
 
  private:

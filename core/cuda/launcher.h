@@ -2,6 +2,7 @@
 
 #include "core/cuda/check.h"
 #include "core/cuda/device_cluster.h"
+#include "core/cuda/device_ranks.h"
 #include "core/cuda/stream.h"
 
 // Starts functors and block programs on a stream. For .cu files only; host_launcher.h says what a launcher is.
@@ -30,9 +31,20 @@ __global__ void __launch_bounds__(kMostThreads / 2, 2) run_cluster(const __grid_
 #endif
 }
 
+template <class Program>
+__global__ void __launch_bounds__(kMostThreads / 2, 2) run_ranks(int ranks, const __grid_constant__ Program program) {
+#ifdef DEQ_HAS_CLUSTERS
+  (void)cooperative_groups::this_cluster().barrier_arrive();  // DeviceRanks waits for the others
+#endif
+  program(DeviceRanks(ranks));
+}
+
 class Launcher {
  public:
-  explicit Launcher(const Stream& stream) : stream_(stream.handle()) {}
+  explicit Launcher(const Stream& stream) : stream_(stream.handle()), has_clusters_(stream.has_clusters()) {}
+
+  /// True where for_each_ranks takes more than one rank.
+  [[nodiscard]] bool has_clusters() const { return has_clusters_; }
 
   template <class Functor>
   void for_each(std::int64_t n, const Functor& functor) const {
@@ -44,17 +56,7 @@ class Launcher {
   template <class Program>
   void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) const {
     if (blocks <= 0) return;
-    if (shared_bytes > kSharedBytes) {
-      check_cuda(cudaFuncSetAttribute(run_block<Program>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      static_cast<int>(shared_bytes)),
-                 "cudaFuncSetAttribute");
-      // Room for two blocks, so that one computes while the other loads.
-      constexpr std::size_t kReserved = 1024, kOfMultiprocessor = 228 * 1024;
-      const std::size_t percent = 2 * (shared_bytes + kReserved) * 100 / kOfMultiprocessor + 1;
-      check_cuda(cudaFuncSetAttribute(run_block<Program>, cudaFuncAttributePreferredSharedMemoryCarveout,
-                                      static_cast<int>(std::min<std::size_t>(percent, 100))),
-                 "cudaFuncSetAttribute");
-    }
+    allow_shared(run_block<Program>, shared_bytes);
     run_block<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream_>>>(program);
     check_cuda(cudaGetLastError(), "launch");
   }
@@ -63,19 +65,51 @@ class Launcher {
   void for_each_cluster(std::int64_t clusters, int threads, const Program& program) const {
     if (clusters <= 0) return;
     cudaLaunchAttribute size{};
-    size.id = cudaLaunchAttributeClusterDimension;
-    size.val.clusterDim = {DeviceCluster::kBlocks, 1, 1};
-    cudaLaunchConfig_t config{};
-    config.gridDim = dim3(static_cast<unsigned>(clusters) * DeviceCluster::kBlocks);
-    config.blockDim = dim3(static_cast<unsigned>(threads));
-    config.stream = stream_;
-    config.attrs = &size;
-    config.numAttrs = 1;
+    const cudaLaunchConfig_t config = cluster_launch(clusters, DeviceCluster::kBlocks, threads, 0, size);
     check_cuda(cudaLaunchKernelEx(&config, run_cluster<Program>, program), "launch");
+  }
+  /// program(ranks) for each of `clusters` clusters of `ranks` blocks with `shared_bytes` bytes of shared memory each.
+  template <class Program>
+  void for_each_ranks(std::int64_t clusters, int ranks, int threads, std::size_t shared_bytes,
+                      const Program& program) const {
+    if (clusters <= 0) return;
+    allow_shared(run_ranks<Program>, shared_bytes);
+    cudaLaunchAttribute size{};
+    const cudaLaunchConfig_t config = cluster_launch(clusters, ranks, threads, shared_bytes, size);
+    check_cuda(cudaLaunchKernelEx(&config, run_ranks<Program>, ranks, program), "launch");
   }
 
  private:
+  template <class Entry>
+  static void allow_shared(Entry* kernel, std::size_t shared_bytes) {
+    if (shared_bytes <= kSharedBytes) return;
+    check_cuda(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+        "cudaFuncSetAttribute");
+    // Room for two blocks, so that one computes while the other loads.
+    constexpr std::size_t kReserved = 1024, kOfMultiprocessor = 228 * 1024;
+    const std::size_t percent = 2 * (shared_bytes + kReserved) * 100 / kOfMultiprocessor + 1;
+    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                    static_cast<int>(std::min<std::size_t>(percent, 100))),
+               "cudaFuncSetAttribute");
+  }
+  /// `size` is where the extent of a cluster lies while the launch is made.
+  [[nodiscard]] cudaLaunchConfig_t cluster_launch(std::int64_t clusters, int ranks, int threads,
+                                                  std::size_t shared_bytes, cudaLaunchAttribute& size) const {
+    size.id = cudaLaunchAttributeClusterDimension;
+    size.val.clusterDim = {static_cast<unsigned>(ranks), 1, 1};
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(clusters * ranks));
+    config.blockDim = dim3(static_cast<unsigned>(threads));
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream_;
+    config.attrs = &size;
+    config.numAttrs = ranks > 1 ? 1 : 0;
+    return config;
+  }
+
   cudaStream_t stream_;
+  bool has_clusters_;
 };
 
 }  // namespace deq::cuda

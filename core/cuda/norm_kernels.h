@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/cuda/batch_norm_kernels.h"
+#include "core/cuda/group_norm_quads.h"
 #include "core/cuda/group_norm_tile.h"
 
 // Lowering of the normalisations.
@@ -113,6 +114,19 @@ std::unique_ptr<Kernel> make_group_norm_tile(const Launcher& launcher, const Gro
 }
 
 template <class Launcher>
+std::unique_ptr<Kernel> make_group_norm_quads(const Launcher& launcher, const GroupQuads& cut, const GroupNorm& op) {
+  return make_kernel([=](const Operands& bound) {
+    const GroupNormOperands own(op, bound);
+    with_quads(cut.own, [&](auto count) {
+      using Program = GroupNormQuads<count.value>;
+      launcher.for_each_ranks(
+          cut.samples, cut.ranks, cut.threads, Program::shared_bytes(cut),
+          Program{cut, own.input, own.gamma, own.beta, own.residual, bound.out(0), bound.out(1), op.eps, op.post_relu});
+    });
+  });
+}
+
+template <class Launcher>
 std::unique_ptr<Kernel> make_group_norm_grad_tile(const Launcher& launcher, const GroupTiles& cut, bool affine) {
   return make_kernel([=](const Operands& bound) {
     with_groups(cut, [&](auto count) {
@@ -125,6 +139,8 @@ std::unique_ptr<Kernel> make_group_norm_grad_tile(const Launcher& launcher, cons
 
 template <class Launcher>
 std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const Launcher& launcher, const GroupNorm& op) {
+  if (const auto quads = GroupQuads::of(request.inputs[0].shape, op.groups, launcher.has_clusters()))
+    return make_group_norm_quads(launcher, *quads, op);
   const auto tiles = GroupTiles::of(request.inputs[0].shape, op.groups);
   if (tiles && tiles->kept_bytes() <= kMostTileBytes) return make_group_norm_tile(launcher, *tiles, op);
   const ColumnBlocks cut = norm_blocks(request);

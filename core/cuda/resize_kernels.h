@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/cuda/channel_quad.h"
 #include "core/cuda/divider.h"
 #include "core/cuda/lowering.h"
 
@@ -116,11 +117,6 @@ struct UpsampleElements {
     y[i] = x[((b * axes.from_h + row) * axes.from_w + column - pixel) * axes.channels.divisor + i];
   }
 };
-/// Four channels.
-struct alignas(16) ChannelQuad {
-  float at[4] = {};
-};
-
 /// The transpose: sums over the repetitions of each pixel.
 struct UpsampleGradElements {
   const float* g;

@@ -25,12 +25,7 @@ struct UploadScalars {
 /// copy in the device's memory.
 class StreamRunner {
  public:
-  explicit StreamRunner(Stream& stream) : stream_(&stream), launcher_(stream) {
-    int major = 0;
-    check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, stream.device()),
-               "cudaDeviceGetAttribute");
-    has_clusters_ = major >= 9;
-  }
+  explicit StreamRunner(Stream& stream) : stream_(&stream), launcher_(stream) {}
 
   ScalarStage::Memory reserve(std::size_t bytes) {
     pinned_.reset();
@@ -56,7 +51,7 @@ class StreamRunner {
   void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) {
     if (threads <= kMostSampleThreads)
       launcher_.for_each_block(blocks, threads, shared_bytes, program);
-    else if (has_clusters_)
+    else if (stream_->has_clusters())
       launcher_.for_each_cluster(blocks, kMostSampleThreads, program);
     else
       launcher_.for_each_block(blocks, kMostSampleThreads, shared_bytes, program);
@@ -67,7 +62,6 @@ class StreamRunner {
  private:
   Stream* stream_;
   Launcher launcher_;
-  bool has_clusters_ = false;
   std::unique_ptr<std::byte, FreePinned> pinned_;
   AlignedBytes copy_;
 };

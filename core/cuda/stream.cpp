@@ -18,6 +18,9 @@ Stream::Stream(int index) : index_(index) {
   require(index >= 0 && index < static_cast<int>(devices.size()), "cuda", "there is no device ", index, ", only 0 to ",
           devices.size() - 1);
   check_cuda(cudaSetDevice(index), "cudaSetDevice");
+  int major = 0;
+  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "cudaDeviceGetAttribute");
+  has_clusters_ = major >= 9;
   check_cuda(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 

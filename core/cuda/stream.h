@@ -21,6 +21,8 @@ class Stream {
 
   [[nodiscard]] cudaStream_t handle() const { return handle_; }
   [[nodiscard]] int device() const { return index_; }
+  /// True from compute capability 9.0 on.
+  [[nodiscard]] bool has_clusters() const { return has_clusters_; }
 
   /// Zeroed device memory, released with cudaFree. Errors: not enough; the message says how much is free and what makes
   /// a program smaller.
@@ -35,6 +37,7 @@ class Stream {
 
  private:
   int index_;
+  bool has_clusters_ = false;
   cudaStream_t handle_ = nullptr;
   std::size_t waits_ = 0;
 };

@@ -52,6 +52,12 @@ std::vector<KernelCase> wide_cases() {
   for (const auto& [shape, groups] : {std::pair{Shape{2, 40, 33, 150}, 5},
                                       {Shape{1, 150, 150, 24}, 8},
                                       {Shape{3, 2, 2, 256}, 1},
+                                      {Shape{2, 32, 32, 24}, 8},
+                                      {Shape{2, 16, 15, 24}, 4},
+                                      {Shape{1, 32, 32, 120}, 8},
+                                      {Shape{1, 32, 32, 160}, 8},
+                                      {Shape{2, 16, 16, 320}, 8},
+                                      {Shape{2, 4, 4, 1280}, 8},
                                       {Shape{2, 70, 1, 129}, 43}}) {
     const Shape channels{shape[-1]};
     const Tensor x = draw(shape, -1, 3), gamma = draw(channels, 0.5, 1.5), beta = draw(channels, -1, 1);

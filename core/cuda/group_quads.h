@@ -1,0 +1,76 @@
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "core/cuda/channel_quad.h"
+#include "core/cuda/lowering.h"
+
+// How group normalisation is cut where a cluster of blocks has a whole sample.
+
+namespace deq::cuda {
+
+/// How a sample is cut into quads of channels: thread t of all threads of its cluster has quads t, t + threads, ..., so
+/// that every access is to neighbouring memory and each thread keeps to its channels.
+struct GroupQuads {
+  static constexpr int kMostThreads = 512;  ///< of a block
+  static constexpr int kLeastThreads = 256;
+  static constexpr int kMostRanks = 8;  ///< blocks of a cluster on every device that has clusters
+  /// Quads a thread has where the cluster may be as large as that takes; and at most.
+  static constexpr Index kOwnQuads = 4, kMostOwnQuads = 12;
+
+  Index samples = 1, rows = 1, channels = 1, groups = 1;
+  int ranks = 1, threads = kLeastThreads;
+  Index own = 1;  ///< quads of a thread
+
+  /// The cut for [B,..,C]; depends on a sample alone, for the order of sums does. None where channels are no quads, or
+  /// too many for a block, groups more than its warps, or a sample too large.
+  static std::optional<GroupQuads> of(const Shape& shape, int groups, bool has_clusters) {
+    GroupQuads cut;
+    cut.samples = narrow(shape[0]), cut.channels = narrow(shape[-1]), cut.groups = groups;
+    cut.rows = narrow(shape.elements() / (shape[0] * shape[-1]));
+    if (cut.channels % 4 != 0) return std::nullopt;
+    const int unit = std::lcm(kWarp, cut.channels / 4);  // so that threads keep to channels
+    if (unit > kMostThreads) return std::nullopt;
+    for (cut.ranks = 1; cut.ranks <= (has_clusters ? kMostRanks : 1); cut.ranks *= 2) {
+      for (cut.threads = (kLeastThreads + unit - 1) / unit * unit; cut.threads <= kMostThreads; cut.threads += unit) {
+        cut.own = (cut.quads() + cut.all_threads() - 1) / cut.all_threads();
+        if (cut.own <= kOwnQuads) return cut.is_possible() ? std::optional(cut) : std::nullopt;
+      }
+    }
+    cut.ranks = has_clusters ? kMostRanks : 1;
+    cut.threads = kMostThreads / unit * unit;
+    cut.own = (cut.quads() + cut.all_threads() - 1) / cut.all_threads();
+    return cut.is_possible() ? std::optional(cut) : std::nullopt;
+  }
+  [[nodiscard]] DEQ_HOST_DEVICE Index width() const { return channels / groups; }
+  [[nodiscard]] DEQ_HOST_DEVICE Index quads() const { return rows * (channels / 4); }
+  [[nodiscard]] DEQ_HOST_DEVICE int all_threads() const { return ranks * threads; }
+  /// Pixels of a sample that a block has at a time.
+  [[nodiscard]] DEQ_HOST_DEVICE Index lines() const { return threads / (channels / 4); }
+
+ private:
+  [[nodiscard]] bool is_possible() const { return own <= kMostOwnQuads && groups <= threads / kWarp; }
+};
+
+/// use(0), .., use(n - 1), unrolled on every compiler, so that arrays by that index are registers.
+template <int n, class Use>
+DEQ_HOST_DEVICE void unrolled(const Use& use) {
+  [&]<int... k>(std::integer_sequence<int, k...>) { (use(k), ...); }
+  (std::make_integer_sequence<int, n>{});
+}
+
+/// Calls `use` with the least number of quads that `own` fit in and that there are kernels for, as a constant.
+template <class Use>
+void with_quads(Index own, const Use& use) {
+  if (own <= 1) return use(std::integral_constant<int, 1>{});
+  if (own <= 2) return use(std::integral_constant<int, 2>{});
+  if (own <= 4) return use(std::integral_constant<int, 4>{});
+  if (own <= 6) return use(std::integral_constant<int, 6>{});
+  if (own <= 8) return use(std::integral_constant<int, 8>{});
+  return use(std::integral_constant<int, 12>{});
+}
+
+}  // namespace deq::cuda
