@@ -41,6 +41,7 @@ class InferRules {
   Types operator()(const BatchNormGrad& op) const;
   Types operator()(const Resize& op) const;
   Types operator()(const ResizeGrad& op) const;
+  Types operator()(const UpsampleSum& op) const;
   Types operator()(const AvgPool& op) const;
   Types operator()(const AvgPoolGrad& op) const;
   Types operator()(const MaxPool& op) const;

@@ -174,6 +174,21 @@ Types InferRules::operator()(const ResizeGrad& op) const {
   return {TensorType{in_[0].dtype, in_[0].shape.with(1, op.height).with(2, op.width)}};
 }
 
+Types InferRules::operator()(const UpsampleSum& op) const {
+  expect_count(1, UpsampleSum::kMostInputs);
+  expect_image(0);
+  const Shape result = in_[0].shape.with(1, op.height).with(2, op.width);
+  for (std::size_t i = 0; i < in_.size(); ++i) {
+    expect_image(i);
+    const Shape& x = in_[i].shape;
+    expect(in_[i].dtype == in_[0].dtype && x.with(1, op.height).with(2, op.width) == result, "operand ", i,
+           " must be like the first but for its size");
+    expect(x[1] >= 1 && x[2] >= 1 && op.height % x[1] == 0 && op.width % x[2] == 0, "operand ", i,
+           " does not go a whole number of times into ", op.height, " x ", op.width);
+  }
+  return {TensorType{in_[0].dtype, result}};
+}
+
 Shape InferRules::pool_output(int kernel, int stride, int pad) const {
   expect(kernel >= 1 && 2 * pad <= kernel, "kernel must be at least 1 and padding at most half of it");
   const Shape& x = in_[0].shape;

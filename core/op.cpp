@@ -54,6 +54,7 @@ struct Names {
   std::string_view operator()(const BatchNormGrad&) const { return "batch_norm_grad"; }
   std::string_view operator()(const Resize&) const { return "resize"; }
   std::string_view operator()(const ResizeGrad&) const { return "resize_grad"; }
+  std::string_view operator()(const UpsampleSum&) const { return "upsample_sum"; }
   std::string_view operator()(const AvgPool&) const { return "avg_pool"; }
   std::string_view operator()(const AvgPoolGrad&) const { return "avg_pool_grad"; }
   std::string_view operator()(const MaxPool&) const { return "max_pool"; }

@@ -114,13 +114,47 @@ class Rewriter {
     if (const auto* unary = std::get_if<Unary>(&node.op); unary && unary->fn == UnaryFn::relu)
       return with_relu(node, inputs);
     if (const auto* binary = std::get_if<Binary>(&node.op)) {
-      std::vector<Value> out = binary->fn == BinaryFn::add ? with_residual(node, inputs) : std::vector<Value>{};
+      std::vector<Value> out = binary->fn == BinaryFn::add ? sum_of(node, inputs) : std::vector<Value>{};
       return out.empty() ? without_stretching(node, inputs) : out;
     }
     if (const auto* conv = std::get_if<Conv2d>(&node.op)) return conv_or_block(node, *conv, inputs);
     if (const auto* grad = std::get_if<Conv2dInputGrad>(&node.op))
       return packed(grad->conv, *grad, ConvPass::input_grad, node.outputs[0].shape, inputs);
     return {};
+  }
+
+  std::vector<Value> sum_of(const Node& node, const std::vector<Value>& inputs) {
+    std::vector<Value> out = upsample_sum(node, inputs);
+    return out.empty() ? with_residual(node, inputs) : out;
+  }
+
+  /// What an operand of a sum is the sum of, when it is an enlarged image or itself such a sum and nobody else reads
+  /// it.
+  [[nodiscard]] std::vector<Value> enlarged_parts(Ref old, Value value) const {
+    const Node& source = to_.node(value.ref);
+    if (!is_used_once(old) || value.type().dtype != DType::f32) return {};
+    std::vector<Value> parts;
+    if (const auto* sum = std::get_if<UpsampleSum>(&source.op); sum && !sum->post_relu)
+      for (const Ref& ref : source.inputs) parts.push_back(to_.value(ref));
+    if (const auto* op = std::get_if<Resize>(&source.op); op && op->mode == ResizeMode::nearest) {
+      const Value small = to_.value(source.inputs[0]);
+      if (op->height % small.shape()[1] == 0 && op->width % small.shape()[2] == 0) parts.push_back(small);
+    }
+    return parts;
+  }
+
+  std::vector<Value> upsample_sum(const Node& node, const std::vector<Value>& inputs) {
+    if (inputs[0].type() != inputs[1].type()) return {};
+    std::vector<Value> parts;
+    bool is_enlarging = false;
+    for (const std::size_t side : {0u, 1u}) {
+      std::vector<Value> own = enlarged_parts(node.inputs[side], inputs[side]);
+      is_enlarging = is_enlarging || !own.empty();
+      if (own.empty()) own.push_back(inputs[side]);
+      parts.insert(parts.end(), own.begin(), own.end());
+    }
+    if (!is_enlarging || parts.size() > UpsampleSum::kMostInputs) return {};
+    return to_.add(UpsampleSum{inputs[0].shape()[1], inputs[0].shape()[2]}, parts);
   }
 
   std::vector<Value> with_addend(const Node& node, const std::vector<Value>& inputs) {
@@ -142,6 +176,11 @@ class Rewriter {
 
   std::vector<Value> with_relu(const Node& node, const std::vector<Value>& inputs) {
     const Node& source = to_.node(inputs[0].ref);
+    if (const auto* sum = std::get_if<UpsampleSum>(&source.op); sum && is_used_once(node.inputs[0])) {
+      std::vector<Value> parts;
+      for (const Ref& ref : source.inputs) parts.push_back(to_.value(ref));
+      return to_.add(UpsampleSum{sum->height, sum->width, /*post_relu=*/true}, parts);
+    }
     const auto* norm = std::get_if<GroupNorm>(&source.op);
     if (!norm || inputs[0].ref.output != 0 || norm->post_relu || !is_used_once(node.inputs[0])) return {};
     GroupNorm fused_norm = *norm;

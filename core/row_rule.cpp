@@ -17,8 +17,8 @@ class RowRules {
   RowRules(const Graph& graph, const Node& node) : graph_(graph), node_(node) {}
 
   template <class T>
-  requires OneOf<T, Unary, Affine, Copy, Reshape, Resize, ResizeGrad, AvgPool, AvgPoolGrad, MaxPool, WinnerGather,
-                 WinnerScatter, OneHot, SoftmaxCrossEntropy>
+  requires OneOf<T, Unary, Affine, Copy, Reshape, Resize, ResizeGrad, UpsampleSum, AvgPool, AvgPoolGrad, MaxPool,
+                 WinnerGather, WinnerScatter, OneHot, SoftmaxCrossEntropy>
       Readings operator()(const T&) const {
     return all_rows();
   }

@@ -52,6 +52,7 @@ class Lowering {
 
   Result operator()(const Resize&) const { return cpu::lower_image(request_); }
   Result operator()(const ResizeGrad&) const { return cpu::lower_image(request_); }
+  Result operator()(const UpsampleSum&) const { return cpu::lower_image(request_); }
   Result operator()(const AvgPool&) const { return cpu::lower_image(request_); }
   Result operator()(const AvgPoolGrad&) const { return cpu::lower_image(request_); }
   Result operator()(const MaxPool&) const { return cpu::lower_image(request_); }
@@ -97,7 +98,7 @@ bool CpuBackend::may_overwrite(const Op& op, std::size_t input) const {
   if (std::holds_alternative<GroupNormGrad>(op)) return input == 0 || input == 2;
   if (std::holds_alternative<BatchNormGrad>(op)) return input == 0 || input == 3;
   const bool is_update = std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<AdamUpdate>(op);
-  return (std::holds_alternative<BatchNorm>(op) || is_update) && input == 0;
+  return (std::holds_alternative<BatchNorm>(op) || std::holds_alternative<UpsampleSum>(op) || is_update) && input == 0;
 }
 
 std::int64_t CpuBackend::packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const {

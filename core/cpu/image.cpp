@@ -10,6 +10,7 @@ namespace {
 std::unique_ptr<Kernel> lower_used_image(const KernelRequest& request) {
   if (const auto* op = std::get_if<Resize>(&request.op)) return lower_resize(request, *op);
   if (const auto* op = std::get_if<ResizeGrad>(&request.op)) return lower_resize_grad(request, *op);
+  if (const auto* op = std::get_if<UpsampleSum>(&request.op)) return lower_upsample_sum(request, *op);
   if (const auto* op = std::get_if<AvgPool>(&request.op)) return lower_avg_pool(request, *op);
   if (const auto* op = std::get_if<AvgPoolGrad>(&request.op)) return lower_avg_pool_grad(request, *op);
   if (const auto* op = std::get_if<MaxPool>(&request.op)) return lower_max_pool(request, *op);

@@ -19,7 +19,7 @@ std::unique_ptr<Kernel> lower_elementwise(const KernelRequest& request);
 std::unique_ptr<Kernel> lower_shape(const KernelRequest& request);
 /// GroupNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
 std::unique_ptr<Kernel> lower_norm(const KernelRequest& request);
-/// Resize, ResizeGrad, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter.
+/// Resize, ResizeGrad, UpsampleSum, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter.
 std::unique_ptr<Kernel> lower_image(const KernelRequest& request);
 /// Gather, GatherGrad, OneHot, SoftmaxCrossEntropy.
 std::unique_ptr<Kernel> lower_loss(const KernelRequest& request);

@@ -41,6 +41,7 @@ class Dispatch {
 
   Result operator()(const Resize&) const { return families_.image(request_); }
   Result operator()(const ResizeGrad&) const { return families_.image(request_); }
+  Result operator()(const UpsampleSum&) const { return families_.image(request_); }
   Result operator()(const AvgPool&) const { return families_.image(request_); }
   Result operator()(const AvgPoolGrad&) const { return families_.image(request_); }
   Result operator()(const MaxPool&) const { return families_.image(request_); }
@@ -84,7 +85,7 @@ inline bool overwrites(const Op& op, std::size_t input) {
   if (std::holds_alternative<GroupNormGrad>(op)) return input == 0 || input == 2;
   if (std::holds_alternative<BatchNormGrad>(op)) return input == 0 || input == 3;
   const bool is_update = std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<AdamUpdate>(op);
-  return (std::holds_alternative<BatchNorm>(op) || is_update) && input == 0;
+  return (std::holds_alternative<BatchNorm>(op) || std::holds_alternative<UpsampleSum>(op) || is_update) && input == 0;
 }
 
 }  // namespace deq::cuda

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/cuda/resize_kernels.h"
+#include "core/cuda/upsample_sum.h"
 
 // Pooling and the lowering of all image ops. Images are f32 [B,H,W,C]; neighbouring threads take neighbouring channels.
 
@@ -179,6 +180,7 @@ std::unique_ptr<Kernel> lower_image(const KernelRequest& request, const Launcher
   if (is_idle(request)) return make_idle_kernel();
   if (const auto* op = std::get_if<Resize>(&request.op)) return lower_resize(request, launcher, *op);
   if (const auto* op = std::get_if<ResizeGrad>(&request.op)) return lower_resize_grad(request, launcher, *op);
+  if (const auto* op = std::get_if<UpsampleSum>(&request.op)) return lower_upsample_sum(request, launcher, *op);
   if (std::holds_alternative<WinnerGather>(request.op) || std::holds_alternative<WinnerScatter>(request.op))
     return lower_winners(request, launcher);
   return lower_pool(request, launcher);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace deq {
@@ -21,6 +22,15 @@ struct ResizeGrad {
   std::int64_t width = 0;
   bool align_corners = false;
   bool operator==(const ResizeGrad&) const = default;
+};
+/// y [B,height,width,C] = sum of images x_i [B,h_i,w_i,C], each enlarged a whole number of times by repeating pixels;
+/// relu(y) when `post_relu`. x_0 may lie where y does if it is as large. Inserted by rewrites; has no derivative.
+struct UpsampleSum {
+  static constexpr std::size_t kMostInputs = 8;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  bool post_relu = false;
+  bool operator==(const UpsampleSum&) const = default;
 };
 /// Mean over kernel x kernel windows; padding counts as zeros in the mean.
 struct AvgPool {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/reference/kernel.h"
 
@@ -97,6 +98,19 @@ Body lower(const ResizeGrad& op, const KernelRequest& request) {
   return [e](const Operands& at) {
     std::fill_n(at.out(), e.x.elements(), 0.0);
     for_each_weight(e, [&](auto x, auto y, double weight) { at.out()[x] += weight * at.in(0)[y]; });
+  };
+}
+
+Body lower(const UpsampleSum& op, const KernelRequest& request) {
+  const Shape y = request.outputs[0].shape;
+  const std::vector<TensorType> inputs(request.inputs.begin(), request.inputs.end());
+  return [=](const Operands& at) {
+    std::vector<double> total(static_cast<std::size_t>(y.elements()), 0.0);  // an operand may lie where y does
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      for_each_weight({inputs[i].shape, y, ResizeMode::nearest, false}, [&](auto from, auto to, double weight) {
+        total[static_cast<std::size_t>(to)] += weight * at.in(i)[from];
+      });
+    std::ranges::transform(total, at.out(), [&](double x) { return op.post_relu && x < 0 ? 0.0 : x; });
   };
 }
 

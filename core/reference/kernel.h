@@ -56,6 +56,7 @@ Body lower(const BatchNorm& op, const KernelRequest& request);
 Body lower(const BatchNormGrad& op, const KernelRequest& request);
 Body lower(const Resize& op, const KernelRequest& request);
 Body lower(const ResizeGrad& op, const KernelRequest& request);
+Body lower(const UpsampleSum& op, const KernelRequest& request);
 Body lower(const AvgPool& op, const KernelRequest& request);
 Body lower(const AvgPoolGrad& op, const KernelRequest& request);
 Body lower(const MaxPool& op, const KernelRequest& request);

@@ -168,6 +168,13 @@ void add_image(Grid& grid) {
       grid.add("resize grad in parallel", ResizeGrad{mode, 8, 8, corners}, {draw.real({3, 32, 32, 24})});
     }
   }
+  for (const bool post_relu : {false, true}) {
+    grid.add("upsample sum", UpsampleSum{6, 8, post_relu}, {draw.real({3, 6, 8, 5}), draw.real({3, 2, 4, 5})});
+    grid.add("upsample sum in parallel", UpsampleSum{32, 32, post_relu},
+             {draw.real({3, 32, 32, 24}), draw.real({3, 16, 16, 24}), draw.real({3, 4, 8, 24})});
+    grid.add("upsample sum of small ones", UpsampleSum{8, 8, post_relu},
+             {draw.real({2, 4, 8, 4}), draw.real({2, 8, 8, 4}), draw.real({2, 1, 1, 4})});
+  }
   for (const auto& [kernel, stride, pad] : {std::tuple{2, 2, 0}, {3, 2, 1}, {3, 1, 1}, {8, 8, 0}}) {
     for (const Shape& shape : {Shape{2, 8, 8, 3}, Shape{3, 17, 16, 70}}) {
       const Shape out =
@@ -244,7 +251,7 @@ Factory factory_of(const Op& op) {
   if (is_one_of<Unary, Binary, Affine, Copy, Constant>(op)) return &cpu::lower_elementwise;
   if (is_one_of<Reshape, Transpose, Concat, Slice, Pad, BroadcastTo, Sum>(op)) return &cpu::lower_shape;
   if (is_one_of<GroupNorm, GroupNormGrad, BatchNorm, BatchNormGrad>(op)) return &cpu::lower_norm;
-  if (is_one_of<Resize, ResizeGrad, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter>(op)) {
+  if (is_one_of<Resize, ResizeGrad, UpsampleSum, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter>(op)) {
     return &cpu::lower_image;
   }
   if (is_one_of<Gather, GatherGrad, OneHot, SoftmaxCrossEntropy>(op)) return &cpu::lower_loss;
@@ -256,7 +263,7 @@ Factory factory_of(const Op& op) {
 std::vector<std::size_t> overwritable_inputs(const KernelCase& kernel_case) {
   const Op& op = kernel_case.op;
   std::vector<std::size_t> candidates;
-  if (is_one_of<Unary, Affine, BatchNorm, SgdUpdate, AdamUpdate>(op)) candidates = {0};
+  if (is_one_of<Unary, Affine, BatchNorm, UpsampleSum, SgdUpdate, AdamUpdate>(op)) candidates = {0};
   if (is_one_of<Binary>(op)) candidates = {0, 1};
   if (is_one_of<GroupNormGrad>(op)) candidates = {0, 2};
   if (is_one_of<BatchNormGrad>(op)) candidates = {0, 3};

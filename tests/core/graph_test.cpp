@@ -103,4 +103,5 @@ TEST_CASE("shape rules refuse operands that do not fit") {
   CHECK_THROWS_AS((void)max_pool(image, {.kernel = 9, .stride = 1, .pad = 0}), Error);
   CHECK_THROWS_AS((void)broadcast_to(row, {3, 6}), Error);
   CHECK_THROWS_AS((void)concat({row, image}, 0), Error);
+  CHECK_THROWS_AS((void)graph.add_one(UpsampleSum{10, 15}, {image}), Error);
 }

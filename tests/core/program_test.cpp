@@ -168,6 +168,40 @@ TEST_CASE("the program's rewrite fuses a norm with its neighbours and packs weig
   CHECK(text.find("pack_weights") != std::string::npos);
 }
 
+TEST_CASE("enlarged images are added up and rectified in one launch, unless somebody else reads a part") {
+  Graph graph;
+  const auto image = [&graph](const char* name, std::int64_t height, std::int64_t width) {
+    return graph.input(name, {DType::f32, {2, height, width, 4}}, Rate::batch);
+  };
+  const Value large = image("large", 8, 8), half = image("half", 4, 4), quarter = image("quarter", 2, 2);
+  const Value odd = image("odd", 3, 3);
+  const auto enlarge = [](Value x) { return resize(x, {.mode = ResizeMode::nearest, .height = 8, .width = 8}); };
+  const Value shared = enlarge(half);
+  const std::vector<Value> outputs{relu(large + enlarge(half * 2.0) + enlarge(quarter)),  // one launch
+                                   large + shared, shared,                                // two launches
+                                   large + enlarge(odd)};                                 // does not go evenly
+  CpuBackend cpu;
+  Program program = Program::compile(graph, outputs, cpu);
+  Bindings values;
+  for (const Value& input : {large, half, quarter, odd})
+    values.emplace(graph.input_name(input.ref.node), filled(input.shape(), 1.0f));
+  for (const auto& [name, value] : values) program.bind(name, value);
+  program.run();
+  ReferenceBackend reference;
+  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
+  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
+  const std::string description = program.describe();
+  const auto count = [&description](const std::string& op) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = description.find(' ' + op + ' ', at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  CHECK(count("upsample_sum") == 1);
+  CHECK(count("relu") == 0);
+  CHECK(count("resize") == 2);
+  CHECK(count("add") == 2);
+}
+
 TEST_CASE("what a binary operation stretches by itself is not stretched before it") {
   Graph graph;
   const Shape wide{2, 4, 3, 5};

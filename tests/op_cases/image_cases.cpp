@@ -78,9 +78,25 @@ void add_one_resize(Cases& cases, const ResizeRow& row, ResizeMode mode, bool al
        .build = [grad_op](Graph& graph, const Values& in) { return Values{graph.add_one(grad_op, {in[0]})}; }});
 }
 
+/// Images of these sizes, in a sum of one size.
+void add_upsample_sum(Cases& cases, const std::vector<Shape>& shapes, std::int64_t height, std::int64_t width) {
+  for (const bool post_relu : {false, true}) {
+    std::vector<CaseInput> inputs;
+    for (const Shape& shape : shapes) inputs.push_back(fixed(concat("x", inputs.size()), shape));
+    const UpsampleSum op{height, width, post_relu};
+    cases.push_back({.name = concat("upsample_sum: ", shapes.size(), " of ", shapes[0], post_relu ? " relu" : ""),
+                     .inputs = inputs,
+                     .build = [op](Graph& graph, const Values& in) { return graph.add(op, in); },
+                     .differentiable_outputs = 0});
+  }
+}
+
 }  // namespace
 
 void add_resize(Cases& cases) {
+  add_upsample_sum(cases, {{2, 4, 6, 8}, {2, 2, 3, 8}}, 4, 6);
+  add_upsample_sum(cases, {{2, 2, 1, 3}, {2, 4, 6, 3}, {2, 1, 3, 3}, {2, 4, 6, 3}}, 4, 6);
+  add_upsample_sum(cases, {{1, 5, 7, 4}}, 5, 7);
   const std::vector<ResizeRow> rows{{{2, 3, 2, 5}, 6, 4}, {{1, 4, 4, 3}, 16, 16}, {{2, 5, 6, 1}, 3, 4},
                                     {{1, 3, 5, 2}, 7, 8}, {{1, 1, 1, 3}, 4, 3},   {{1, 4, 7, 2}, 1, 1},
                                     {{2, 3, 4, 2}, 3, 4}};
