@@ -112,14 +112,19 @@ Types InferRules::operator()(const ConvBlock& op) const {
 Types InferRules::operator()(const GroupNorm& op) const {
   expect(!in_.empty(), "needs an operand");
   const Shape& x = in_[0].shape;
-  const std::size_t count = 1 + (op.affine ? 2 : 0) + (op.has_addend ? 1 : 0) + (op.has_residual ? 1 : 0);
+  const std::size_t count =
+      1 + (op.affine ? 2 : 0) + (op.has_scale ? 1 : 0) + (op.has_addend ? 1 : 0) + (op.has_residual ? 1 : 0);
   expect_count(count, count);
   expect_float(0);
   expect(x.rank() >= 2, "operand must be [B,..,C]");
   expect(op.groups >= 1 && x[-1] % op.groups == 0, x[-1], " channels are not divisible by ", op.groups, " groups");
+  Shape scale = x;
+  for (int axis = 1; axis + 1 < x.rank(); ++axis) scale = scale.with(axis, 1);
   for (std::size_t i = 1; i < count; ++i) {
     if (op.affine && i <= 2)
       expect_channel_vector(i, x[-1]);
+    else if (op.has_scale && i == op.scale_input())
+      expect(in_[i].dtype == in_[0].dtype && in_[i].shape == scale, "the scale must be ", scale);
     else
       expect(in_[i] == in_[0], "operand ", i, " must be like the first");
   }

@@ -110,7 +110,7 @@ class Rewriter {
 
   /// Outputs of the node that replaces `node`, or nothing when no rule fits.
   std::vector<Value> fused(const Node& node, const std::vector<Value>& inputs) {
-    if (std::holds_alternative<GroupNorm>(node.op)) return with_addend(node, inputs);
+    if (std::holds_alternative<GroupNorm>(node.op)) return with_operands(node, inputs);
     if (const auto* unary = std::get_if<Unary>(&node.op); unary && unary->fn == UnaryFn::relu)
       return with_relu(node, inputs);
     if (const auto* binary = std::get_if<Binary>(&node.op)) {
@@ -157,21 +157,44 @@ class Rewriter {
     return to_.add(UpsampleSum{inputs[0].shape()[1], inputs[0].shape()[2]}, parts);
   }
 
-  std::vector<Value> with_addend(const Node& node, const std::vector<Value>& inputs) {
+  /// A group norm with the sum and the product before it.
+  std::vector<Value> with_operands(const Node& node, const std::vector<Value>& inputs) {
     GroupNorm norm = std::get<GroupNorm>(node.op);
-    const Node& sum = to_.node(inputs[0].ref);
-    const auto* add = std::get_if<Binary>(&sum.op);
-    if (norm.has_addend || norm.pre_relu || !add || add->fn != BinaryFn::add || !is_used_once(node.inputs[0]))
-      return {};
-    const Value a = to_.value(sum.inputs[0]), b = to_.value(sum.inputs[1]);
-    if (!is_float_like(a.type(), b.type())) return {};
-    norm.has_addend = true;
-    std::vector<Value> operands{a};
-    const std::size_t affine = norm.affine ? 2 : 0;
-    operands.insert(operands.end(), inputs.begin() + 1, inputs.begin() + 1 + static_cast<std::ptrdiff_t>(affine));
-    operands.push_back(b);
-    operands.insert(operands.end(), inputs.begin() + 1 + static_cast<std::ptrdiff_t>(affine), inputs.end());
+    if (norm.has_scale || norm.has_addend || norm.pre_relu || norm.has_residual) return {};
+    Value x = inputs[0], scale, addend;
+    Ref old = node.inputs[0];
+    if (const auto* add = std::get_if<Binary>(&to_.node(x.ref).op);
+        add && add->fn == BinaryFn::add && is_used_once(old)) {
+      const std::vector<Ref> terms = to_.node(x.ref).inputs;
+      if (is_float_like(to_.type(terms[0]), to_.type(terms[1]))) {
+        norm.has_addend = true;
+        x = to_.value(terms[0]), addend = to_.value(terms[1]);
+        old = from_.node(old).inputs[0];
+      }
+    }
+    if (const auto* mul = std::get_if<Binary>(&to_.node(x.ref).op);
+        mul && mul->fn == BinaryFn::mul && is_used_once(old)) {
+      const std::vector<Ref> factors = to_.node(x.ref).inputs;
+      for (const std::size_t side : {0u, 1u}) {
+        if (norm.has_scale || !scales_samples(to_.type(factors[1 - side]), to_.type(factors[side]))) continue;
+        norm.has_scale = true;
+        x = to_.value(factors[side]), scale = to_.value(factors[1 - side]);
+      }
+    }
+    if (!norm.has_scale && !norm.has_addend) return {};
+    std::vector<Value> operands{x};
+    operands.insert(operands.end(), inputs.begin() + 1, inputs.end());
+    if (norm.has_scale) operands.push_back(scale);
+    if (norm.has_addend) operands.push_back(addend);
     return to_.add(norm, operands);
+  }
+
+  /// True when `scale` is [B,1,..,1,C] for x [B,..,C], and not x's own size.
+  [[nodiscard]] static bool scales_samples(const TensorType& scale, const TensorType& x) {
+    if (scale.dtype != x.dtype || !is_float(x.dtype) || scale.shape == x.shape || x.shape.rank() < 3) return false;
+    Shape wanted = x.shape;
+    for (int axis = 1; axis + 1 < x.shape.rank(); ++axis) wanted = wanted.with(axis, 1);
+    return scale.shape == wanted;
   }
 
   std::vector<Value> with_relu(const Node& node, const std::vector<Value>& inputs) {
@@ -261,7 +284,8 @@ class Rewriter {
     const Ref relu = node.inputs[0];
     const Node& fused = to_.node(mapped(relu));
     const auto* norm = std::get_if<GroupNorm>(&fused.op);
-    if (!norm || !norm->post_relu || norm->has_addend || norm->pre_relu || norm->has_residual) return false;
+    if (!norm || !norm->post_relu || norm->has_scale || norm->has_addend || norm->pre_relu || norm->has_residual)
+      return false;
     const Ref before = std::holds_alternative<GroupNorm>(from_.node(relu).op) ? relu : from_.node(relu).inputs[0];
     const Ref conv = from_.node(before).inputs[0];
     return std::holds_alternative<Conv2d>(to_.node(fused.inputs[0]).op) && is_used_once(relu) && is_used_once(before) &&

@@ -54,7 +54,7 @@ Value from_group_statistics(const NormView& norm, Value x, Value stats, Value st
 }  // namespace
 
 InputCotangents vjp_rule(const GroupNorm& op, const RuleContext& context) {
-  const bool is_fused = op.has_addend || op.pre_relu || op.has_residual || op.post_relu;
+  const bool is_fused = op.has_scale || op.has_addend || op.pre_relu || op.has_residual || op.post_relu;
   check(!is_fused, "vjp", "a fused group_norm has no derivative: it appears after differentiation (layer '",
         context.graph.node(context.node).label, "')");
   const Value x = context.inputs[0], stats = context.outputs[1];

@@ -94,7 +94,7 @@ bool CpuBackend::may_overwrite(const Op& op, std::size_t input) const {
   // group or a channel at a time. Parameters of normalisations are read throughout, so they are left alone.
   if (std::holds_alternative<Unary>(op) || std::holds_alternative<Affine>(op) || std::holds_alternative<Binary>(op))
     return true;
-  if (const auto* norm = std::get_if<GroupNorm>(&op)) return input == 0 || input > (norm->affine ? 2u : 0u);
+  if (const auto* norm = std::get_if<GroupNorm>(&op)) return norm->may_overwrite(input);
   if (std::holds_alternative<GroupNormGrad>(op)) return input == 0 || input == 2;
   if (std::holds_alternative<BatchNormGrad>(op)) return input == 0 || input == 3;
   const bool is_update = std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<AdamUpdate>(op);

@@ -32,16 +32,17 @@ std::int64_t scratch_bytes(std::int64_t channels, std::int64_t arrays) {
 
 /// Addresses of one GroupNorm; absent operands are null.
 struct ForwardOperands {
-  const float *x = nullptr, *gamma = nullptr, *beta = nullptr, *addend = nullptr, *residual = nullptr;
+  const float *x = nullptr, *gamma = nullptr, *beta = nullptr, *scale = nullptr, *addend = nullptr, *residual = nullptr;
   float *y = nullptr, *stats = nullptr;
 };
 
-/// What is normalised: relu(x + addend), each part if asked for.
-template <bool kHasAddend, bool kPreRelu>
+/// What is normalised of a sample: relu(x * scale + addend), each part if asked for. Element i is of channel c.
+template <bool kHasScale, bool kHasAddend, bool kPreRelu>
 struct NormInput {
-  const float *x, *addend;
-  float operator()(std::int64_t i) const {
+  const float *x, *scale, *addend;
+  float operator()(std::int64_t i, std::int64_t c) const {
     float value = x[i];
+    if constexpr (kHasScale) value *= scale[c];
     if constexpr (kHasAddend) value += addend[i];
     if constexpr (kPreRelu) value = value < 0.0F ? 0.0F : value;
     return value;
@@ -86,7 +87,7 @@ void normalise(const Layout& layout, const Input& input, const float* residual, 
     const std::int64_t at = row * channels;
 #pragma omp simd
     for (std::int64_t c = 0; c < channels; ++c) {
-      float value = input(at + c) * scale[c] + offset[c];
+      float value = input(at + c, c) * scale[c] + offset[c];
       if constexpr (kHasResidual) value += residual[at + c];
       if constexpr (kPostRelu) value = value < 0.0F ? 0.0F : value;
       y[at + c] = value;
@@ -94,18 +95,20 @@ void normalise(const Layout& layout, const Input& input, const float* residual, 
   }
 }
 
-template <bool kHasAddend, bool kPreRelu, bool kHasResidual, bool kPostRelu>
+template <bool kHasScale, bool kHasAddend, bool kPreRelu, bool kHasResidual, bool kPostRelu>
 void group_norm_sample(const Layout& layout, double eps, const ForwardOperands& operands, std::int64_t sample,
                        std::byte* scratch) {
   const std::int64_t channels = layout.channels, at = sample * layout.rows * channels;
   ColumnSums sums(scratch, channels);
   auto* shift = reinterpret_cast<float*>(scratch + ColumnSums::bytes_for(channels));
   float *scale = shift + channels, *offset = scale + channels;
-  const NormInput<kHasAddend, kPreRelu> input{operands.x + at, kHasAddend ? operands.addend + at : nullptr};
+  const NormInput<kHasScale, kHasAddend, kPreRelu> input{operands.x + at,
+                                                         kHasScale ? operands.scale + sample * channels : nullptr,
+                                                         kHasAddend ? operands.addend + at : nullptr};
   // Sums are taken about the first row: as safe as a second pass, for the price of one subtraction.
-  for (std::int64_t c = 0; c < channels; ++c) shift[c] = input(c);
+  for (std::int64_t c = 0; c < channels; ++c) shift[c] = input(c, c);
   sums.assign(0, layout.rows, [&input, shift](std::int64_t i, std::int64_t c) {
-    const float difference = input(i) - shift[c];
+    const float difference = input(i, c) - shift[c];
     return ColumnTerms{difference, difference * difference};
   });
   spread_statistics(layout, eps, sums, operands, sample, shift, scale, offset);
@@ -123,11 +126,13 @@ auto with_flag(bool flag, const Use& use) {
 }
 
 SampleFunction sample_function(const GroupNorm& op) {
-  return with_flag(op.has_addend, [&](auto addend) {
-    return with_flag(op.pre_relu, [&](auto pre_relu) {
-      return with_flag(op.has_residual, [&](auto residual) {
-        return with_flag(op.post_relu, [&](auto post_relu) -> SampleFunction {
-          return &group_norm_sample<addend(), pre_relu(), residual(), post_relu()>;
+  return with_flag(op.has_scale, [&](auto scale) {
+    return with_flag(op.has_addend, [&](auto addend) {
+      return with_flag(op.pre_relu, [&](auto pre_relu) {
+        return with_flag(op.has_residual, [&](auto residual) {
+          return with_flag(op.post_relu, [&](auto post_relu) -> SampleFunction {
+            return &group_norm_sample<scale(), addend(), pre_relu(), residual(), post_relu()>;
+          });
         });
       });
     });
@@ -211,6 +216,7 @@ std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const Gro
     std::size_t next = 0;
     ForwardOperands operands{.x = bound.in(next++)};
     if (op.affine) operands.gamma = bound.in(next++), operands.beta = bound.in(next++);
+    if (op.has_scale) operands.scale = bound.in(next++);
     if (op.has_addend) operands.addend = bound.in(next++);
     if (op.has_residual) operands.residual = bound.in(next++);
     operands.y = bound.out(0), operands.stats = bound.out(1);

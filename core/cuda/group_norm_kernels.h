@@ -12,20 +12,30 @@
 
 namespace deq::cuda {
 
-/// What is normalised: relu(x + addend), each part if asked for.
+/// What is normalised: relu(x * scale + addend), each part if asked for. `scale` has `channels` elements for each of
+/// `sample` of x.
 struct NormInput {
-  const float *x, *addend;
+  const float *x, *scale, *addend;
   bool pre_relu;
+  Index sample, channels;
+
   DEQ_HOST_DEVICE float operator()(Index i) const {
-    const float value = addend == nullptr ? x[i] : x[i] + addend[i];
+    float value = x[i];
+    if (scale != nullptr) value *= scale[i / sample * channels + i % channels];
+    if (addend != nullptr) value += addend[i];
     return pre_relu && value < 0.0F ? 0.0F : value;
   }
-  /// Elements 4 i to 4 i + 3.
-  [[nodiscard]] DEQ_HOST_DEVICE ChannelQuad quad(Index i) const {
+  /// Scale of four channels from `channel` on.
+  [[nodiscard]] DEQ_HOST_DEVICE ChannelQuad scale_quad(Index of_sample, Index channel) const {
+    if (scale == nullptr) return {{1, 1, 1, 1}};
+    return reinterpret_cast<const ChannelQuad*>(scale)[(of_sample * channels + channel) / 4];
+  }
+  /// Elements 4 i to 4 i + 3, whose scale is `factors`.
+  [[nodiscard]] DEQ_HOST_DEVICE ChannelQuad quad(Index i, const ChannelQuad& factors) const {
     ChannelQuad value = reinterpret_cast<const ChannelQuad*>(x)[i], more;
     if (addend != nullptr) more = reinterpret_cast<const ChannelQuad*>(addend)[i];
     for (int k = 0; k < 4; ++k) {
-      value.at[k] += more.at[k];
+      value.at[k] = value.at[k] * factors.at[k] + more.at[k];
       if (pre_relu && value.at[k] < 0.0F) value.at[k] = 0.0F;
     }
     return value;

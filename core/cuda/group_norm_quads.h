@@ -71,11 +71,13 @@ struct GroupNormQuads {
   template <class Block>
   DEQ_HOST_DEVICE void load(const Block& block, const Layout& layout, int rank, int thread, Own& own) const {
     const Index sample = block.index(), first = rank * cut.threads + thread, all = cut.all_threads();
+    const ChannelQuad factors = input.scale_quad(sample, channel_of(thread));
     ChannelQuad references, sums, squares;
     for (int i = 0; i < 4; ++i) references.at[i] = reference_of(sample, (channel_of(thread) + i) / cut.width());
     unrolled<kQuads>([&](int k) {  // all at once: nothing waits for the one before
       const Index quad = first + k * all;
-      if (quad < cut.quads()) quad_at(block, layout, rank, thread, own, k) = input.quad(sample * cut.quads() + quad);
+      if (quad < cut.quads())
+        quad_at(block, layout, rank, thread, own, k) = input.quad(sample * cut.quads() + quad, factors);
     });
     unrolled<kQuads>([&](int k) {
       if (first + k * all >= cut.quads()) return;

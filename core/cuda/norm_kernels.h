@@ -92,19 +92,21 @@ inline constexpr std::size_t kMostTileBytes = 88 * 1024;
 struct GroupNormOperands {
   NormInput input;
   const float *gamma, *beta, *residual;
-  GroupNormOperands(const GroupNorm& op, const Operands& bound) {
+  GroupNormOperands(const GroupNorm& op, const Operands& bound, const Shape& shape) {
     std::size_t next = 0;
     const auto take = [&](bool is_there) { return is_there ? bound.in(next++) : nullptr; };
     input.x = take(true), gamma = take(op.affine), beta = take(op.affine);
-    input.addend = take(op.has_addend), residual = take(op.has_residual);
+    input.scale = take(op.has_scale), input.addend = take(op.has_addend), residual = take(op.has_residual);
     input.pre_relu = op.pre_relu;
+    input.sample = narrow(shape.elements() / shape[0]), input.channels = narrow(shape[-1]);
   }
 };
 
 template <class Launcher>
-std::unique_ptr<Kernel> make_group_norm_tile(const Launcher& launcher, const GroupTiles& cut, const GroupNorm& op) {
+std::unique_ptr<Kernel> make_group_norm_tile(const Launcher& launcher, const GroupTiles& cut, const GroupNorm& op,
+                                             const Shape& shape) {
   return make_kernel([=](const Operands& bound) {
-    const GroupNormOperands own(op, bound);
+    const GroupNormOperands own(op, bound, shape);
     with_groups(cut, [&](auto count) {
       launcher.for_each_block(cut.blocks(), cut.threads(), cut.kept_bytes(),
                               GroupNormTile<count.value>{cut, own.input, own.gamma, own.beta, own.residual,
@@ -114,9 +116,10 @@ std::unique_ptr<Kernel> make_group_norm_tile(const Launcher& launcher, const Gro
 }
 
 template <class Launcher>
-std::unique_ptr<Kernel> make_group_norm_quads(const Launcher& launcher, const GroupQuads& cut, const GroupNorm& op) {
+std::unique_ptr<Kernel> make_group_norm_quads(const Launcher& launcher, const GroupQuads& cut, const GroupNorm& op,
+                                              const Shape& shape) {
   return make_kernel([=](const Operands& bound) {
-    const GroupNormOperands own(op, bound);
+    const GroupNormOperands own(op, bound, shape);
     with_quads(cut.own, [&](auto count) {
       using Program = GroupNormQuads<count.value>;
       launcher.for_each_ranks(
@@ -139,14 +142,15 @@ std::unique_ptr<Kernel> make_group_norm_grad_tile(const Launcher& launcher, cons
 
 template <class Launcher>
 std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const Launcher& launcher, const GroupNorm& op) {
-  if (const auto quads = GroupQuads::of(request.inputs[0].shape, op.groups, launcher.has_clusters()))
-    return make_group_norm_quads(launcher, *quads, op);
-  const auto tiles = GroupTiles::of(request.inputs[0].shape, op.groups);
-  if (tiles && tiles->kept_bytes() <= kMostTileBytes) return make_group_norm_tile(launcher, *tiles, op);
+  const Shape shape = request.inputs[0].shape;
+  if (const auto quads = GroupQuads::of(shape, op.groups, launcher.has_clusters()))
+    return make_group_norm_quads(launcher, *quads, op, shape);
+  const auto tiles = GroupTiles::of(shape, op.groups);
+  if (tiles && tiles->kept_bytes() <= kMostTileBytes) return make_group_norm_tile(launcher, *tiles, op, shape);
   const ColumnBlocks cut = norm_blocks(request);
   return make_kernel(
       [=](const Operands& bound) {
-        const GroupNormOperands own(op, bound);
+        const GroupNormOperands own(op, bound, shape);
         run_group_norm(launcher,
                        GroupNormForward{cut, own.input, own.gamma, own.beta, own.residual, bound.out(0), bound.out(1),
                                         bound.scratch<ColumnPair>(), op.groups, op.eps, op.post_relu});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace deq {
@@ -7,18 +8,26 @@ namespace deq {
 /// x [B,..,C]; per sample and group of C/groups channels over all inner axes: y = (x - mean) / sqrt(var + eps)
 /// [* gamma[C] + beta[C]]. Inputs: x [, gamma, beta] [, addend] with attributes saying which are there.
 /// Outputs: y, stats f32[B,groups,2] (mean, 1/sqrt(var+eps) of the normalised input).
-/// Fused neighbours, for graphs that are not differentiated any more (rewrites set all but `pre_relu`): x' = x + addend
-/// when `has_addend` (addend like x), x'' = relu(x') when `pre_relu`; y = relu(y) when `post_relu`; y += residual
-/// (before post_relu) when `has_residual`. Input order: x, gamma, beta, addend, residual (those present).
+/// Fused neighbours, for graphs that are not differentiated any more (rewrites set all but `pre_relu`): x is multiplied
+/// by scale [B,1,..,1,C] when `has_scale`; x' = x + addend when `has_addend` (addend like x), x'' = relu(x') when
+/// `pre_relu`; y = relu(y) when `post_relu`; y += residual (before post_relu) when `has_residual`. Input order: x,
+/// gamma, beta, scale, addend, residual (those present).
 struct GroupNorm {
   int groups = 1;
   double eps = 1e-5;
   bool affine = false;
+  bool has_scale = false;
   bool has_addend = false;
   bool pre_relu = false;
   bool has_residual = false;
   bool post_relu = false;
   bool operator==(const GroupNorm&) const = default;
+  /// Position of the scale among the inputs, if there is one.
+  [[nodiscard]] std::size_t scale_input() const { return affine ? 3 : 1; }
+  /// True when y may lie over `input`, if that is as large: all but parameters and scale, which serve many elements.
+  [[nodiscard]] bool may_overwrite(std::size_t input) const {
+    return input == 0 || (input > (affine ? 2U : 0U) && !(has_scale && input == scale_input()));
+  }
 };
 /// Inputs x, stats, g [, gamma]; outputs dx and, when affine, dgamma[C], dbeta[C]. `stats` must be those of x
 /// (its dependence on x is part of the derivative; it gets no cotangent of its own).

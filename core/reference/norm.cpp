@@ -87,7 +87,7 @@ Cell channel_cell(const Extents& e, std::int64_t channel) { return {0, e.batch, 
 
 /// Inputs of a GroupNorm that are there, null otherwise.
 struct GroupNormInputs {
-  const double *x, *gamma, *beta, *addend, *residual;
+  const double *x, *gamma, *beta, *scale, *addend, *residual;
 };
 
 GroupNormInputs inputs_of(const GroupNorm& op, const Operands& at) {
@@ -97,6 +97,7 @@ GroupNormInputs inputs_of(const GroupNorm& op, const Operands& at) {
   in.x = take(true);
   in.gamma = take(op.affine);
   in.beta = take(op.affine);
+  in.scale = take(op.has_scale);
   in.addend = take(op.has_addend);
   in.residual = take(op.has_residual);
   return in;
@@ -110,7 +111,9 @@ Body lower(const GroupNorm& op, const KernelRequest& request) {
     const GroupNormInputs in = inputs_of(op, at);
     constexpr UnaryFunctor<UnaryFn::relu> kRelu;
     const auto value = [&](std::int64_t i) {
-      const double sum = in.addend ? in.x[i] + in.addend[i] : in.x[i];
+      const std::int64_t sample = i / (e.inner * e.channels);
+      const double x = in.scale ? in.x[i] * in.scale[sample * e.channels + i % e.channels] : in.x[i];
+      const double sum = in.addend ? x + in.addend[i] : x;
       return op.pre_relu ? kRelu(sum) : sum;
     };
     for (std::int64_t cell_index = 0; cell_index < e.batch * op.groups; ++cell_index) {

@@ -124,9 +124,12 @@ void add_norm(Grid& grid) {
       {{3, 16, 16, 24}, 8}, {{2, 9, 7, 120}, 8}, {{4, 24}, 3}, {{1, 5, 5, 3}, 1}, {{2, 3, 3, 4}, 4}};
   for (const auto& [shape, groups] : layouts) {
     const Shape channels{shape[-1]};
-    for (int flags = 0; flags < 32; ++flags) {
+    Shape scale = shape;
+    for (int axis = 1; axis + 1 < shape.rank(); ++axis) scale = scale.with(axis, 1);
+    for (int flags = 0; flags < 64; ++flags) {
       const GroupNorm op{.groups = groups,
                          .affine = (flags & 1) != 0,
+                         .has_scale = (flags & 32) != 0,
                          .has_addend = (flags & 2) != 0,
                          .pre_relu = (flags & 4) != 0,
                          .has_residual = (flags & 8) != 0,
@@ -134,6 +137,7 @@ void add_norm(Grid& grid) {
       std::vector<Tensor> values;
       values.push_back(draw.real(shape, -1, 3));
       if (op.affine) values.push_back(draw.real(channels)), values.push_back(draw.real(channels));
+      if (op.has_scale) values.push_back(draw.real(scale, 0.5, 1.5));
       if (op.has_addend) values.push_back(draw.real(shape));
       if (op.has_residual) values.push_back(draw.real(shape));
       grid.add(concat("group norm ", shape, " flags ", flags), op, std::move(values));
@@ -268,7 +272,8 @@ std::vector<std::size_t> overwritable_inputs(const KernelCase& kernel_case) {
   if (is_one_of<GroupNormGrad>(op)) candidates = {0, 2};
   if (is_one_of<BatchNormGrad>(op)) candidates = {0, 3};
   if (is_one_of<GroupNorm>(op)) {
-    for (std::size_t i = 0; i < kernel_case.inputs.size(); ++i) candidates.push_back(i);
+    for (std::size_t i = 0; i < kernel_case.inputs.size(); ++i)
+      if (std::get<GroupNorm>(op).may_overwrite(i)) candidates.push_back(i);
   }
   const TensorType output = kernel_case.outputs()[0];
   std::erase_if(candidates, [&](std::size_t i) { return kernel_case.inputs[i] != output; });

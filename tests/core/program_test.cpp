@@ -168,6 +168,30 @@ TEST_CASE("the program's rewrite fuses a norm with its neighbours and packs weig
   CHECK(text.find("pack_weights") != std::string::npos);
 }
 
+TEST_CASE("a norm takes in the dropout of whole channels and the sum before it, where nobody else reads them") {
+  Graph graph;
+  const Shape shape{2, 5, 4, 6};
+  const Value x = graph.input("x", {DType::f32, shape}, Rate::batch);
+  const Value mask = graph.input("mask", {DType::f32, {2, 1, 1, 6}}, Rate::batch);
+  const Value injection = graph.input("injection", {DType::f32, shape}, Rate::batch);
+  const Value shared = x * mask;
+  const std::vector<Value> outputs{group_norm(x * mask * 2.0, 3, 1e-5).y, group_norm(mask * tanh(x), 3, 1e-5).y,
+                                   group_norm(injection * mask + x, 3, 1e-5).y, group_norm(shared, 3, 1e-5).y, shared};
+  CpuBackend cpu;
+  Program program = Program::compile(graph, outputs, cpu);
+  const Bindings values{
+      {"x", filled(shape, 1.0f)}, {"mask", filled({2, 1, 1, 6}, 0.7f)}, {"injection", filled(shape, 0.4f)}};
+  for (const auto& [name, value] : values) program.bind(name, value);
+  program.run();
+  ReferenceBackend reference;
+  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
+  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
+  std::size_t products = 0;
+  const std::string description = program.describe();
+  for (std::size_t at = 0; (at = description.find(" mul ", at)) != std::string::npos; ++at) ++products;
+  CHECK(products == 1);  // the shared one
+}
+
 TEST_CASE("enlarged images are added up and rectified in one launch, unless somebody else reads a part") {
   Graph graph;
   const auto image = [&graph](const char* name, std::int64_t height, std::int64_t width) {

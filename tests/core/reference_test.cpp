@@ -120,16 +120,21 @@ TEST_CASE("a fused group norm equals the chain of ops it stands for") {
   Graph graph;
   std::vector<Value> in;
   Bindings bindings;
-  for (const char* name : {"x", "gamma", "beta", "addend", "residual"}) {
-    const Shape own = in.size() == 1 || in.size() == 2 ? Shape{6} : shape;
+  for (const char* name : {"x", "gamma", "beta", "scale", "addend", "residual"}) {
+    const Shape own = in.size() == 1 || in.size() == 2 ? Shape{6} : in.size() == 3 ? Shape{2, 1, 1, 6} : shape;
     in.push_back(graph.input(name, {DType::f32, own}, Rate::batch));
     bindings[name] = random_tensor(name, own);
   }
-  const GroupNorm fused{
-      .groups = 3, .affine = true, .has_addend = true, .pre_relu = true, .has_residual = true, .post_relu = true};
-  const GroupNormValues chain = group_norm(relu(in[0] + in[3]), 3, fused.eps, in[1], in[2]);
+  const GroupNorm fused{.groups = 3,
+                        .affine = true,
+                        .has_scale = true,
+                        .has_addend = true,
+                        .pre_relu = true,
+                        .has_residual = true,
+                        .post_relu = true};
+  const GroupNormValues chain = group_norm(relu(in[0] * in[3] + in[4]), 3, fused.eps, in[1], in[2]);
   std::vector<Value> outputs = graph.add(fused, in);
-  outputs.insert(outputs.end(), {relu(chain.y + in[4]), chain.stats});
+  outputs.insert(outputs.end(), {relu(chain.y + in[5]), chain.stats});
   ReferenceBackend backend;
   const std::vector<Tensor> results = interpret(graph, outputs, bindings, backend);
   check_close(results[0], doubles(results[2]));

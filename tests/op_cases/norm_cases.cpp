@@ -78,12 +78,17 @@ OpCase fused_case(const GroupNormRow& row, GroupNorm op) {
     inputs.push_back(fixed("gamma", {row.x[-1]}, 0.5, 1.5));
     inputs.push_back(fixed("beta", {row.x[-1]}));
   }
+  if (op.has_scale) {
+    Shape scale = row.x;
+    for (int axis = 1; axis + 1 < row.x.rank(); ++axis) scale = scale.with(axis, 1);
+    inputs.push_back(fixed("scale", scale, 0.5, 1.5));
+  }
   if (op.has_addend) inputs.push_back(fixed("addend", row.x));
   if (op.has_residual) inputs.push_back(fixed("residual", row.x));
   op.groups = row.groups;
   op.eps = kEps;
   return {.name = concat("group_norm fused: ", row.x, " groups ", row.groups, op.affine ? " affine" : "",
-                         op.has_addend ? " addend" : "", op.pre_relu ? " pre_relu" : "",
+                         op.has_scale ? " scale" : "", op.has_addend ? " addend" : "", op.pre_relu ? " pre_relu" : "",
                          op.has_residual ? " residual" : "", op.post_relu ? " post_relu" : ""),
           .inputs = inputs,
           .build = [op](Graph& graph, const Values& in) { return graph.add(op, in); },
@@ -103,13 +108,14 @@ void add_norm(Cases& cases) {
 
 void add_fused_norm(Cases& cases) {
   const std::vector<GroupNormRow> rows{{{2, 3, 5, 4}, 2}, {{1, 4, 3, 6}, 3}, {{3, 8}, 1}, {{2, 1, 1, 17}, 1}};
-  for (int flags = 1; flags < 32; ++flags) {
+  for (int flags = 1; flags < 64; ++flags) {
     const GroupNorm op{.affine = (flags & 16) != 0,
+                       .has_scale = (flags & 32) != 0,
                        .has_addend = (flags & 1) != 0,
                        .pre_relu = (flags & 2) != 0,
                        .has_residual = (flags & 4) != 0,
                        .post_relu = (flags & 8) != 0};
-    if ((flags & 15) == 0) continue;
+    if ((flags & 47) == 0) continue;
     for (const GroupNormRow& row : rows) cases.push_back(fused_case(row, op));
   }
 }
