@@ -5,14 +5,13 @@
 namespace deq {
 namespace {
 
-/// Square root of the sum of squares over all gradients, f32[].
+/// Square root of the sum of squares over all gradients, f32[]. Added in pairs, so that few sums wait for each other.
 Value joint_norm(std::span<const Value> gradients) {
-  Value total;
-  for (const Value& gradient : gradients) {
-    const Value part = sum(square(gradient));
-    total = total.is_empty() ? part : total + part;
-  }
-  return sqrt(total);
+  std::vector<Value> parts;
+  for (const Value& gradient : gradients) parts.push_back(sum(square(gradient)));
+  for (std::size_t apart = 1; apart < parts.size(); apart *= 2)
+    for (std::size_t i = 0; i + apart < parts.size(); i += 2 * apart) parts[i] = parts[i] + parts[i + apart];
+  return sqrt(parts.front());
 }
 
 /// min(1, limit / norm), without a branch: 1 - relu(1 - limit / norm).
