@@ -11,8 +11,10 @@
 namespace deq::cuda {
 
 /// How a convolution of our own is cut into blocks. A block has the results of a patch of kPixels pixels (of one image,
-/// or of several small ones) for 8 `tiles` channels; it keeps what these read of `chunk` channels in shared memory. The
-/// gradient by the input is the convolution of g with flipped kernels, so extents are those of the convolution as run.
+/// or of several small ones) for 8 `tiles` channels. It goes through the channels in stages of `chunk`: what its
+/// results read of them, and their weights, lie in shared memory, as do those of the next stages while they come in.
+/// The gradient by the input is the convolution of g with flipped kernels, so extents are those of the convolution as
+/// run.
 struct ConvTiles {
   static constexpr Index kPixels = 128;  ///< results of a block; a warp has 32 of them
   static constexpr int kThreads = 128;
@@ -22,7 +24,8 @@ struct ConvTiles {
   Index kernel_h = 1, kernel_w = 1, stride = 1, pad_h = 0, pad_w = 0;
   Index log_w = 0, log_h = 0;                        ///< log2 of a patch's width and height in results
   Index patch_w = 1, patch_h = 1, patch_images = 1;  ///< what a patch reads
-  Index chunk = 8;                                   ///< channels in shared memory at a time, a multiple of 8
+  Index chunk = 8;                                   ///< channels of a stage, a multiple of 8
+  Index stages = 2;                                  ///< stages in shared memory
   Index depth = 1;                                   ///< groups of 8 channels that are read, the last filled with zeros
   Index tiles = 1, columns = 1;                      ///< groups of 8 results of a block; blocks over them
   Index across = 1, down = 1, along = 1;             ///< patches by width, height and images
@@ -35,11 +38,11 @@ struct ConvTiles {
   /// True where few products make a result, so that fetching and storing are most of the work.
   [[nodiscard]] bool is_short() const {
     constexpr Index kShort = 64;
-    return kernel_h * kernel_w * depth <= kShort;
+    return taps() * depth <= kShort;
   }
   [[nodiscard]] std::int64_t blocks() const { return std::int64_t{across} * down * along * columns; }
   [[nodiscard]] std::int64_t packed_elements() const {
-    return std::int64_t{kernel_h} * kernel_w * depth * tiles * columns * kTileElements;
+    return std::int64_t{taps()} * depth * tiles * columns * kTileElements;
   }
   /// True when packed weights of one are those of the other.
   [[nodiscard]] bool packs_like(const ConvTiles& other) const {
@@ -48,15 +51,43 @@ struct ConvTiles {
   [[nodiscard]] DEQ_HOST_DEVICE Index patch_pixels() const { return patch_w * patch_h * patch_images; }
   /// Distance of two pixels in shared memory. An odd multiple of 4, so that rows of a tile lie in different banks.
   [[nodiscard]] DEQ_HOST_DEVICE Index pitch() const { return chunk + 4; }
-  [[nodiscard]] std::size_t patch_bytes() const {
-    return static_cast<std::size_t>(patch_pixels() * pitch()) * sizeof(float);
+  [[nodiscard]] DEQ_HOST_DEVICE Index taps() const { return kernel_h * kernel_w; }
+  [[nodiscard]] DEQ_HOST_DEVICE Index patch_elements() const { return patch_pixels() * pitch(); }
+  /// Of a stage in shared memory, where it has `own_tiles` tiles: the patch and then the weights.
+  [[nodiscard]] DEQ_HOST_DEVICE Index stage_elements(Index own_tiles) const {
+    return patch_elements() + taps() * (chunk / 8) * own_tiles * kTileElements;
+  }
+  /// Stages and, behind them, where each pixel of the patch is read.
+  [[nodiscard]] DEQ_HOST_DEVICE Index shared_elements(Index own_tiles, Index own_stages) const {
+    return own_stages * stage_elements(own_tiles) + patch_pixels();
+  }
+};
+
+/// Kernels whose taps are known to the compiler, which then loads for one product while it waits for another.
+enum class Taps : std::uint8_t { one, three_by_three, any };
+
+inline Taps taps_of(const ConvTiles& cut) {
+  if (cut.taps() == 1) return Taps::one;
+  return cut.kernel_h == 3 && cut.kernel_w == 3 ? Taps::three_by_three : Taps::any;
+}
+
+/// Where the results of a block of `tiles` tiles begin.
+struct TileCorner {
+  Index image, row, column, tile;
+  DEQ_HOST_DEVICE TileCorner(const ConvTiles& cut, Index tiles, Index block) {
+    const Index patch = block / cut.columns, line = patch / cut.across, images = line / cut.down;
+    tile = (block - patch * cut.columns) * tiles;
+    column = (patch - line * cut.across) << cut.log_w;
+    row = (line - images * cut.down) << cut.log_h;
+    image = images * cut.patch_images;
   }
 };
 
 namespace conv_cut {
 
-/// With its stages of weights, at most 32 KiB, a block fits where it may have 96 KiB, and two fit on a large GPU.
-inline constexpr Index kMostPatchBytes = 60 * 1024;
+/// Elements of shared memory that a block may have, and those it takes where two stages need no more, so that three
+/// blocks fit on a large GPU.
+inline constexpr Index kMostElements = kMostSharedBytes / 4, kUsualElements = 64 * 1024 / 4;
 /// Tiles of 8 channels a block may have: what tile_conv.cu makes kernels for.
 inline constexpr Index kTileChoices[] = {2, 3, 4, 5, 8, 10, 15, 16};
 /// Blocks that run side by side: about the multiprocessors of a large GPU. The cut must not depend on the device, for
@@ -88,24 +119,27 @@ inline void cut_pixels(ConvTiles& cut) {
   cut.along = pieces(cut.batch, cut.patch_images);
 }
 
-inline void cut_channels(ConvTiles& cut) {
+/// A stage of a kernel of one tap has up to 32 channels, one of several taps 8, so that it is some work.
+inline void cut_depth(ConvTiles& cut) {
+  constexpr Index kMostGroups = 4;
+  cut.depth = pieces(cut.in, 8);
+  cut.chunk = cut.taps() > 1 ? 8 : 8 * pieces(cut.depth, pieces(cut.depth, kMostGroups));
+}
+
+/// False where two stages have no room.
+inline bool cut_channels(ConvTiles& cut) {
   const Index channel_tiles = pieces(cut.out, 8), patches = cut.across * cut.down * cut.along;
   Index best = 0;
   for (const Index tiles : kTileChoices) {
     const Index found = cost(cut, tiles, channel_tiles, patches);
-    if (best != 0 && found >= best) continue;
+    if ((best != 0 && found >= best) || cut.shared_elements(tiles, 2) > kMostElements) continue;
     best = found;
     cut.tiles = tiles;
   }
+  if (best == 0) return false;
+  constexpr Index kMostStages = 4;
+  while (cut.stages < kMostStages && cut.shared_elements(cut.tiles, cut.stages + 1) <= kUsualElements) ++cut.stages;
   cut.columns = pieces(channel_tiles, cut.tiles);
-}
-
-/// False where not even 8 channels have room.
-inline bool cut_depth(ConvTiles& cut) {
-  const Index room = (kMostPatchBytes / static_cast<Index>(sizeof(float)) / cut.patch_pixels() - 4) / 8;
-  cut.depth = pieces(cut.in, 8);
-  if (room < 1) return false;
-  cut.chunk = 8 * pieces(cut.depth, pieces(cut.depth, room));
   return true;
 }
 
@@ -129,9 +163,9 @@ inline std::optional<ConvTiles> ConvTiles::of(const ConvShape& shape, ConvPass p
     return std::nullopt;
   if (std::min({cut.batch, cut.in, cut.out, cut.out_h, cut.out_w}) < 1) return std::nullopt;
   conv_cut::cut_pixels(cut);
-  conv_cut::cut_channels(cut);
-  if (!conv_cut::cut_depth(cut)) return std::nullopt;
-  if (cut.blocks() < kFewBlocks && cut.kernel_h * cut.kernel_w * cut.depth > kLongSum) return std::nullopt;
+  conv_cut::cut_depth(cut);
+  if (!conv_cut::cut_channels(cut)) return std::nullopt;
+  if (cut.blocks() < kFewBlocks && cut.taps() * cut.depth > kLongSum) return std::nullopt;
   return cut;
 }
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
-#include <utility>
 
 #include "core/cuda/channel_quad.h"
 #include "core/cuda/lowering.h"
+#include "core/cuda/unrolled.h"
 
 // How group normalisation is cut where a cluster of blocks has a whole sample.
 
@@ -54,13 +54,6 @@ struct GroupQuads {
  private:
   [[nodiscard]] bool is_possible() const { return own <= kMostOwnQuads && groups <= threads / kWarp; }
 };
-
-/// use(0), .., use(n - 1), unrolled on every compiler, so that arrays by that index are registers.
-template <int n, class Use>
-DEQ_HOST_DEVICE void unrolled(const Use& use) {
-  [&]<int... k>(std::integer_sequence<int, k...>) { (use(k), ...); }
-  (std::make_integer_sequence<int, n>{});
-}
 
 /// Calls `use` with the least number of quads that `own` fit in and that there are kernels for, as a constant.
 template <class Use>

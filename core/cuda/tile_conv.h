@@ -4,153 +4,155 @@
 #include "core/cuda/conv_tiles.h"
 #include "core/cuda/divider.h"
 #include "core/cuda/tensor_core.h"
+#include "core/cuda/unrolled.h"
 
 namespace deq::cuda {
 
 /// A convolution in TF32: one patch and kTiles tiles of channels (core/cuda/conv_tiles.h). A block program whose
 /// threads keep their sums from phase to phase. Weights are those of pack_tiles.h.
-template <int kTiles>
+template <int kTiles, Taps kTaps>
 struct TileConv {
   ConvTiles cut;
-  Divider quads, patch_h;  ///< by chunk / 4 and the rows of a patch
+  Divider quads, patch_w, patch_h;  ///< by quads of channels of a stage, columns and rows of a patch
   const float *x, *w;
   float* y;
 
   TileConv(const ConvTiles& of, const float* image, const float* packed, float* result)
-      : cut(of), quads(of.chunk / 4), patch_h(of.patch_h), x(image), w(packed), y(result) {}
+      : cut(of), quads(of.chunk / 4), patch_w(of.patch_w), patch_h(of.patch_h), x(image), w(packed), y(result) {}
 
-  /// Values of k, by 8, whose weights are a stage.
-  static constexpr int kStageSteps = kTiles > 8 ? 2 : 4;
-  /// Stages of weights in shared memory: one is multiplied with while the others are under way. All blocks ask for the
-  /// same weights at the same time, so that they take long to come.
-  static constexpr int kStages = kTiles * kStageSteps > 20 ? 4 : 6;
-  static constexpr Index kStageElements = kStageSteps * kTiles * kTileElements;
-
-  /// The patch and the stages of weights behind it.
   [[nodiscard]] static std::size_t shared_bytes(const ConvTiles& cut) {
-    return cut.patch_bytes() + kStages * static_cast<std::size_t>(kStageElements) * sizeof(float);
+    return static_cast<std::size_t>(cut.shared_elements(kTiles, cut.stages)) * sizeof(float);
   }
 
   template <class Block>
   DEQ_HOST_DEVICE void operator()(const Block& block) const {
-    const Corner corner(cut, block.index());
-    float* const patch = block.template shared<float>();
+    const TileCorner corner(cut, kTiles, block.index());
+    float* const shared = block.template shared<float>();
     typename Block::template Kept<WarpSums<kTiles>> sums(block);
-    typename Block::template Kept<Walk> walks(block);
-    for (Index first = 0; first < cut.in; first += cut.chunk) {
-      const Chunk chunk(*this, corner, first);
+    typename Block::template Kept<Rows> rows(block);
+    block.each_thread([&](int thread) {
+      locate(corner, thread, shared);
+      rows[thread] = Rows(*this, thread);
+    });
+    block.each_thread([&](int thread) {
+      for (Index stage = 0; stage + 1 < cut.stages; ++stage) fetch(corner, stage, stage, thread, shared);
+      wait_for_stage();
+    });
+    Index slot = 0, free_slot = cut.stages - 1;  // where this stage lies, and where the one before it lay
+    for (Index stage = 0; stage * cut.chunk < cut.in; ++stage) {
       block.each_thread([&](int thread) {
-        for (Index stage = 0; stage + 1 < kStages; ++stage) fetch(chunk, stage, thread, patch);
-        if (cut.in % 4 == 0)
-          load<4>(corner, first, thread, patch);
-        else
-          load<1>(corner, first, thread, patch);
-        end_copies();
-        wait_for_copies<0>();
-        walks[thread].start(*this, patch, thread);
+        fetch(corner, stage + cut.stages - 1, free_slot, thread, shared);
+        multiply(stage, slot_at(shared, slot), rows[thread], thread, sums[thread]);
+        wait_for_stage();
       });
-      for (Index stage = 0; stage * kStageSteps < chunk.all; ++stage) {
-        block.each_thread([&](int thread) {
-          fetch(chunk, stage + kStages - 1, thread, patch);
-          multiply(chunk, stage, thread, patch, walks[thread], sums[thread]);
-          wait_for_copies<kStages - 2>();
-        });
-      }
+      free_slot = slot;
+      slot = slot + 1 < cut.stages ? slot + 1 : 0;
     }
     block.each_thread([&](int thread) { store(corner, thread, sums[thread]); });
   }
 
  private:
-  /// Where a block's results begin.
-  struct Corner {
-    Index image, row, column, tile;
-    DEQ_HOST_DEVICE Corner(const ConvTiles& cut, Index block) {
-      const Index patch = block / cut.columns, line = patch / cut.across, images = line / cut.down;
-      tile = (block - patch * cut.columns) * kTiles;
-      column = (patch - line * cut.across) << cut.log_w;
-      row = (line - images * cut.down) << cut.log_h;
-      image = images * cut.patch_images;
-    }
-  };
+  [[nodiscard]] DEQ_HOST_DEVICE float* slot_at(float* shared, Index slot) const {
+    return shared + slot * cut.stage_elements(kTiles);
+  }
+  [[nodiscard]] DEQ_HOST_DEVICE Index* origins_in(float* shared) const {
+    return reinterpret_cast<Index*>(slot_at(shared, cut.stages));
+  }
 
-  /// Part of the products: `all` groups of 8 values of k, `steps` of them by tap, and where their weights begin.
-  struct Chunk {
-    Index steps, all, row_elements;
-    const float* weights;
-    DEQ_HOST_DEVICE Chunk(const TileConv& conv, const Corner& corner, Index first) {
-      const ConvTiles& cut = conv.cut;
-      const Index left = cut.depth - first / 8, taps = cut.kernel_h * cut.kernel_w;
-      steps = left < cut.chunk / 8 ? left : cut.chunk / 8;
-      all = taps * steps;
-      row_elements = cut.tiles * cut.columns * kTileElements;
-      weights = conv.w + first / 8 * taps * row_elements + corner.tile * kTileElements;
-    }
-  };
-
-  /// Channels [first, first + chunk) of what the block's results read; zero outside the image. kWord: channels of a
-  /// copy. A thread keeps to columns and channels and walks down the lines of the patch.
-  template <int kWord>
-  DEQ_HOST_DEVICE void load(const Corner& corner, Index first, int thread, float* patch) const {
-    const Index lines = cut.patch_h * cut.patch_images;
-    for (Index i = thread; i < cut.patch_w * quads.divisor; i += ConvTiles::kThreads) {
-      const Index own = quads.quotient(i), quad = 4 * (i - own * quads.divisor);
-      const Index column = corner.column * cut.stride - cut.pad_w + own, channel = first + quad;
-      const bool is_inside = column >= 0 && column < cut.width;
-      float* to = patch + own * cut.pitch() + quad;
-      for (Index line = 0; line < lines; ++line, to += cut.patch_w * cut.pitch()) {
-        const Index image = patch_h.quotient(line), b = corner.image + image;
-        const Index row = corner.row * cut.stride - cut.pad_h + line - image * cut.patch_h;
-        const bool is_there = is_inside && b < cut.batch && row >= 0 && row < cut.height;
-        const Index offset = ((b * cut.height + row) * cut.width + column) * cut.in + channel;
-        for (int k = 0; k < 4; k += kWord) {
-          const bool is_channel = is_there && channel + k < cut.in;
-          copy_async<4 * kWord>(to + k, x + (is_channel ? offset + k : 0), is_channel);
-        }
-      }
+  /// Where the first channel of every pixel of the patch is in x; -1 outside the image.
+  DEQ_HOST_DEVICE void locate(const TileCorner& corner, int thread, float* shared) const {
+    for (Index pixel = thread; pixel < cut.patch_pixels(); pixel += ConvTiles::kThreads) {
+      const Index line = patch_w.quotient(pixel), image = patch_h.quotient(line), b = corner.image + image;
+      const Index column = corner.column * cut.stride - cut.pad_w + pixel - line * cut.patch_w;
+      const Index row = corner.row * cut.stride - cut.pad_h + line - image * cut.patch_h;
+      const bool is_there = b < cut.batch && row >= 0 && row < cut.height && column >= 0 && column < cut.width;
+      origins_in(shared)[pixel] = is_there ? ((b * cut.height + row) * cut.width + column) * cut.in : -1;
     }
   }
-  [[nodiscard]] DEQ_HOST_DEVICE float* stage_at(float* patch, Index stage) const {
-    return patch + cut.patch_pixels() * cut.pitch() + stage % kStages * kStageElements;
-  }
-  /// Weights of a stage, as far as there are any. Always one group of copies.
-  DEQ_HOST_DEVICE void fetch(const Chunk& chunk, Index stage, int thread, float* patch) const {
-    constexpr Index kQuads = kTiles * kTileElements / 4;
-    float* const to = stage_at(patch, stage);
-    for (Index i = thread; i < kStageSteps * kQuads; i += ConvTiles::kThreads) {
-      const Index step = i / kQuads, quad = 4 * (i - step * kQuads), row = stage * kStageSteps + step;
-      if (row < chunk.all) copy_async<16>(to + 4 * i, chunk.weights + row * chunk.row_elements + quad);
+
+  /// Starts what brings a stage into `slot`, as far as there is one. Always one group of copies.
+  DEQ_HOST_DEVICE void fetch(const TileCorner& corner, Index stage, Index slot, int thread, float* shared) const {
+    float* const to = slot_at(shared, slot);
+    if (stage * cut.chunk < cut.in) {
+      if (cut.in % 4 == 0)
+        fetch_patch<4>(stage * cut.chunk, origins_in(shared), thread, to);
+      else
+        fetch_patch<1>(stage * cut.chunk, origins_in(shared), thread, to);
+      fetch_weights(corner, stage, thread, to + cut.patch_elements());
     }
     end_copies();
   }
-
-  /// The pixels of a lane's rows, channel group by channel group and tap by tap.
-  struct Walk {
-    const float* rows[4] = {};
-    Index step = 0, across = 0;
-    DEQ_HOST_DEVICE void start(const TileConv& conv, const float* patch, int thread) {
-      for (int k = 0; k < 4; ++k) rows[k] = patch + conv.offset_of(thread / kWarp * kWarp + thread % kWarp / 4 + 8 * k);
-      step = across = 0;
-    }
-    DEQ_HOST_DEVICE void advance(const ConvTiles& cut, Index steps) {
-      Index by = 8;
-      if (++step == steps) {
-        step = 0;
-        by = cut.pitch() - 8 * (steps - 1);
-        if (++across == cut.kernel_w) {
-          across = 0;
-          by += (cut.patch_w - cut.kernel_w) * cut.pitch();
-        }
+  /// Channels [first, first + chunk) of the patch; zero where there are none. kWord: channels of a copy.
+  template <int kWord>
+  DEQ_HOST_DEVICE void fetch_patch(Index first, const Index* origins, int thread, float* patch) const {
+    for (Index i = thread; i < cut.patch_pixels() * quads.divisor; i += ConvTiles::kThreads) {
+      const Index pixel = kTaps == Taps::one ? quads.quotient(i) : i / 2, quad = 4 * (i - pixel * quads.divisor);
+      const Index origin = origins[pixel], channel = first + quad;
+      for (int k = 0; k < 4; k += kWord) {
+        const bool is_there = origin >= 0 && channel + k < cut.in;
+        copy_async<4 * kWord>(patch + pixel * cut.pitch() + quad + k, x + (is_there ? origin + channel + k : 0),
+                              is_there);
       }
-      for (const float*& row : rows) row += by;
+    }
+  }
+  DEQ_HOST_DEVICE void fetch_weights(const TileCorner& corner, Index stage, int thread, float* to) const {
+    constexpr Index kQuads = kTiles * kTileElements / 4;
+    const Index row_elements = cut.tiles * cut.columns * kTileElements, rows = cut.taps() * groups_of(stage);
+    const float* const from = w + stage * (cut.chunk / 8) * cut.taps() * row_elements + corner.tile * kTileElements;
+    for (Index i = thread; i < rows * kQuads; i += ConvTiles::kThreads) {
+      const Index row = i / kQuads, quad = 4 * (i - row * kQuads);
+      copy_async<16>(to + 4 * i, from + row * row_elements + quad);
+    }
+  }
+  /// Groups of 8 channels of a stage.
+  [[nodiscard]] DEQ_HOST_DEVICE Index groups_of(Index stage) const {
+    const Index left = cut.depth - stage * (cut.chunk / 8);
+    return left < cut.chunk / 8 ? left : cut.chunk / 8;
+  }
+  /// Until the stage after this one is there.
+  DEQ_HOST_DEVICE void wait_for_stage() const {
+    if (cut.stages == 2)
+      wait_for_copies<0>();
+    else if (cut.stages == 3)
+      wait_for_copies<1>();
+    else
+      wait_for_copies<2>();
+  }
+
+  /// Where in the patch the pixels of a lane's rows begin.
+  struct Rows {
+    Index at[4] = {};
+    DEQ_HOST_DEVICE Rows() = default;
+    DEQ_HOST_DEVICE Rows(const TileConv& conv, int thread) {
+      for (int k = 0; k < 4; ++k) at[k] = conv.offset_of(thread / kWarp * kWarp + thread % kWarp / 4 + 8 * k);
     }
   };
-  DEQ_HOST_DEVICE void multiply(const Chunk& chunk, Index stage, int thread, float* patch, Walk& walk,
+  DEQ_HOST_DEVICE void multiply(Index stage, const float* patch, const Rows& rows, int thread,
                                 WarpSums<kTiles>& sums) const {
-    const float* weights = stage_at(patch, stage);
-    for (Index step = 0; step < kStageSteps; ++step, weights += kTiles * kTileElements) {
-      if (stage * kStageSteps + step >= chunk.all) return;
-      multiply_tiles(walk.rows, weights, thread % kWarp, sums);
-      walk.advance(cut, chunk.steps);
+    const float* const weights = patch + cut.patch_elements();
+    const auto rows_from = [&](Index offset) {
+      const float* const from = patch + offset;
+      return LaneRows{{from + rows.at[0], from + rows.at[1], from + rows.at[2], from + rows.at[3]}};
+    };
+    const int lane = thread % kWarp;
+    if constexpr (kTaps == Taps::one) {
+      const auto rows_of = [&](int group) { return rows_from(8 * group); };
+      switch (groups_of(stage)) {
+        case 1: return multiply_steps<1>(rows_of, weights, lane, sums);
+        case 2: return multiply_steps<2>(rows_of, weights, lane, sums);
+        case 3: return multiply_steps<3>(rows_of, weights, lane, sums);
+        default: return multiply_steps<4>(rows_of, weights, lane, sums);
+      }
+    } else if constexpr (kTaps == Taps::three_by_three) {
+      constexpr Index kPitch = 12;  // of 8 channels
+      const Index line = cut.patch_w * kPitch;
+      multiply_steps<9>([&](int tap) { return rows_from(tap / 3 * line + tap % 3 * kPitch); }, weights, lane, sums);
+    } else {
+      for (Index tap = 0; tap < cut.taps(); ++tap) {
+        const Index row = tap / cut.kernel_w, column = tap - row * cut.kernel_w;
+        multiply_steps<1>([&](int) { return rows_from((row * cut.patch_w + column) * cut.pitch()); },
+                          weights + tap * kTiles * kTileElements, lane, sums);
+      }
     }
   }
   /// Where in the patch what result `pixel` of the block reads begins.
@@ -160,7 +162,7 @@ struct TileConv {
     return ((image * cut.patch_h + row * cut.stride) * cut.patch_w + column * cut.stride) * cut.pitch();
   }
 
-  DEQ_HOST_DEVICE void store(const Corner& corner, int thread, const WarpSums<kTiles>& sums) const {
+  DEQ_HOST_DEVICE void store(const TileCorner& corner, int thread, const WarpSums<kTiles>& sums) const {
     const int lane = thread % kWarp;
     for (int k = 0; k < 4; ++k) {
       const Index pixel = thread / kWarp * kWarp + lane / 4 + 8 * k, line = pixel >> cut.log_w;

@@ -5,12 +5,11 @@
 
 namespace deq::cuda {
 
-/// Runs `cut` on packed weights.
-template <class Launcher>
+template <Taps kTaps, class Launcher>
 void run_tile_conv(const Launcher& launcher, const ConvTiles& cut, const float* x, const float* packed, float* y) {
   const auto run = [&]<int kTiles>(std::integral_constant<int, kTiles>) {
-    launcher.for_each_block(cut.blocks(), ConvTiles::kThreads, TileConv<kTiles>::shared_bytes(cut),
-                            TileConv<kTiles>(cut, x, packed, y));
+    using Program = TileConv<kTiles, kTaps>;
+    launcher.for_each_block(cut.blocks(), ConvTiles::kThreads, Program::shared_bytes(cut), Program(cut, x, packed, y));
   };
   switch (cut.tiles) {
     case 2: return run(std::integral_constant<int, 2>{});
@@ -21,6 +20,16 @@ void run_tile_conv(const Launcher& launcher, const ConvTiles& cut, const float* 
     case 10: return run(std::integral_constant<int, 10>{});
     case 15: return run(std::integral_constant<int, 15>{});
     default: return run(std::integral_constant<int, 16>{});
+  }
+}
+
+/// Runs `cut` on packed weights.
+template <class Launcher>
+void run_tile_conv(const Launcher& launcher, const ConvTiles& cut, const float* x, const float* packed, float* y) {
+  switch (taps_of(cut)) {
+    case Taps::one: return run_tile_conv<Taps::one>(launcher, cut, x, packed, y);
+    case Taps::three_by_three: return run_tile_conv<Taps::three_by_three>(launcher, cut, x, packed, y);
+    case Taps::any: return run_tile_conv<Taps::any>(launcher, cut, x, packed, y);
   }
 }
 
