@@ -133,6 +133,11 @@ class Backend {
     (void)block, (void)x, (void)first, (void)second;
     return false;
   }
+  /// True when there is a kernel for `pair` of x, which rewrites then insert.
+  [[nodiscard]] virtual bool has_group_norm_pair(const GroupNormPair& pair, const TensorType& x) const {
+    (void)pair, (void)x;
+    return false;
+  }
   /// Vector operations of the solvers.
   [[nodiscard]] virtual StateOps& state_ops() = 0;
   /// Where 8-bit images go that the device normalises itself; null where images are made on the host.

@@ -36,6 +36,7 @@ class InferRules {
   Types operator()(const PackWeights& op) const;
   Types operator()(const ConvBlock& op) const;
   Types operator()(const GroupNorm& op) const;
+  Types operator()(const GroupNormPair& op) const;
   Types operator()(const GroupNormGrad& op) const;
   Types operator()(const BatchNorm& op) const;
   Types operator()(const BatchNormGrad& op) const;

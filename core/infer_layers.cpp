@@ -131,6 +131,20 @@ Types InferRules::operator()(const GroupNorm& op) const {
   return {in_[0], TensorType{in_[0].dtype, {x[0], op.groups, 2}}};
 }
 
+Types InferRules::operator()(const GroupNormPair& op) const {
+  const GroupNorm& second = op.second;
+  expect(!second.has_scale && !second.has_addend && !second.pre_relu && !second.has_residual,
+         "the second norm takes nothing but the first one's result");
+  const std::size_t affine = second.affine ? 2 : 0;
+  expect(in_.size() > affine, "needs an operand");
+  const auto types = InferRules(op_, in_.first(in_.size() - affine), label_)(op.first);
+  const std::int64_t channels = in_[0].shape[-1];
+  expect(second.groups >= 1 && channels % second.groups == 0, channels, " channels are not divisible by ",
+         second.groups, " groups");
+  for (std::size_t i = in_.size() - affine; i < in_.size(); ++i) expect_channel_vector(i, channels);
+  return {types[0]};
+}
+
 Types InferRules::operator()(const GroupNormGrad& op) const {
   expect_count(op.affine ? 4 : 3, op.affine ? 4 : 3);
   const Shape& x = in_[0].shape;

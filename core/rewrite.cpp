@@ -62,7 +62,7 @@ class Rewriter {
     if (std::holds_alternative<Input>(node.op)) return copy_input(id);
     std::vector<Value> inputs;
     for (const Ref& ref : node.inputs) inputs.push_back(to_.value(mapped(ref)));
-    std::vector<Value> out = fused(node, inputs);
+    std::vector<Value> out = fused(id, inputs);
     if (out.empty()) out = to_.add(remapped(node.op), inputs);
     for (const Value& value : out) refs_[id].push_back(value.ref);
   }
@@ -109,8 +109,12 @@ class Rewriter {
   }
 
   /// Outputs of the node that replaces `node`, or nothing when no rule fits.
-  std::vector<Value> fused(const Node& node, const std::vector<Value>& inputs) {
-    if (std::holds_alternative<GroupNorm>(node.op)) return with_operands(node, inputs);
+  std::vector<Value> fused(NodeId id, const std::vector<Value>& inputs) {
+    const Node& node = from_.node(id);
+    if (std::holds_alternative<GroupNorm>(node.op)) {
+      std::vector<Value> out = with_operands(node, inputs);
+      return out.empty() ? pair_of(id, inputs) : out;
+    }
     if (const auto* unary = std::get_if<Unary>(&node.op); unary && unary->fn == UnaryFn::relu)
       return with_relu(node, inputs);
     if (const auto* binary = std::get_if<Binary>(&node.op)) {
@@ -189,6 +193,30 @@ class Rewriter {
     return to_.add(norm, operands);
   }
 
+  /// A group norm of a group norm whose statistics nobody reads.
+  std::vector<Value> pair_of(NodeId id, const std::vector<Value>& inputs) {
+    const Node& node = from_.node(id);
+    const auto& norm = std::get<GroupNorm>(node.op);
+    const Node before = to_.node(inputs[0].ref);  // by value: adding moves nodes
+    const auto* first = std::get_if<GroupNorm>(&before.op);
+    if (first == nullptr || !is_used_once(node.inputs[0]) || norm.has_scale || norm.has_addend || norm.pre_relu ||
+        norm.has_residual || reads_statistics(inputs[0].ref.node) || other_uses_[id] > 0)
+      return {};
+    const GroupNormPair pair{*first, norm};
+    if (!backend_.has_group_norm_pair(pair, to_.type(before.inputs[0]))) return {};
+    std::vector<Value> operands;
+    for (const Ref& ref : before.inputs) operands.push_back(to_.value(ref));
+    operands.insert(operands.end(), inputs.begin() + 1, inputs.end());
+    return to_.add(pair, operands);
+  }
+
+  /// True when somebody reads the statistics of the new group norm `norm`.
+  [[nodiscard]] bool reads_statistics(NodeId norm) const {
+    for (NodeId id = 0; id < refs_.size(); ++id)
+      if (refs_[id].size() == 2 && refs_[id][1] == Ref{norm, 1} && other_uses_[id] > 0) return true;
+    return false;
+  }
+
   /// True when `scale` is [B,1,..,1,C] for x [B,..,C], and not x's own size.
   [[nodiscard]] static bool scales_samples(const TensorType& scale, const TensorType& x) {
     if (scale.dtype != x.dtype || !is_float(x.dtype) || scale.shape == x.shape || x.shape.rank() < 3) return false;
@@ -203,6 +231,11 @@ class Rewriter {
       std::vector<Value> parts;
       for (const Ref& ref : source.inputs) parts.push_back(to_.value(ref));
       return to_.add(UpsampleSum{sum->height, sum->width, /*post_relu=*/true}, parts);
+    }
+    if (const auto* pair = std::get_if<GroupNormPair>(&source.op); pair && is_used_once(node.inputs[0])) {
+      GroupNormPair rectified = *pair;
+      rectified.second.post_relu = true;
+      return replace_norm(inputs[0].ref, rectified, {});
     }
     const auto* norm = std::get_if<GroupNorm>(&source.op);
     if (!norm || inputs[0].ref.output != 0 || norm->post_relu || !is_used_once(node.inputs[0])) return {};
@@ -241,13 +274,13 @@ class Rewriter {
   }
 
   /// Adds `norm` in place of the group norm at `old`; readers of its statistics follow. Returns the new y.
-  std::vector<Value> replace_norm(Ref old, const GroupNorm& norm, const std::vector<Value>& more) {
+  std::vector<Value> replace_norm(Ref old, const Op& norm, const std::vector<Value>& more) {
     std::vector<Value> operands;
     for (const Ref& ref : std::vector<Ref>(to_.node(old).inputs)) operands.push_back(to_.value(ref));
     operands.insert(operands.end(), more.begin(), more.end());
     const std::vector<Value> out = to_.add(norm, operands);
     for (auto& outputs : refs_)
-      if (outputs.size() == 2 && outputs[1] == Ref{old.node, 1}) outputs[1] = out[1].ref;
+      if (outputs.size() == 2 && outputs[1] == Ref{old.node, 1}) outputs[1] = out.back().ref;
     return {out[0]};
   }
 

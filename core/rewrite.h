@@ -22,6 +22,7 @@ std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> ou
 ///   group_norm(x) + h              -> group_norm{has_residual}
 ///   group_norm(a * s + b)          -> group_norm{has_scale, has_addend}, s [B,1,..,1,C] as dropout of whole channels
 ///   resize(a) + b, and more of them -> upsample_sum, with a relu of it, where nearest pixels are repeated evenly
+///   group_norm(group_norm(x))      -> group_norm_pair, for backends that have it
 ///   broadcast_to(a) * b            -> a * b, and any other binary operation that stretches a as far
 ///   conv2d(x, w), its input grad   -> with pack_weights(w), which leaves loops by its rate
 ///   conv2d(relu(group_norm(conv2d(x, v))), w) -> conv_block, for backends that have it

@@ -52,6 +52,12 @@ class RowRules {
     if (op.affine) out[1] = out[2] = Reading::whole;
     return out;
   }
+  Readings operator()(const GroupNormPair& op) const {
+    Readings out = all_rows();
+    if (op.first.affine) out[1] = out[2] = Reading::whole;
+    if (op.second.affine) out[out.size() - 1] = out[out.size() - 2] = Reading::whole;
+    return out;
+  }
   Readings operator()(const GroupNormGrad&) const { return first_rows(3); }
   Readings operator()(const Gather&) const { return {Reading::whole, Reading::rows}; }
 

@@ -46,6 +46,7 @@ class Lowering {
   Result operator()(const ConvBlock&) const { return cpu::lower_conv_block(request_); }
 
   Result operator()(const GroupNorm&) const { return cpu::lower_norm(request_); }
+  Result operator()(const GroupNormPair&) const { return cpu::lower_norm(request_); }
   Result operator()(const GroupNormGrad&) const { return cpu::lower_norm(request_); }
   Result operator()(const BatchNorm&) const { return cpu::lower_norm(request_); }
   Result operator()(const BatchNormGrad&) const { return cpu::lower_norm(request_); }

@@ -4,6 +4,7 @@
 
 #include "core/cuda/dispatch.h"
 #include "core/cuda/graph_segment.h"
+#include "core/cuda/group_quads.h"
 #include "core/cuda/kernels.h"
 #include "core/cuda/pixel_feed.h"
 #include "core/cuda/state_ops.h"
@@ -103,6 +104,10 @@ std::int64_t CudaBackend::packed_weight_bytes(const PackWeights& pack, const Ten
 
 bool CudaBackend::packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const {
   return cuda::packed_alike(state_->vendor(), a, b, weight);
+}
+
+bool CudaBackend::has_group_norm_pair(const GroupNormPair& pair, const TensorType& x) const {
+  return x.dtype == DType::f32 && cuda::quads_of(pair, x.shape, state_->stream.has_clusters()).has_value();
 }
 
 StateOps& CudaBackend::state_ops() { return *state_->state_ops; }

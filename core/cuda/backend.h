@@ -29,6 +29,7 @@ class CudaBackend final : public Backend {
   [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override;
   [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
   [[nodiscard]] bool packs_alike(const PackWeights& a, const PackWeights& b, const TensorType& weight) const override;
+  [[nodiscard]] bool has_group_norm_pair(const GroupNormPair& pair, const TensorType& x) const override;
   [[nodiscard]] StateOps& state_ops() override;
   [[nodiscard]] PixelFeed* pixel_feed() override;
 

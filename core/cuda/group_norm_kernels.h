@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "core/cuda/column_sums.h"
-#include "core/cuda/group_quads.h"
+#include "core/cuda/norm_input.h"
 
 // Group normalisation of [B,..,C] with its fused neighbours, and its gradient. Two steps over each sample: sums of
 // every column by pieces of rows, then, in every block again from the few pairs of the sample, the factors of each
@@ -11,36 +11,6 @@
 // in one launch.
 
 namespace deq::cuda {
-
-/// What is normalised: relu(x * scale + addend), each part if asked for. `scale` has `channels` elements for each of
-/// `sample` of x.
-struct NormInput {
-  const float *x, *scale, *addend;
-  bool pre_relu;
-  Index sample, channels;
-
-  DEQ_HOST_DEVICE float operator()(Index i) const {
-    float value = x[i];
-    if (scale != nullptr) value *= scale[i / sample * channels + i % channels];
-    if (addend != nullptr) value += addend[i];
-    return pre_relu && value < 0.0F ? 0.0F : value;
-  }
-  /// Scale of four channels from `channel` on.
-  [[nodiscard]] DEQ_HOST_DEVICE ChannelQuad scale_quad(Index of_sample, Index channel) const {
-    if (scale == nullptr) return {{1, 1, 1, 1}};
-    return reinterpret_cast<const ChannelQuad*>(scale)[(of_sample * channels + channel) / 4];
-  }
-  /// Elements 4 i to 4 i + 3, whose scale is `factors`.
-  [[nodiscard]] DEQ_HOST_DEVICE ChannelQuad quad(Index i, const ChannelQuad& factors) const {
-    ChannelQuad value = reinterpret_cast<const ChannelQuad*>(x)[i], more;
-    if (addend != nullptr) more = reinterpret_cast<const ChannelQuad*>(addend)[i];
-    for (int k = 0; k < 4; ++k) {
-      value.at[k] = value.at[k] * factors.at[k] + more.at[k];
-      if (pre_relu && value.at[k] < 0.0F) value.at[k] = 0.0F;
-    }
-    return value;
-  }
-};
 
 /// Shared memory of the second step, after that of the sums: doubles and floats of every channel.
 struct ChannelArrays {

@@ -18,6 +18,7 @@ struct GroupQuads {
   static constexpr int kMostThreads = 512;  ///< of a block
   static constexpr int kLeastThreads = 256;
   static constexpr int kMostRanks = 8;  ///< blocks of a cluster on every device that has clusters
+  static constexpr int kMostGroups = kMostThreads / kWarp;
   /// Quads a thread has where the cluster may be as large as that takes; and at most.
   static constexpr Index kOwnQuads = 4, kMostOwnQuads = 12;
 
@@ -45,15 +46,58 @@ struct GroupQuads {
     cut.own = (cut.quads() + cut.all_threads() - 1) / cut.all_threads();
     return cut.is_possible() ? std::optional(cut) : std::nullopt;
   }
-  [[nodiscard]] DEQ_HOST_DEVICE Index width() const { return channels / groups; }
   [[nodiscard]] DEQ_HOST_DEVICE Index quads() const { return rows * (channels / 4); }
   [[nodiscard]] DEQ_HOST_DEVICE int all_threads() const { return ranks * threads; }
   /// Pixels of a sample that a block has at a time.
   [[nodiscard]] DEQ_HOST_DEVICE Index lines() const { return threads / (channels / 4); }
+  /// Pixels of a sample that a block has in all.
+  [[nodiscard]] DEQ_HOST_DEVICE Index pixels_of(int rank) const {
+    Index count = 0;
+    for (Index first = rank * lines(); first < rows; first += ranks * lines())
+      count += rows - first < lines() ? rows - first : lines();
+    return count;
+  }
 
  private:
   [[nodiscard]] bool is_possible() const { return own <= kMostOwnQuads && groups <= threads / kWarp; }
 };
+
+/// Of the elements of a group that a block has.
+struct GroupMoments {
+  double count = 0, mean = 0, spread = 0;
+};
+struct GroupFactors {
+  double mean, rstd;
+};
+
+/// Shared memory of a block whose threads have up to kQuads quads, for kNorms turns: sums of every thread's channels, a
+/// value of every group to take them about, moments of every rank's groups by turn, factors of groups, and the quads
+/// where registers have no room for them and those of a second block.
+template <int kQuads, int kNorms>
+struct QuadLayout {
+  static constexpr bool kInShared = kQuads > 8;
+  static constexpr Index kMostGroups = GroupQuads::kMostGroups;
+
+  std::size_t references, moments, factors, quads, bytes;
+
+  DEQ_HOST_DEVICE explicit QuadLayout(const GroupQuads& cut) {
+    references = static_cast<std::size_t>(cut.threads) * 2 * sizeof(ChannelQuad);
+    moments = references + kMostGroups * sizeof(float);
+    factors = moments + kNorms * GroupQuads::kMostRanks * kMostGroups * sizeof(GroupMoments);
+    quads = factors + kMostGroups * sizeof(GroupFactors);
+    bytes = quads + (kInShared ? static_cast<std::size_t>(cut.threads) * kQuads * sizeof(ChannelQuad) : 0);
+  }
+  /// What `from` tells `rank` of its groups.
+  template <class Block>
+  DEQ_HOST_DEVICE GroupMoments* of_rank(const Block& block, int rank, int turn, int from) const {
+    return block.template shared<GroupMoments>(rank, moments) + (turn * GroupQuads::kMostRanks + from) * kMostGroups;
+  }
+};
+
+/// The cut for both norms of a pair.
+inline std::optional<GroupQuads> quads_of(const GroupNormPair& pair, const Shape& shape, bool has_clusters) {
+  return GroupQuads::of(shape, std::max(pair.first.groups, pair.second.groups), has_clusters);
+}
 
 /// Calls `use` with the least number of quads that `own` fit in and that there are kernels for, as a constant.
 template <class Use>

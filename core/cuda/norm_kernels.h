@@ -92,13 +92,16 @@ inline constexpr std::size_t kMostTileBytes = 88 * 1024;
 struct GroupNormOperands {
   NormInput input;
   const float *gamma, *beta, *residual;
+  std::size_t count = 0;
   GroupNormOperands(const GroupNorm& op, const Operands& bound, const Shape& shape) {
-    std::size_t next = 0;
-    const auto take = [&](bool is_there) { return is_there ? bound.in(next++) : nullptr; };
+    const auto take = [&](bool is_there) { return is_there ? bound.in(count++) : nullptr; };
     input.x = take(true), gamma = take(op.affine), beta = take(op.affine);
     input.scale = take(op.has_scale), input.addend = take(op.has_addend), residual = take(op.has_residual);
     input.pre_relu = op.pre_relu;
     input.sample = narrow(shape.elements() / shape[0]), input.channels = narrow(shape[-1]);
+  }
+  [[nodiscard]] QuadNorm norm(const GroupNorm& op) const {
+    return {op.groups, op.eps, gamma, beta, residual, op.post_relu};
   }
 };
 
@@ -121,10 +124,28 @@ std::unique_ptr<Kernel> make_group_norm_quads(const Launcher& launcher, const Gr
   return make_kernel([=](const Operands& bound) {
     const GroupNormOperands own(op, bound, shape);
     with_quads(cut.own, [&](auto count) {
-      using Program = GroupNormQuads<count.value>;
-      launcher.for_each_ranks(
-          cut.samples, cut.ranks, cut.threads, Program::shared_bytes(cut),
-          Program{cut, own.input, own.gamma, own.beta, own.residual, bound.out(0), bound.out(1), op.eps, op.post_relu});
+      using Program = GroupNormQuads<count.value, 1>;
+      launcher.for_each_ranks(cut.samples, cut.ranks, cut.threads, Program::shared_bytes(cut),
+                              Program{cut, own.input, {own.norm(op)}, bound.out(0), bound.out(1)});
+    });
+  });
+}
+
+/// GroupNormPair. None where a cluster has no room for a sample.
+template <class Launcher>
+std::unique_ptr<Kernel> lower_group_norm_pair(const KernelRequest& request, const Launcher& launcher,
+                                              const GroupNormPair& op) {
+  const Shape shape = request.inputs[0].shape;
+  const auto cut = quads_of(op, shape, launcher.has_clusters());
+  if (!cut) no_kernel(request, "a sample is too large");
+  return make_kernel([=, cut = *cut](const Operands& bound) {
+    const GroupNormOperands own(op.first, bound, shape);
+    QuadNorm second{.groups = op.second.groups, .eps = op.second.eps, .post_relu = op.second.post_relu};
+    if (op.second.affine) second.gamma = bound.in(own.count), second.beta = bound.in(own.count + 1);
+    with_quads(cut.own, [&](auto count) {
+      using Program = GroupNormQuads<count.value, 2>;
+      launcher.for_each_ranks(cut.samples, cut.ranks, cut.threads, Program::shared_bytes(cut),
+                              Program{cut, own.input, {own.norm(op.first), second}, bound.out(0), nullptr});
     });
   });
 }
@@ -180,13 +201,14 @@ std::unique_ptr<Kernel> lower_group_norm_grad(const KernelRequest& request, cons
       static_cast<std::size_t>(cut.pairs()) * sizeof(ColumnPair));
 }
 
-/// GroupNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
+/// GroupNorm, GroupNormPair, GroupNormGrad, BatchNorm, BatchNormGrad.
 template <class Launcher>
 std::unique_ptr<Kernel> lower_norm(const KernelRequest& request, const Launcher& launcher) {
   require_f32(request);
   if (request.inputs[0].shape.elements() == 0) no_kernel(request, "nothing to normalise");
   if (is_idle(request)) return make_idle_kernel();
   if (const auto* op = std::get_if<GroupNorm>(&request.op)) return lower_group_norm(request, launcher, *op);
+  if (const auto* op = std::get_if<GroupNormPair>(&request.op)) return lower_group_norm_pair(request, launcher, *op);
   if (const auto* op = std::get_if<GroupNormGrad>(&request.op)) return lower_group_norm_grad(request, launcher, *op);
   if (const auto* op = std::get_if<BatchNorm>(&request.op)) return lower_batch_norm(request, launcher, *op);
   if (const auto* op = std::get_if<BatchNormGrad>(&request.op)) return lower_batch_norm_grad(request, launcher, *op);

@@ -29,6 +29,13 @@ struct GroupNorm {
     return input == 0 || (input > (affine ? 2U : 0U) && !(has_scale && input == scale_input()));
   }
 };
+/// group_norm(group_norm(x)), without statistics: what lies between never leaves the kernel. The second has no fused
+/// neighbours but `post_relu`. Inputs: those of the first [, gamma and beta of the second]. Inserted by a rewrite for
+/// backends that have it; no derivative.
+struct GroupNormPair {
+  GroupNorm first, second;
+  bool operator==(const GroupNormPair&) const = default;
+};
 /// Inputs x, stats, g [, gamma]; outputs dx and, when affine, dgamma[C], dbeta[C]. `stats` must be those of x
 /// (its dependence on x is part of the derivative; it gets no cotangent of its own).
 struct GroupNormGrad {

@@ -57,6 +57,9 @@ Body lower(const PackWeights&, const KernelRequest& request) {
 Body lower(const ConvBlock&, const KernelRequest& request) {
   refuse(request, "this backend takes convolution weights as they are");
 }
+Body lower(const GroupNormPair&, const KernelRequest& request) {
+  refuse(request, "this backend takes one norm at a time");
+}
 Body lower(const Equilibrium&, const KernelRequest& request) {
   refuse(request, "equilibrium nodes are run by a compiled program");
 }

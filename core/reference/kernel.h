@@ -72,6 +72,7 @@ Body lower(const AdamUpdate& op, const KernelRequest& request);
 Body lower(const Input& op, const KernelRequest& request);
 Body lower(const PackWeights& op, const KernelRequest& request);
 Body lower(const ConvBlock& op, const KernelRequest& request);
+Body lower(const GroupNormPair& op, const KernelRequest& request);
 Body lower(const Equilibrium& op, const KernelRequest& request);
 Body lower(const ImplicitGradient& op, const KernelRequest& request);
 Body lower(const AdjointSolve& op, const KernelRequest& request);

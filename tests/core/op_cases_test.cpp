@@ -12,11 +12,13 @@ using namespace deq;
 
 namespace {
 
-/// Ops that no case can hold: inputs are everywhere, packed weights belong to one backend, equilibria to programs.
+/// Ops that no case can hold: inputs are everywhere, packed weights and pairs belong to one backend, equilibria to
+/// programs.
 template <class T>
 constexpr bool kIsOutsideGrid =
     std::is_same_v<T, Input> || std::is_same_v<T, PackWeights> || std::is_same_v<T, ConvBlock> ||
-    std::is_same_v<T, Equilibrium> || std::is_same_v<T, ImplicitGradient> || std::is_same_v<T, AdjointSolve>;
+    std::is_same_v<T, GroupNormPair> || std::is_same_v<T, Equilibrium> || std::is_same_v<T, ImplicitGradient> ||
+    std::is_same_v<T, AdjointSolve>;
 
 template <std::size_t... kIndex>
 std::set<std::size_t> expected_ops(std::index_sequence<kIndex...>) {

@@ -220,8 +220,8 @@ TEST_CASE("packing and equilibrium nodes have no kernel on the reference and say
   ReferenceBackend backend;
   const std::vector<TensorType> types{{DType::f32, {1}}};
   const std::vector<std::uint8_t> used{1};
-  for (const Op& op :
-       {Op{PackWeights{}}, Op{ConvBlock{}}, Op{Equilibrium{}}, Op{ImplicitGradient{}}, Op{AdjointSolve{}}}) {
+  for (const Op& op : {Op{PackWeights{}}, Op{ConvBlock{}}, Op{GroupNormPair{}}, Op{Equilibrium{}},
+                       Op{ImplicitGradient{}}, Op{AdjointSolve{}}}) {
     CHECK_THROWS_AS((void)backend.lower({op, types, types, used, "stem"}), Error);
   }
 }

@@ -154,6 +154,10 @@ std::unique_ptr<Segment> EmulatedCuda::freeze(std::vector<BoundLaunch> launches)
   return std::make_unique<JoinedSegment>(launches);
 }
 
+bool EmulatedCuda::has_group_norm_pair(const GroupNormPair& pair, const TensorType& x) const {
+  return x.dtype == DType::f32 && cuda::quads_of(pair, x.shape, cuda::HostLauncher().has_clusters()).has_value();
+}
+
 ParameterCopy* EmulatedCuda::parameter_copy(const std::shared_ptr<Tensor>& tensor) {
   Resident& resident = residents_[tensor.get()];
   if (resident.copy.data == nullptr) {

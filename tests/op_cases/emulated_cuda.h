@@ -34,6 +34,7 @@ class EmulatedCuda final : public Backend {
   [[nodiscard]] std::unique_ptr<Kernel> lower(const KernelRequest& request) override;
   [[nodiscard]] std::int64_t packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const override;
   [[nodiscard]] bool may_overwrite(const Op& op, std::size_t input) const override;
+  [[nodiscard]] bool has_group_norm_pair(const GroupNormPair& pair, const TensorType& x) const override;
   [[nodiscard]] StateOps& state_ops() override { return *state_ops_; }
 
   std::size_t uploaded = 0, downloaded = 0;  ///< bytes over the border so far
