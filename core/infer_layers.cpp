@@ -112,8 +112,7 @@ Types InferRules::operator()(const ConvBlock& op) const {
 Types InferRules::operator()(const GroupNorm& op) const {
   expect(!in_.empty(), "needs an operand");
   const Shape& x = in_[0].shape;
-  const std::size_t count =
-      1 + (op.affine ? 2 : 0) + (op.has_scale ? 1 : 0) + (op.has_addend ? 1 : 0) + (op.has_residual ? 1 : 0);
+  const std::size_t count = op.inputs();
   expect_count(count, count);
   expect_float(0);
   expect(x.rank() >= 2, "operand must be [B,..,C]");

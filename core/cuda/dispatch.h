@@ -83,7 +83,7 @@ inline bool overwrites(const Op& op, std::size_t input) {
   if (std::holds_alternative<Unary>(op) || std::holds_alternative<Affine>(op) || std::holds_alternative<Binary>(op))
     return true;
   if (const auto* norm = std::get_if<GroupNorm>(&op)) return norm->may_overwrite(input);
-  if (const auto* pair = std::get_if<GroupNormPair>(&op)) return pair->first.may_overwrite(input);
+  if (const auto* pair = std::get_if<GroupNormPair>(&op)) return pair->may_overwrite(input);
   if (std::holds_alternative<GroupNormGrad>(op)) return input == 0 || input == 2;
   if (std::holds_alternative<BatchNormGrad>(op)) return input == 0 || input == 3;
   const bool is_update = std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<AdamUpdate>(op);

@@ -22,6 +22,9 @@ struct GroupNorm {
   bool has_residual = false;
   bool post_relu = false;
   bool operator==(const GroupNorm&) const = default;
+  [[nodiscard]] std::size_t inputs() const {
+    return 1U + (affine ? 2U : 0U) + (has_scale ? 1U : 0U) + (has_addend ? 1U : 0U) + (has_residual ? 1U : 0U);
+  }
   /// Position of the scale among the inputs, if there is one.
   [[nodiscard]] std::size_t scale_input() const { return affine ? 3 : 1; }
   /// True when y may lie over `input`, if that is as large: all but parameters and scale, which serve many elements.
@@ -35,6 +38,9 @@ struct GroupNorm {
 struct GroupNormPair {
   GroupNorm first, second;
   bool operator==(const GroupNormPair&) const = default;
+  [[nodiscard]] bool may_overwrite(std::size_t input) const {
+    return input < first.inputs() && first.may_overwrite(input);
+  }
 };
 /// Inputs x, stats, g [, gamma]; outputs dx and, when affine, dgamma[C], dbeta[C]. `stats` must be those of x
 /// (its dependence on x is part of the derivative; it gets no cotangent of its own).
