@@ -2,14 +2,17 @@
 """Times the MDEQ in plain PyTorch on a GPU: eager, and with f through torch.compile where that works.
 
     python3 bench/torch_cuda.py train/configs/cifar10-mdeq-{tiny,large}.toml --batch 32,128 --out DIR [--compile]
+        [--turn FILE]
 
 For every configuration and batch one JSON object in DIR/eager-MODEL-BATCH.json or compiled-.., with the parts that
 `deq bench --json` times, by the same names: f_ms, vjp_ms, step_ms by estimator, inference_ms, peak_bytes. Medians of
 --rounds calls after two to warm up, each waited for. Both sides run the same fixed numbers of solver steps on random
-images.
+images. Compiling takes minutes: processes that are given the same --turn compile side by side and measure one by one.
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
 import pathlib
 import statistics
@@ -22,9 +25,18 @@ from compare_pytorch import model_of
 from torch_implicit import State, solve, training_loss
 
 
+@contextlib.contextmanager
+def turn(path):
+    """Waits until no other process measures."""
+    if path is None:
+        yield
+        return
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def median_ms(work, rounds):
-    for _ in range(2):
-        work()
     times = []
     for _ in range(rounds):
         torch.cuda.synchronize()
@@ -55,19 +67,6 @@ def measure(path, batch, options):
     image = torch.randn(batch, 3, height, width, device="cuda")
     labels = torch.randint(0, config["model"]["classes"], (batch,), device="cuda")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    out = {"step_ms": {}}
-    model.train()
-    with torch.no_grad():
-        model.begin(len(image))
-        injection = model.inject(image)
-        z = [torch.randn(len(image), *s, device="cuda") for s in model.shapes(image)]
-        out["f_ms"] = median_ms(lambda: model.fullstage(z, injection), options.rounds)
-    state = State(model.shapes(image))
-    flat = State.join(z).requires_grad_()
-    y = State.join(model.fullstage(state.split(flat), injection))
-    v = torch.randn_like(y)
-    out["vjp_ms"] = median_ms(lambda: torch.autograd.grad(y, flat, v, retain_graph=True), options.rounds)
-    del y
 
     def step(estimator):
         optimizer.zero_grad(set_to_none=True)
@@ -75,19 +74,39 @@ def measure(path, batch, options):
         loss.backward()
         optimizer.step()
 
-    torch.cuda.reset_peak_memory_stats()
-    for estimator in options.estimators.split(","):
-        out["step_ms"][estimator] = median_ms(lambda: step(estimator), options.rounds)
-    out["peak_bytes"] = torch.cuda.max_memory_allocated()
-    model.eval()
-
     @torch.no_grad()
     def infer():
         solution, _, _, layout = solve(model, image, steps=steps)
         model.head(layout.split(solution))
 
-    out["inference_ms"] = median_ms(infer, options.rounds)
-    return out
+    def run_parts(time_of):
+        model.train()
+        out = {}
+        with torch.no_grad():
+            model.begin(len(image))
+            injection = model.inject(image)
+            z = [torch.randn(len(image), *s, device="cuda") for s in model.shapes(image)]
+            out["f_ms"] = time_of(lambda: model.fullstage(z, injection))
+        state = State(model.shapes(image))
+        flat = State.join(z).requires_grad_()
+        y = State.join(model.fullstage(state.split(flat), injection))
+        v = torch.randn_like(y)
+        out["vjp_ms"] = time_of(lambda: torch.autograd.grad(y, flat, v, retain_graph=True))
+        del y
+        torch.cuda.reset_peak_memory_stats()
+        out["step_ms"] = {name: time_of(lambda: step(name)) for name in options.estimators.split(",")}
+        out["peak_bytes"] = torch.cuda.max_memory_allocated()
+        model.eval()
+        out["inference_ms"] = time_of(infer)
+        return out
+
+    def warm_up(work):
+        for _ in range(2):
+            work()
+
+    run_parts(warm_up)
+    with turn(options.turn):
+        return run_parts(lambda work: median_ms(work, options.rounds))
 
 
 def main():
@@ -99,6 +118,7 @@ def main():
     parser.add_argument("--estimators", default="shine,jfb,exact")
     parser.add_argument("--precision", choices=["f32", "tf32"], default="tf32")
     parser.add_argument("--compile", action="store_true", help="f through torch.compile")
+    parser.add_argument("--turn", type=pathlib.Path, help="file by which processes take turns at measuring")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         print("torch_cuda: PyTorch sees no GPU", file=sys.stderr)

@@ -170,11 +170,17 @@ for model in tiny large; do
   done
 done
 if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-  for variant in eager compiled; do  # one process each: importing and compiling take longer than measuring
-    limited 240 python3 "$scripts/torch_cuda.py" "$DEQ_CONFIGS"/cifar10-mdeq-{tiny,large}.toml --batch 32,128 --out "$out" \
-      $([ $variant = compiled ] && echo --compile) >"$out/$variant.log" 2>&1 ||
-      skip "the rest of PyTorch $variant: $(tail -n 1 "$out/$variant.log")"
+  limited 150 python3 "$scripts/torch_cuda.py" "$DEQ_CONFIGS"/cifar10-mdeq-{tiny,large}.toml --batch 32,128 --rounds 3 \
+    --out "$out" >"$out/eager.log" 2>&1 || skip "the rest of PyTorch eager: $(tail -n 1 "$out/eager.log")"
+  for model in tiny large; do  # side by side: compiling takes minutes, all of them on the processor
+    for batch in 32 128; do
+      log=$out/compiled-$model-$batch.log
+      { limited 300 python3 "$scripts/torch_cuda.py" "$DEQ_CONFIGS/cifar10-mdeq-$model.toml" --batch "$batch" --rounds 3 \
+        --estimators shine,jfb --compile --turn "$out/turn" --out "$out" >"$log" 2>&1 ||
+        skip "PyTorch compiled, $model at $batch: $(tail -n 1 "$log")"; } &
+    done
   done
+  wait
 else
   skip "PyTorch: not importable here or without a GPU"
 fi
