@@ -5,6 +5,7 @@
 #include "core/cpu/column_sums.h"
 #include "core/cpu/norm.h"
 #include "core/cpu/parallel.h"
+#include "core/rounded_product.h"
 
 // Group normalisation of [B,..,C]. Groups hold few channels (3 or 15), so nothing runs along a group: sums are taken
 // per channel, joined per group, and the result is spread to one factor and one offset per channel, so that both passes
@@ -42,7 +43,7 @@ struct NormInput {
   const float *x, *scale, *addend;
   float operator()(std::int64_t i, std::int64_t c) const {
     float value = x[i];
-    if constexpr (kHasScale) value *= scale[c];
+    if constexpr (kHasScale) value = rounded_product(value, scale[c]);
     if constexpr (kHasAddend) value += addend[i];
     if constexpr (kPreRelu) value = value < 0.0F ? 0.0F : value;
     return value;

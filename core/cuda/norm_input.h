@@ -2,6 +2,7 @@
 
 #include "core/cuda/channel_quad.h"
 #include "core/cuda/lowering.h"
+#include "core/rounded_product.h"
 
 namespace deq::cuda {
 
@@ -14,7 +15,7 @@ struct NormInput {
 
   DEQ_HOST_DEVICE float operator()(Index i) const {
     float value = x[i];
-    if (scale != nullptr) value *= scale[i / sample * channels + i % channels];
+    if (scale != nullptr) value = rounded_product(value, scale[i / sample * channels + i % channels]);
     if (addend != nullptr) value += addend[i];
     return pre_relu && value < 0.0F ? 0.0F : value;
   }
@@ -28,7 +29,7 @@ struct NormInput {
     ChannelQuad value = reinterpret_cast<const ChannelQuad*>(x)[i], more;
     if (addend != nullptr) more = reinterpret_cast<const ChannelQuad*>(addend)[i];
     for (int k = 0; k < 4; ++k) {
-      value.at[k] = value.at[k] * factors.at[k] + more.at[k];
+      value.at[k] = rounded_product(value.at[k], factors.at[k]) + more.at[k];
       if (pre_relu && value.at[k] < 0.0F) value.at[k] = 0.0F;
     }
     return value;

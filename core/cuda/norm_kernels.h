@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/cuda/batch_norm_kernels.h"
-#include "core/cuda/group_norm_quads.h"
+#include "core/cuda/group_norm_quads_kernel.h"
 #include "core/cuda/group_norm_tile.h"
 
 // Lowering of the normalisations.
@@ -88,23 +88,6 @@ inline ColumnBlocks norm_blocks(const KernelRequest& request) {
 /// A block keeps its tile in shared memory, of whatever architecture.
 inline constexpr std::size_t kMostTileBytes = 88 * 1024;
 
-/// The operands of GroupNorm; absent ones are null.
-struct GroupNormOperands {
-  NormInput input;
-  const float *gamma, *beta, *residual;
-  std::size_t count = 0;
-  GroupNormOperands(const GroupNorm& op, const Operands& bound, const Shape& shape) {
-    const auto take = [&](bool is_there) { return is_there ? bound.in(count++) : nullptr; };
-    input.x = take(true), gamma = take(op.affine), beta = take(op.affine);
-    input.scale = take(op.has_scale), input.addend = take(op.has_addend), residual = take(op.has_residual);
-    input.pre_relu = op.pre_relu;
-    input.sample = narrow(shape.elements() / shape[0]), input.channels = narrow(shape[-1]);
-  }
-  [[nodiscard]] QuadNorm norm(const GroupNorm& op) const {
-    return {op.groups, op.eps, gamma, beta, residual, op.post_relu};
-  }
-};
-
 template <class Launcher>
 std::unique_ptr<Kernel> make_group_norm_tile(const Launcher& launcher, const GroupTiles& cut, const GroupNorm& op,
                                              const Shape& shape) {
@@ -114,38 +97,6 @@ std::unique_ptr<Kernel> make_group_norm_tile(const Launcher& launcher, const Gro
       launcher.for_each_block(cut.blocks(), cut.threads(), cut.kept_bytes(),
                               GroupNormTile<count.value>{cut, own.input, own.gamma, own.beta, own.residual,
                                                          bound.out(0), bound.out(1), op.eps, op.post_relu});
-    });
-  });
-}
-
-template <class Launcher>
-std::unique_ptr<Kernel> make_group_norm_quads(const Launcher& launcher, const GroupQuads& cut, const GroupNorm& op,
-                                              const Shape& shape) {
-  return make_kernel([=](const Operands& bound) {
-    const GroupNormOperands own(op, bound, shape);
-    with_quads(cut.own, [&](auto count) {
-      using Program = GroupNormQuads<count.value, 1>;
-      launcher.for_each_ranks(cut.samples, cut.ranks, cut.threads, Program::shared_bytes(cut),
-                              Program{cut, own.input, {own.norm(op)}, bound.out(0), bound.out(1)});
-    });
-  });
-}
-
-/// GroupNormPair. None where a cluster has no room for a sample.
-template <class Launcher>
-std::unique_ptr<Kernel> lower_group_norm_pair(const KernelRequest& request, const Launcher& launcher,
-                                              const GroupNormPair& op) {
-  const Shape shape = request.inputs[0].shape;
-  const auto cut = quads_of(op, shape, launcher.has_clusters());
-  if (!cut) no_kernel(request, "a sample is too large");
-  return make_kernel([=, cut = *cut](const Operands& bound) {
-    const GroupNormOperands own(op.first, bound, shape);
-    QuadNorm second{.groups = op.second.groups, .eps = op.second.eps, .post_relu = op.second.post_relu};
-    if (op.second.affine) second.gamma = bound.in(own.count), second.beta = bound.in(own.count + 1);
-    with_quads(cut.own, [&](auto count) {
-      using Program = GroupNormQuads<count.value, 2>;
-      launcher.for_each_ranks(cut.samples, cut.ranks, cut.threads, Program::shared_bytes(cut),
-                              Program{cut, own.input, {own.norm(op.first), second}, bound.out(0), nullptr});
     });
   });
 }
