@@ -86,7 +86,9 @@ bool BufferOrder::precedes(std::size_t first, std::size_t then) const {
   const auto positions_of = [&](std::size_t buffer, const Buffer& of) {
     std::vector<std::size_t> out{static_cast<std::size_t>(of.first), static_cast<std::size_t>(of.last)};
     for (const Access& access : accesses_[buffer]) out.push_back(static_cast<std::size_t>(access.position));
-    std::erase_if(out, [&](std::size_t position) { return segment_[position] != segment; });
+    std::erase_if(out, [&](std::size_t position) {
+      return position >= segment_.size() || segment_[position] != segment;  // beyond: alive after the program
+    });
     return out;
   };
   const std::vector<std::size_t> ends = positions_of(first, a), starts = positions_of(then, b);
