@@ -37,6 +37,7 @@ class InferRules {
   Types operator()(const ConvBlock& op) const;
   Types operator()(const GroupNorm& op) const;
   Types operator()(const GroupNormPair& op) const;
+  Types operator()(const WeightNorm& op) const;
   Types operator()(const GroupNormGrad& op) const;
   Types operator()(const BatchNorm& op) const;
   Types operator()(const BatchNormGrad& op) const;

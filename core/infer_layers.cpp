@@ -144,6 +144,17 @@ Types InferRules::operator()(const GroupNormPair& op) const {
   return {types[0]};
 }
 
+Types InferRules::operator()(const WeightNorm&) const {
+  expect_count(2, 2);
+  expect_float(0);
+  const Shape& v = in_[0].shape;
+  expect(v.rank() >= 2, "the weight needs an axis besides the outputs");
+  Shape scale = v;
+  for (int axis = 1; axis < v.rank(); ++axis) scale = scale.with(axis, 1);
+  expect(in_[1].dtype == in_[0].dtype && in_[1].shape == scale, "the length must be ", scale);
+  return {in_[0], in_[1], in_[1]};
+}
+
 Types InferRules::operator()(const GroupNormGrad& op) const {
   expect_count(op.affine ? 4 : 3, op.affine ? 4 : 3);
   const Shape& x = in_[0].shape;

@@ -50,6 +50,7 @@ struct Names {
   std::string_view operator()(const ConvBlock&) const { return "conv_block"; }
   std::string_view operator()(const GroupNorm&) const { return "group_norm"; }
   std::string_view operator()(const GroupNormPair&) const { return "group_norm_pair"; }
+  std::string_view operator()(const WeightNorm&) const { return "weight_norm"; }
   std::string_view operator()(const GroupNormGrad&) const { return "group_norm_grad"; }
   std::string_view operator()(const BatchNorm&) const { return "batch_norm"; }
   std::string_view operator()(const BatchNormGrad&) const { return "batch_norm_grad"; }

@@ -24,9 +24,9 @@ namespace deq {
 using Op =
     std::variant<Input, Constant, Random, Unary, Binary, Affine, Copy, Reshape, Transpose, Concat, Slice, Pad,
                  BroadcastTo, Sum, MatMul, Conv2d, Conv2dInputGrad, Conv2dWeightGrad, PackWeights, ConvBlock, GroupNorm,
-                 GroupNormPair, GroupNormGrad, BatchNorm, BatchNormGrad, Resize, ResizeGrad, UpsampleSum, AvgPool,
-                 AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter, Gather, GatherGrad, OneHot, SoftmaxCrossEntropy,
-                 SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, AdjointSolve>;
+                 GroupNormPair, WeightNorm, GroupNormGrad, BatchNorm, BatchNormGrad, Resize, ResizeGrad, UpsampleSum,
+                 AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter, Gather, GatherGrad, OneHot,
+                 SoftmaxCrossEntropy, SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, AdjointSolve>;
 
 /// Name for messages and plans, e.g. "conv2d".
 std::string_view name_of(const Op& op);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/infer.h"
+#include "core/live_nodes.h"
 #include "core/pack.h"
 #include "core/rebatch.h"
 
@@ -10,18 +11,6 @@ namespace deq {
 namespace {
 
 bool is_float_like(const TensorType& a, const TensorType& b) { return a == b && is_float(a.dtype); }
-
-/// The regions an op evaluates, if it is a solve.
-std::vector<RegionId> regions_of(const Op& op) {
-  std::vector<RegionId> out;
-  if (const auto* solve = std::get_if<Equilibrium>(&op)) {
-    out.push_back(solve->region);
-    for (const auto& region : {solve->beside.pullback, solve->beside.pushforward, solve->beside.outer_gradient})
-      if (region) out.push_back(*region);
-  }
-  if (const auto* solve = std::get_if<AdjointSolve>(&op)) out.push_back(solve->region);
-  return out;
-}
 
 class Rewriter {
  public:
@@ -118,13 +107,47 @@ class Rewriter {
     if (const auto* unary = std::get_if<Unary>(&node.op); unary && unary->fn == UnaryFn::relu)
       return with_relu(node, inputs);
     if (const auto* binary = std::get_if<Binary>(&node.op)) {
-      std::vector<Value> out = binary->fn == BinaryFn::add ? sum_of(node, inputs) : std::vector<Value>{};
+      std::vector<Value> out;
+      if (binary->fn == BinaryFn::add) out = sum_of(node, inputs);
+      if (binary->fn == BinaryFn::mul) out = weight_norm(node, inputs);
       return out.empty() ? without_stretching(node, inputs) : out;
     }
     if (const auto* conv = std::get_if<Conv2d>(&node.op)) return conv_or_block(node, *conv, inputs);
     if (const auto* grad = std::get_if<Conv2dInputGrad>(&node.op))
       return packed(grad->conv, *grad, ConvPass::input_grad, node.outputs[0].shape, inputs);
     return {};
+  }
+
+  /// v * (g / sqrt(sum(v * v))). Readers of the quotient and the root that come after it follow.
+  std::vector<Value> weight_norm(const Node& node, const std::vector<Value>& inputs) {
+    for (const std::size_t side : {0u, 1u}) {
+      const Value v = inputs[side], ratio = inputs[1 - side];
+      const Node& quotient = to_.node(ratio.ref);
+      const auto* div = std::get_if<Binary>(&quotient.op);
+      if (div == nullptr || div->fn != BinaryFn::div || !is_length(quotient.inputs[1], v.ref)) continue;
+      const Value g = to_.value(quotient.inputs[0]);
+      if (g.type() != ratio.type()) continue;
+      const Ref old_ratio = node.inputs[1 - side], old_norm = from_.node(old_ratio).inputs[1];
+      const std::vector<Value> out = to_.add(WeightNorm{}, std::vector<Value>{v, g});
+      refs_[old_ratio.node][0] = out[1].ref;
+      refs_[old_norm.node][0] = out[2].ref;
+      return {out[0]};
+    }
+    return {};
+  }
+
+  /// True when `norm` [O,1,..,1] is the root of the sum of v's squares over all axes but the first.
+  [[nodiscard]] bool is_length(Ref norm, Ref v) const {
+    const auto* root = std::get_if<Unary>(&to_.node(norm).op);
+    if (root == nullptr || root->fn != UnaryFn::sqrt || !is_float(to_.type(v).dtype)) return false;
+    const Node& total = to_.node(to_.node(norm).inputs[0]);
+    const auto* sum = std::get_if<Sum>(&total.op);
+    const int rank = to_.type(v).shape.rank();
+    if (sum == nullptr || !sum->keep_dims || static_cast<int>(sum->axes.size()) != rank - 1 || sum->axes.front() != 1)
+      return false;
+    const Node& squares = to_.node(total.inputs[0]);
+    const auto* mul = std::get_if<Binary>(&squares.op);
+    return mul != nullptr && mul->fn == BinaryFn::mul && squares.inputs[0] == v && squares.inputs[1] == v;
   }
 
   std::vector<Value> sum_of(const Node& node, const std::vector<Value>& inputs) {
@@ -335,39 +358,6 @@ class Rewriter {
 };
 
 }  // namespace
-
-std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs) {
-  std::vector<std::uint8_t> live(graph.size(), 0);
-  std::vector<NodeId> pending;
-  const auto mark = [&](Ref ref) {
-    if (!live[ref.node]) pending.push_back(ref.node);
-    live[ref.node] = 1;
-  };
-  for (const Ref& ref : outputs) mark(ref);
-  for (const Assignment& assignment : graph.assignments()) {
-    mark(assignment.target);
-    mark(assignment.updated);
-  }
-  while (!pending.empty()) {
-    const Node& node = graph.node(pending.back());
-    pending.pop_back();
-    for (const Ref& ref : node.inputs) mark(ref);
-    for (const RegionId region : regions_of(node.op)) {
-      const auto mark_all = [&](const std::vector<Ref>& refs) {
-        for (const Ref& ref : refs) mark(ref);
-      };
-      mark_all(graph.region(region).states);
-      mark_all(graph.region(region).results);
-      for (const Region::Rung& rung : graph.region(region).rungs) {
-        mark_all(rung.states);
-        mark_all(rung.gathered);
-        mark_all(rung.captured);
-        mark_all(rung.results);
-      }
-    }
-  }
-  return live;
-}
 
 Rewritten rewrite(const Graph& graph, std::span<const Value> outputs, const Backend& backend) {
   std::vector<Ref> wanted;

@@ -24,8 +24,8 @@ class RowRules {
   }
 
   template <class T>
-  requires OneOf<T, Input, Constant, Random, Conv2dWeightGrad, PackWeights, BatchNorm, BatchNormGrad, GatherGrad,
-                 SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, AdjointSolve>
+  requires OneOf<T, Input, Constant, Random, Conv2dWeightGrad, PackWeights, WeightNorm, BatchNorm, BatchNormGrad,
+                 GatherGrad, SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, AdjointSolve>
       Readings operator()(const T&) const {
     return {};
   }

@@ -1,6 +1,6 @@
 #include "core/schedule.h"
 
-#include "core/rewrite.h"
+#include "core/live_nodes.h"
 
 namespace deq {
 namespace {

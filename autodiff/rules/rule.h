@@ -79,6 +79,7 @@ InputCotangents vjp_rule(const AdjointSolve& op, const RuleContext& context);
 /// Errors, always: these appear after differentiation.
 InputCotangents vjp_rule(const PackWeights& op, const RuleContext& context);
 InputCotangents vjp_rule(const ConvBlock& op, const RuleContext& context);
+InputCotangents vjp_rule(const WeightNorm& op, const RuleContext& context);
 InputCotangents vjp_rule(const GroupNormPair& op, const RuleContext& context);
 InputCotangents vjp_rule(const UpsampleSum& op, const RuleContext& context);
 InputCotangents vjp_rule(const SgdUpdate& op, const RuleContext& context);

@@ -24,6 +24,9 @@ InputCotangents vjp_rule(const PackWeights& op, const RuleContext& context) {
 InputCotangents vjp_rule(const ConvBlock& op, const RuleContext& context) {
   appears_after_differentiation(op, context);
 }
+InputCotangents vjp_rule(const WeightNorm& op, const RuleContext& context) {
+  appears_after_differentiation(op, context);
+}
 InputCotangents vjp_rule(const GroupNormPair& op, const RuleContext& context) {
   appears_after_differentiation(op, context);
 }

@@ -47,6 +47,7 @@ class Lowering {
 
   Result operator()(const GroupNorm&) const { return cpu::lower_norm(request_); }
   Result operator()(const GroupNormPair&) const { return cpu::lower_norm(request_); }
+  Result operator()(const WeightNorm&) const { return cpu::lower_norm(request_); }
   Result operator()(const GroupNormGrad&) const { return cpu::lower_norm(request_); }
   Result operator()(const BatchNorm&) const { return cpu::lower_norm(request_); }
   Result operator()(const BatchNormGrad&) const { return cpu::lower_norm(request_); }

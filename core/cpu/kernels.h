@@ -17,7 +17,7 @@ namespace deq::cpu {
 std::unique_ptr<Kernel> lower_elementwise(const KernelRequest& request);
 /// Reshape, Transpose, Concat, Slice, Pad, BroadcastTo, Sum.
 std::unique_ptr<Kernel> lower_shape(const KernelRequest& request);
-/// GroupNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
+/// GroupNorm, WeightNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
 std::unique_ptr<Kernel> lower_norm(const KernelRequest& request);
 /// Resize, ResizeGrad, UpsampleSum, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter.
 std::unique_ptr<Kernel> lower_image(const KernelRequest& request);

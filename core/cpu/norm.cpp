@@ -11,6 +11,7 @@ std::unique_ptr<Kernel> lower_norm(const KernelRequest& request) {
   }
   if (request.inputs[0].shape.elements() == 0) no_kernel(request, "nothing to normalise");
   if (const auto* op = std::get_if<GroupNorm>(&request.op)) return lower_group_norm(request, *op);
+  if (std::holds_alternative<WeightNorm>(request.op)) return lower_weight_norm(request);
   if (const auto* op = std::get_if<GroupNormGrad>(&request.op)) return lower_group_norm_grad(request, *op);
   if (const auto* op = std::get_if<BatchNorm>(&request.op)) return lower_batch_norm(request, *op);
   if (const auto* op = std::get_if<BatchNormGrad>(&request.op)) return lower_batch_norm_grad(request, *op);

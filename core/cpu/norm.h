@@ -13,6 +13,8 @@ namespace deq::cpu {
 std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const GroupNorm& op);
 /// One task a sample. dx may lie exactly over x or g.
 std::unique_ptr<Kernel> lower_group_norm_grad(const KernelRequest& request, const GroupNormGrad& op);
+/// One task a row of the weight.
+std::unique_ptr<Kernel> lower_weight_norm(const KernelRequest& request);
 /// Statistics by fixed blocks of rows, summed in order. y may lie exactly over x.
 std::unique_ptr<Kernel> lower_batch_norm(const KernelRequest& request, const BatchNorm& op);
 /// As lower_batch_norm. dx may lie exactly over x or g.

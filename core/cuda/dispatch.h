@@ -36,6 +36,7 @@ class Dispatch {
 
   Result operator()(const GroupNorm&) const { return families_.norm(request_); }
   Result operator()(const GroupNormPair&) const { return families_.norm(request_); }
+  Result operator()(const WeightNorm&) const { return families_.norm(request_); }
   Result operator()(const GroupNormGrad&) const { return families_.norm(request_); }
   Result operator()(const BatchNorm&) const { return families_.norm(request_); }
   Result operator()(const BatchNormGrad&) const { return families_.norm(request_); }

@@ -17,7 +17,7 @@ std::unique_ptr<Kernel> elementwise_on(const Stream& stream, const KernelRequest
 /// Reshape, Transpose, Concat, Slice, Pad, BroadcastTo.
 std::unique_ptr<Kernel> shape_on(const Stream& stream, const KernelRequest& request);
 std::unique_ptr<Kernel> sum_on(const Stream& stream, const KernelRequest& request);
-/// GroupNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
+/// GroupNorm, WeightNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
 std::unique_ptr<Kernel> norm_on(const Stream& stream, const KernelRequest& request);
 /// Resize, ResizeGrad, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter.
 std::unique_ptr<Kernel> image_on(const Stream& stream, const KernelRequest& request);

@@ -3,6 +3,7 @@
 #include "core/cuda/batch_norm_kernels.h"
 #include "core/cuda/group_norm_quads_kernel.h"
 #include "core/cuda/group_norm_tile.h"
+#include "core/cuda/weight_norm.h"
 
 // Lowering of the normalisations.
 
@@ -152,7 +153,7 @@ std::unique_ptr<Kernel> lower_group_norm_grad(const KernelRequest& request, cons
       static_cast<std::size_t>(cut.pairs()) * sizeof(ColumnPair));
 }
 
-/// GroupNorm, GroupNormPair, GroupNormGrad, BatchNorm, BatchNormGrad.
+/// GroupNorm, GroupNormPair, WeightNorm, GroupNormGrad, BatchNorm, BatchNormGrad.
 template <class Launcher>
 std::unique_ptr<Kernel> lower_norm(const KernelRequest& request, const Launcher& launcher) {
   require_f32(request);
@@ -160,6 +161,7 @@ std::unique_ptr<Kernel> lower_norm(const KernelRequest& request, const Launcher&
   if (is_idle(request)) return make_idle_kernel();
   if (const auto* op = std::get_if<GroupNorm>(&request.op)) return lower_group_norm(request, launcher, *op);
   if (const auto* op = std::get_if<GroupNormPair>(&request.op)) return lower_group_norm_pair(request, launcher, *op);
+  if (std::holds_alternative<WeightNorm>(request.op)) return lower_weight_norm(request, launcher);
   if (const auto* op = std::get_if<GroupNormGrad>(&request.op)) return lower_group_norm_grad(request, launcher, *op);
   if (const auto* op = std::get_if<BatchNorm>(&request.op)) return lower_batch_norm(request, launcher, *op);
   if (const auto* op = std::get_if<BatchNormGrad>(&request.op)) return lower_batch_norm_grad(request, launcher, *op);

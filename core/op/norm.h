@@ -42,6 +42,11 @@ struct GroupNormPair {
     return input < first.inputs() && first.may_overwrite(input);
   }
 };
+/// w = v * ratio with ratio = g / norm and norm the root of the sum of v's squares over all axes but the first. Inputs
+/// v [O,..] and g [O,1,..,1]; outputs w like v, ratio and norm like g. Inserted by a rewrite; no derivative.
+struct WeightNorm {
+  bool operator==(const WeightNorm&) const = default;
+};
 /// Inputs x, stats, g [, gamma]; outputs dx and, when affine, dgamma[C], dbeta[C]. `stats` must be those of x
 /// (its dependence on x is part of the derivative; it gets no cotangent of its own).
 struct GroupNormGrad {

@@ -51,6 +51,7 @@ Body lower(const Conv2d& op, const KernelRequest& request);
 Body lower(const Conv2dInputGrad& op, const KernelRequest& request);
 Body lower(const Conv2dWeightGrad& op, const KernelRequest& request);
 Body lower(const GroupNorm& op, const KernelRequest& request);
+Body lower(const WeightNorm& op, const KernelRequest& request);
 Body lower(const GroupNormGrad& op, const KernelRequest& request);
 Body lower(const BatchNorm& op, const KernelRequest& request);
 Body lower(const BatchNormGrad& op, const KernelRequest& request);

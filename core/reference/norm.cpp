@@ -132,6 +132,21 @@ Body lower(const GroupNorm& op, const KernelRequest& request) {
   };
 }
 
+Body lower(const WeightNorm&, const KernelRequest& request) {
+  const std::int64_t rows = request.inputs[0].shape[0], columns = request.inputs[0].shape.elements() / rows;
+  return [rows, columns](const Operands& at) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const double* v = at.in(0) + row * columns;
+      double squares = 0;
+      for (std::int64_t i = 0; i < columns; ++i) squares += v[i] * v[i];
+      const double norm = std::sqrt(squares), ratio = at.in(1)[row] / norm;
+      for (std::int64_t i = 0; i < columns; ++i) at.out()[row * columns + i] = v[i] * ratio;
+      at.out(1)[row] = ratio;
+      at.out(2)[row] = norm;
+    }
+  };
+}
+
 Body lower(const GroupNormGrad& op, const KernelRequest& request) {
   const Extents e = extents_of(request.inputs[0].shape);
   return [op, e](const Operands& at) {

@@ -142,6 +142,9 @@ void add_norm(Grid& grid) {
       if (op.has_residual) values.push_back(draw.real(shape));
       grid.add(concat("group norm ", shape, " flags ", flags), op, std::move(values));
     }
+    Shape lengths = shape;
+    for (int axis = 1; axis < shape.rank(); ++axis) lengths = lengths.with(axis, 1);
+    grid.add(concat("weight norm ", shape), WeightNorm{}, {draw.real(shape, 0.1F, 1), draw.real(lengths)});
     const Tensor x = draw.real(shape, -1, 3), g = draw.real(shape);
     const Tensor stats = run_reference({"statistics", GroupNorm{.groups = groups}, {x.type()}, {x}})[1];
     Tensor rounded(DType::f32, stats.shape());
@@ -254,7 +257,7 @@ const std::vector<KernelCase>& kernel_cases() {
 Factory factory_of(const Op& op) {
   if (is_one_of<Unary, Binary, Affine, Copy, Constant>(op)) return &cpu::lower_elementwise;
   if (is_one_of<Reshape, Transpose, Concat, Slice, Pad, BroadcastTo, Sum>(op)) return &cpu::lower_shape;
-  if (is_one_of<GroupNorm, GroupNormGrad, BatchNorm, BatchNormGrad>(op)) return &cpu::lower_norm;
+  if (is_one_of<GroupNorm, WeightNorm, GroupNormGrad, BatchNorm, BatchNormGrad>(op)) return &cpu::lower_norm;
   if (is_one_of<Resize, ResizeGrad, UpsampleSum, AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter>(op)) {
     return &cpu::lower_image;
   }

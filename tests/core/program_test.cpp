@@ -226,6 +226,25 @@ TEST_CASE("enlarged images are added up and rectified in one launch, unless some
   CHECK(count("add") == 2);
 }
 
+TEST_CASE("a weight of unit rows is one launch, which also serves whoever reads its factors later") {
+  Graph graph;
+  const Shape shape{6, 3, 2, 2}, lengths{6, 1, 1, 1};
+  const Value v = graph.input("v", {DType::f32, shape}, Rate::batch);
+  const Value g = graph.input("g", {DType::f32, lengths}, Rate::batch);
+  const Value norm = sqrt(sum(v * v, {1, 2, 3}, /*keep_dims=*/true)), ratio = g / norm;
+  const Value w = v * ratio;
+  const std::vector<Value> outputs{w, w * ratio, tanh(norm)};
+  CpuBackend cpu;
+  Program program = Program::compile(graph, outputs, cpu);
+  const Bindings values{{"v", filled(shape, 1.0f)}, {"g", filled(lengths, 0.7f)}};
+  for (const auto& [name, value] : values) program.bind(name, value);
+  program.run();
+  ReferenceBackend reference;
+  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
+  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
+  CHECK(program.launches() == 3);  // the weight, a product and tanh
+}
+
 TEST_CASE("what a binary operation stretches by itself is not stretched before it") {
   Graph graph;
   const Shape wide{2, 4, 3, 5};

@@ -71,6 +71,12 @@ void add_batch_norm(Cases& cases, const Shape& x, bool is_affine) {
                    .differentiable_outputs = is_affine ? 3 : 1});
 }
 
+/// [O,1,..,1] of v [O,..].
+Shape lengths_of(Shape v) {
+  for (int axis = 1; axis < v.rank(); ++axis) v = v.with(axis, 1);
+  return v;
+}
+
 /// A GroupNorm with the neighbours that rewrites fold into it.
 OpCase fused_case(const GroupNormRow& row, GroupNorm op) {
   std::vector<CaseInput> inputs{fixed("x", row.x, -2, 2)};
@@ -107,6 +113,11 @@ void add_norm(Cases& cases) {
 }
 
 void add_fused_norm(Cases& cases) {
+  for (const Shape& v : {Shape{3, 4, 2, 3}, Shape{5, 7}, Shape{1, 70, 3, 3}, Shape{2, 1, 1, 1}})
+    cases.push_back({.name = concat("weight_norm: ", v),
+                     .inputs = {fixed("v", v, 0.2, 1), fixed("g", lengths_of(v))},
+                     .build = [](Graph& graph, const Values& in) { return graph.add(WeightNorm{}, in); },
+                     .differentiable_outputs = 0});
   const std::vector<GroupNormRow> rows{{{2, 3, 5, 4}, 2}, {{1, 4, 3, 6}, 3}, {{3, 8}, 1}, {{2, 1, 1, 17}, 1}};
   for (int flags = 1; flags < 64; ++flags) {
     const GroupNorm op{.affine = (flags & 16) != 0,

@@ -1,0 +1,49 @@
+#include "core/live_nodes.h"
+
+namespace deq {
+
+std::vector<RegionId> regions_of(const Op& op) {
+  std::vector<RegionId> out;
+  if (const auto* solve = std::get_if<Equilibrium>(&op)) {
+    out.push_back(solve->region);
+    for (const auto& region : {solve->beside.pullback, solve->beside.pushforward, solve->beside.outer_gradient})
+      if (region) out.push_back(*region);
+  }
+  if (const auto* solve = std::get_if<AdjointSolve>(&op)) out.push_back(solve->region);
+  return out;
+}
+
+std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs) {
+  std::vector<std::uint8_t> live(graph.size(), 0);
+  std::vector<NodeId> pending;
+  const auto mark = [&](Ref ref) {
+    if (!live[ref.node]) pending.push_back(ref.node);
+    live[ref.node] = 1;
+  };
+  for (const Ref& ref : outputs) mark(ref);
+  for (const Assignment& assignment : graph.assignments()) {
+    mark(assignment.target);
+    mark(assignment.updated);
+  }
+  while (!pending.empty()) {
+    const Node& node = graph.node(pending.back());
+    pending.pop_back();
+    for (const Ref& ref : node.inputs) mark(ref);
+    for (const RegionId region : regions_of(node.op)) {
+      const auto mark_all = [&](const std::vector<Ref>& refs) {
+        for (const Ref& ref : refs) mark(ref);
+      };
+      mark_all(graph.region(region).states);
+      mark_all(graph.region(region).results);
+      for (const Region::Rung& rung : graph.region(region).rungs) {
+        mark_all(rung.states);
+        mark_all(rung.gathered);
+        mark_all(rung.captured);
+        mark_all(rung.results);
+      }
+    }
+  }
+  return live;
+}
+
+}  // namespace deq

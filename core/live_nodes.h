@@ -1,0 +1,15 @@
+#pragma once
+
+#include <vector>
+
+#include "core/graph.h"
+
+namespace deq {
+
+/// Nodes that `outputs` and the assignments of `graph` need, regions included; [node] 1 or 0.
+std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs);
+
+/// The regions an op evaluates, if it is a solve.
+std::vector<RegionId> regions_of(const Op& op);
+
+}  // namespace deq
