@@ -8,6 +8,10 @@
 // The device's side of a block program; host_launcher.h says what a program may do. For .cu files only. Every member is
 // marked for both sides because programs are, but only runs on a device.
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#define DEQ_HAS_CLUSTERS  // blocks that see each other's shared memory
+#endif
+
 namespace deq::cuda {
 
 /// Other lanes' values, of any trivially copyable type, word by word.

@@ -6,10 +6,6 @@
 
 namespace deq::cuda {
 
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-#define DEQ_HAS_CLUSTERS
-#endif
-
 /// A cluster of kBlocks blocks that a program takes for one block: DeviceBlock's interface but for shared memory. From
 /// compute capability 9.0 on. All blocks of a cluster must have started before its first operation (run_cluster).
 class DeviceCluster {

@@ -6,10 +6,6 @@
 
 namespace deq::cuda {
 
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-#define DEQ_HAS_CLUSTERS
-#endif
-
 /// The device's side of a program for the blocks of a cluster, each known by its rank; host_ranks.h says what a program
 /// may do. Clusters of one block run on every device, larger ones from compute capability 9.0 on.
 class DeviceRanks {

@@ -43,6 +43,22 @@ struct SmallNet {
   }
 };
 
+/// Runs `program` on `values`; its outputs are those of the interpreter on the reference.
+void expect_reference(const Graph& graph, const std::vector<Value>& outputs, const Bindings& values, Program& program) {
+  for (const auto& [name, value] : values) program.bind(name, value);
+  program.run();
+  ReferenceBackend reference;
+  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
+  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
+}
+
+/// How often a program's description names `op`.
+std::size_t count_of(const std::string& op, const std::string& description) {
+  std::size_t found = 0;
+  for (std::size_t at = 0; (at = description.find(' ' + op + ' ', at)) != std::string::npos; ++at) ++found;
+  return found;
+}
+
 double largest_difference(const Tensor& a, const Tensor& b) {
   double out = 0;
   for (std::size_t i = 0; i < a.data<float>().size(); ++i)
@@ -181,15 +197,8 @@ TEST_CASE("a norm takes in the dropout of whole channels and the sum before it, 
   Program program = Program::compile(graph, outputs, cpu);
   const Bindings values{
       {"x", filled(shape, 1.0f)}, {"mask", filled({2, 1, 1, 6}, 0.7f)}, {"injection", filled(shape, 0.4f)}};
-  for (const auto& [name, value] : values) program.bind(name, value);
-  program.run();
-  ReferenceBackend reference;
-  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
-  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
-  std::size_t products = 0;
-  const std::string description = program.describe();
-  for (std::size_t at = 0; (at = description.find(" mul ", at)) != std::string::npos; ++at) ++products;
-  CHECK(products == 1);  // the shared one
+  expect_reference(graph, outputs, values, program);
+  CHECK(count_of("mul", program.describe()) == 1);  // the shared one
 }
 
 TEST_CASE("enlarged images are added up and rectified in one launch, unless somebody else reads a part") {
@@ -209,21 +218,12 @@ TEST_CASE("enlarged images are added up and rectified in one launch, unless some
   Bindings values;
   for (const Value& input : {large, half, quarter, odd})
     values.emplace(graph.input_name(input.ref.node), filled(input.shape(), 1.0f));
-  for (const auto& [name, value] : values) program.bind(name, value);
-  program.run();
-  ReferenceBackend reference;
-  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
-  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
+  expect_reference(graph, outputs, values, program);
   const std::string description = program.describe();
-  const auto count = [&description](const std::string& op) {
-    std::size_t found = 0;
-    for (std::size_t at = 0; (at = description.find(' ' + op + ' ', at)) != std::string::npos; ++at) ++found;
-    return found;
-  };
-  CHECK(count("upsample_sum") == 1);
-  CHECK(count("relu") == 0);
-  CHECK(count("resize") == 2);
-  CHECK(count("add") == 2);
+  CHECK(count_of("upsample_sum", description) == 1);
+  CHECK(count_of("relu", description) == 0);
+  CHECK(count_of("resize", description) == 2);
+  CHECK(count_of("add", description) == 2);
 }
 
 TEST_CASE("a weight of unit rows is one launch, which also serves whoever reads its factors later") {
@@ -237,11 +237,7 @@ TEST_CASE("a weight of unit rows is one launch, which also serves whoever reads 
   CpuBackend cpu;
   Program program = Program::compile(graph, outputs, cpu);
   const Bindings values{{"v", filled(shape, 1.0f)}, {"g", filled(lengths, 0.7f)}};
-  for (const auto& [name, value] : values) program.bind(name, value);
-  program.run();
-  ReferenceBackend reference;
-  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
-  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
+  expect_reference(graph, outputs, values, program);
   CHECK(program.launches() == 3);  // the weight, a product and tanh
 }
 
@@ -256,15 +252,8 @@ TEST_CASE("what a binary operation stretches by itself is not stretched before i
   CpuBackend cpu;
   Program program = Program::compile(graph, outputs, cpu);
   const Bindings values{{"x", filled(wide, 1.0f)}, {"a", filled({2, 1, 1, 5}, 0.7f)}, {"b", filled({5}, 0.4f)}};
-  for (const auto& [name, value] : values) program.bind(name, value);
-  program.run();
-  ReferenceBackend reference;
-  const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
-  for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(normalised_error(program.read(outputs[i]), wanted[i]) < 1e-6);
-  const std::string description = program.describe();
-  std::size_t stretched = 0;
-  for (std::size_t at = 0; (at = description.find("broadcast_to", at)) != std::string::npos; ++at) ++stretched;
-  CHECK(stretched == 1);  // the sum of two narrow operands needs one of them wide
+  expect_reference(graph, outputs, values, program);
+  CHECK(count_of("broadcast_to", program.describe()) == 1);  // the sum of two narrow operands needs one of them wide
 }
 
 TEST_CASE("wrong bindings are refused by name and type") {
