@@ -23,8 +23,7 @@ constexpr std::int64_t kFileBytes = kImagesPerFile * kRowBytes;
 
 constexpr std::string_view kFolder = "cifar-10-batches-bin";
 constexpr std::string_view kArchive = "cifar-10-binary.tar.gz";
-constexpr std::string_view kHowToGet =
-    "download https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz and give its folder as the data folder";
+constexpr std::string_view kHowToGet = "get it with `deq data fetch cifar10` and give its folder as the data folder";
 
 std::vector<std::string> files_of(Split split) {
   switch (split) {

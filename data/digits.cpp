@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kPixels = 64;
 constexpr int kMaxValue = 16;
 constexpr std::string_view kHowToGet =
-    "get optdigits.tra and optdigits.tes from https://archive.ics.uci.edu/dataset/80 (UCI optical digits)";
+    "get optdigits.tra and optdigits.tes with `deq data fetch digits` (UCI optical digits)";
 
 /// Comma-separated integers of one line.
 std::vector<int> parse_line(std::string_view line, const std::string& where) {

@@ -3,7 +3,8 @@
 # Usage: install.sh [build]     "build": only what building the program needs
 set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config
-  libdnnl-dev libopenblas-openmp-dev zlib1g-dev libbz2-dev libssl-dev libstb-dev libcairo2-dev
+  libdnnl-dev libopenblas-openmp-dev zlib1g-dev libbz2-dev libssl-dev libcurl4-openssl-dev ca-certificates
+  libstb-dev libcairo2-dev
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev)
 [ "${1:-all}" = build ] || packages+=(ccache clang-format doctest-dev valgrind)
 missing=()

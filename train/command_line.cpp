@@ -131,11 +131,23 @@ void add_data_verify(CLI::App& data, Parsed& parsed) {
   answer_with(*command, parsed, &Parsed::data_verify);
 }
 
+void add_data_fetch(CLI::App& data, Parsed& parsed) {
+  CLI::App* command = add_command(data, "fetch", "Download a published data set and check its sums",
+                                  "deq data fetch cifar10 --data datasets");
+  DataFetchRequest& request = parsed.data_fetch;
+  command->add_option("name", request.name, "data set, see deq data list")->required();
+  command->add_option("--data", request.data, "folder for data sets; default: DEQ_DATA_DIR");
+  command->add_option("--from", request.mirror, "URL of a folder with the files; default: where they are published");
+  add_run_options(*command, request.run, parsed);
+  answer_with(*command, parsed, &Parsed::data_fetch);
+}
+
 void add_data(CLI::App& app, Parsed& parsed) {
   CLI::App* data =
-      add_command(app, "data", "List data sets, write their images as files, or verify files", "deq data list");
+      add_command(app, "data", "List, fetch or verify data sets, or write their images as files", "deq data list");
   data->require_subcommand(1);
   add_data_list(*data, parsed);
+  add_data_fetch(*data, parsed);
   add_data_export(*data, parsed);
   add_data_verify(*data, parsed);
 }

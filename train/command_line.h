@@ -8,6 +8,7 @@
 #include "train/commands/audit.h"
 #include "train/commands/bench.h"
 #include "train/commands/data.h"
+#include "train/commands/data_fetch.h"
 #include "train/commands/eval.h"
 #include "train/commands/import.h"
 #include "train/commands/info.h"
@@ -21,8 +22,8 @@ namespace deq {
 
 /// What a command line asks for.
 using Request = std::variant<TrainRequest, EvalRequest, PredictRequest, InfoRequest, BenchRequest, DataListRequest,
-                             DataExportRequest, DataVerifyRequest, ImportRequest, AuditRequest, TuneRequest,
-                             PlotRequest, NewProjectRequest>;
+                             DataExportRequest, DataVerifyRequest, DataFetchRequest, ImportRequest, AuditRequest,
+                             TuneRequest, PlotRequest, NewProjectRequest>;
 
 /// Reads the arguments after the program's name. Empty when help or the version was asked for; it is then in `text`.
 /// Errors: RequestError for an unknown command or flag, a missing or malformed argument.

@@ -23,6 +23,7 @@ struct Parsed {
   DataListRequest data_list;
   DataExportRequest data_export;
   DataVerifyRequest data_verify;
+  DataFetchRequest data_fetch;
   ImportRequest import_mdeq;
   AuditRequest audit;
   TuneRequest tune;

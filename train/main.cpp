@@ -24,6 +24,7 @@ int execute(const deq::Request& request) {
     int operator()(const deq::DataListRequest& list) const { return deq::run_data_list(list); }
     int operator()(const deq::DataExportRequest& out) const { return deq::run_data_export(out); }
     int operator()(const deq::DataVerifyRequest& verify) const { return deq::run_data_verify(verify); }
+    int operator()(const deq::DataFetchRequest& fetch) const { return deq::run_data_fetch(fetch); }
     int operator()(const deq::ImportRequest& weights) const { return deq::run_import(weights); }
     int operator()(const deq::AuditRequest& audit) const { return deq::run_audit(audit); }
     int operator()(const deq::TuneRequest& tune) const { return deq::run_tune_command(tune); }

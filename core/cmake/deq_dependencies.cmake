@@ -40,17 +40,19 @@ if(DEQ_CUDA)
                         ${DEQ_CUDNN_LIBRARY})
 endif()
 
-# data: gzip and bzip2 for archives, OpenSSL for digests, stb for image files, JSON for safetensors headers; the loader has its own threads.
+# data: gzip and bzip2 for archives, OpenSSL for digests, curl for downloads, stb for image files, JSON for safetensors
+# headers; the loader has its own threads.
 find_package(ZLIB REQUIRED)
 find_package(BZip2 REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(CURL REQUIRED)
 find_package(Threads REQUIRED)
 find_path(DEQ_STB_INCLUDE stb/stb_image.h REQUIRED)
 # Headers alone, so that users of the libraries need neither JSON nor CLI11.
 set(json_headers $<TARGET_PROPERTY:nlohmann_json::nlohmann_json,INTERFACE_INCLUDE_DIRECTORIES>)
 target_include_directories(deq_data SYSTEM PRIVATE ${DEQ_STB_INCLUDE} ${json_headers})
 target_link_libraries(deq_data PUBLIC Threads::Threads PRIVATE ZLIB::ZLIB BZip2::BZip2
-                      OpenSSL::Crypto)
+                      OpenSSL::Crypto CURL::libcurl)
 
 # train: TOML for configurations, CLI11 for the command line, JSON for records, zlib for checksums, cairo for charts.
 if(TARGET deq_train)

@@ -10,6 +10,8 @@
 #include "data/image.h"
 #include "data/integrity.h"
 #include "data/pixel_labels.h"
+#include "data/published_set.h"
+#include "data/tabular.h"
 #include "train/checkpoint_folder.h"
 #include "train/progress.h"
 
@@ -113,12 +115,20 @@ void print_report(const DataVerifyRequest& request, const IntegrityReport& repor
 
 int run_data_list(const DataListRequest& request) {
   constexpr int kNameWidth = 21;
+  std::vector<KnownDataset> sets(known_datasets().begin(), known_datasets().end());
+  for (const KnownTabularSet& table : known_tabular_sets())
+    if (std::ranges::find(sets, table.name, &KnownDataset::name) == sets.end())
+      sets.push_back({table.name, "examples for linear models (deq tune)", table.files});
   Json all = Json::array();
-  for (const KnownDataset& set : known_datasets()) {
-    all.push_back({{"name", set.name}, {"description", set.description}, {"files", set.files}});
+  for (const KnownDataset& set : sets) {
+    const bool is_published =
+        std::ranges::find(published_sets(), set.name, &PublishedSet::name) != published_sets().end();
+    all.push_back(
+        {{"name", set.name}, {"description", set.description}, {"files", set.files}, {"fetch", is_published}});
     if (!request.run.is_json)
       std::cout << std::left << std::setw(kNameWidth) << set.name << set.description << "\n"
-                << std::string(kNameWidth, ' ') << "files: " << set.files << "\n";
+                << std::string(kNameWidth, ' ') << "files: " << set.files
+                << (is_published ? concat(" (deq data fetch ", set.name, ")") : "") << "\n";
   }
   if (request.run.is_json) std::cout << all.dump(2) << "\n";
   return 0;

@@ -29,7 +29,7 @@ struct DataVerifyRequest {
   std::filesystem::path path;
 };
 
-/// Lists the data sets that are known by name. @returns exit status
+/// Lists the data sets that are known by name, and which of them can be fetched. @returns exit status
 int run_data_list(const DataListRequest& request);
 
 /// Writes the first `count` images of a split as PNG files called CLASS-INDEX.png. @returns exit status
