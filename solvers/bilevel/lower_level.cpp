@@ -35,6 +35,11 @@ class ImplicitLevel final : public LowerLevel {
         .w = w, .lambda = request.lambda, .memory = &memory_, .draw = static_cast<std::uint64_t>(request.outer)};
     const HypergradientReport estimated =
         estimate_hypergradient(problem_, point, method_at(request.tolerance), q_, gradient);
+    // Where H is no metric, q has gone far along directions of hardly any curvature: the next solve must not go on
+    // there.
+    const bool is_definite =
+        estimated.status != AdjointStatus::negative_curvature && estimated.status != AdjointStatus::nonfinite;
+    if (!is_definite) std::fill(q_.begin(), q_.end(), 0.0);
     out.adjoint_status = estimated.status;
     out.adjoint_steps = estimated.steps;
     out.value = estimated.outer_value;
