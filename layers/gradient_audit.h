@@ -67,12 +67,15 @@ struct EstimatorAudit {
 
 struct AuditResult {
   double forward_residual = 0;  ///< largest over the samples, in the norm of the tolerance
-  double exact_residual = 0;    ///< of the adjoint solve, relative, largest over the samples
+  double exact_residual = 0;    ///< of the adjoint solve, relative, largest over the samples; nan where one failed
   int exact_calls = 0;          ///< products with J^T, of the slowest batch
   std::vector<EstimatorAudit> estimators;
 };
 
 struct AuditOptions {
+  /// Solves the adjoints of batches again that the exact estimator leaves unsolved; whichever comes closer is taken as
+  /// exact. Default: none.
+  AuditPolicy second_exact = nullptr;
   /// The program whose arena `extra_bytes` is measured against; default: the smallest of those audited.
   AuditPolicy baseline = nullptr;
   /// Called before every program run with runs done and runs in all; returns false to stop early.

@@ -77,7 +77,9 @@ AuditResult audit_gradients(const Model& model, Backend& backend, const std::vec
   for (const AuditBatch& batch : batches) inputs.push_back(inputs_of(batch));
   const AuditedEstimator exact{"exact", make_policy(options.solver, "exact")};
   return audit(subject.audited(static_cast<int>(batches.front().images.shape()[0])), exact, estimators, inputs, backend,
-               {.baseline = make_policy(options.solver, "jfb"), .progress = options.progress});
+               {.second_exact = make_gmres_policy(options.solver),
+                .baseline = make_policy(options.solver, "jfb"),
+                .progress = options.progress});
 }
 
 DifferenceCheck check_gradient(const Model& model, Backend& backend, const AuditBatch& batch,

@@ -89,6 +89,16 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
   return policy;
 }
 
+std::shared_ptr<const ImplicitPolicy> make_gmres_policy(const SolverConfig& solver) {
+  const KrylovAdjoint gmres{.method = KrylovMethod::gmres,
+                            .restart = solver.backward_max_steps,
+                            .max_steps = solver.backward_max_steps,
+                            .tolerance = {.value = solver.backward_tolerance}};
+  auto policy = std::make_shared<ImplicitPolicy>(solver_options(solver), gmres);
+  policy->fall_back_on(fallback_chain(solver));
+  return policy;
+}
+
 std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& solver) {
   SolverOptions options = solver_options(solver);
   options.time_budget_ms = solver.time_budget_ms;

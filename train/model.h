@@ -24,6 +24,10 @@ std::vector<SolverMethod> fallback_chain(const SolverConfig& solver);
 /// Errors (RequestError): unknown names.
 std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, const std::string& estimator);
 
+/// As make_policy(solver, "exact"), whatever `solver.backward` is, by GMRES without restarts: more memory (a state a
+/// step), and the residual never grows.
+std::shared_ptr<const ImplicitPolicy> make_gmres_policy(const SolverConfig& solver);
+
 /// The configuration's solver for inference: within its time budget, and with compaction where it asks for it. Training
 /// has neither, so that a run depends on nothing but its configuration. Errors (RequestError): unknown solver name.
 std::shared_ptr<const ImplicitPolicy> make_inference_policy(const SolverConfig& solver);

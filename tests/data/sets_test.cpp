@@ -89,7 +89,7 @@ TEST_CASE("a .tar.gz cut at any byte, damaged, or no archive is refused by name"
 
 TEST_CASE("missing and truncated CIFAR-10 files are named with what was expected and how to get them") {
   const TemporaryFolder folder;
-  CHECK(request_error_of([&] { return read_cifar10(folder.path(), Split::test); }).find("download") !=
+  CHECK(request_error_of([&] { return read_cifar10(folder.path(), Split::test); }).find("deq data fetch cifar10") !=
         std::string::npos);
   std::filesystem::create_directories(folder / "cifar-10/cifar-10-batches-bin");
   CHECK(request_error_of([&] { return read_cifar10(folder.path(), Split::test); }).find("test_batch.bin: no such") !=

@@ -21,16 +21,17 @@ constexpr int kBatch = 5;
 constexpr int kWidth = 12;
 
 struct Cell {
-  explicit Cell(const ParamScope& scope) : inner(scope / "inner", kWidth, kWidth) {}
-  Value operator()(Value z, Value x) const { return deq::tanh(inner(z) * 1.6 + x); }
+  Cell(const ParamScope& scope, double steepness) : inner(scope / "inner", kWidth, kWidth), gain(steepness) {}
+  Value operator()(Value z, Value x) const { return deq::tanh(inner(z) * gain + x); }
   layers::Linear inner;
+  double gain;
 };
 
 /// A small regression.
 struct Toy {
-  Toy()
+  explicit Toy(double gain = 1.6)
       : store(7),
-        cell(ParamScope(store) / "cell"),
+        cell(ParamScope(store) / "cell", gain),
         stem(ParamScope(store) / "stem", 4, kWidth),
         head(ParamScope(store) / "head", kWidth, 1) {}
   /// @param has_traces  hand the traces on
@@ -90,6 +91,37 @@ TEST_CASE("an audit needs no more than a function that traces the loss") {
     CHECK(entry.milliseconds > 0.0);
     CHECK(entry.gradients.size() == toy.store.entries().size());
   }
+}
+
+TEST_CASE("where the exact estimator does not solve its adjoint, a second one is the reference") {
+  const Toy toy;
+  CpuBackend backend;
+  const AuditedEstimator rough{"exact", Toy::policy("limited-2")};
+  const std::vector<AuditedEstimator> both{rough, {"jfb", Toy::policy("jfb")}};
+  const AuditResult alone = audit(toy.audited(), rough, both, kBatches, backend);
+  const AuditResult helped =
+      audit(toy.audited(), rough, both, kBatches, backend, {.second_exact = Toy::policy("exact")});
+  const AuditResult exact = audit(toy.audited(), {"exact", Toy::policy("exact")}, both, kBatches, backend);
+  CHECK(alone.exact_residual > 1e-3);
+  CHECK(helped.exact_residual <= 1e-6);
+  CHECK(helped.exact_calls == exact.exact_calls);
+  CHECK(helped.estimators[0].relative_error == 0.0);
+  CHECK(helped.estimators[0].vjp_calls > alone.estimators[0].vjp_calls);
+  CHECK(helped.estimators[1].relative_error == exact.estimators[1].relative_error);
+}
+
+TEST_CASE("the residual of an exact adjoint that failed is no number") {
+  const Toy steep(6.0);
+  CpuBackend backend;
+  const auto exploding = std::make_shared<ImplicitPolicy>(
+      SolverOptions{.max_steps = 60, .tolerance = {.value = 1e-6}},
+      with_backward_method(FullAdjoint{.solver = {.max_steps = 60, .tolerance = {.value = 1e-6}}}, "picard"));
+  const AuditedEstimator exact{"exact", exploding};
+  CHECK(std::isnan(audit(steep.audited(), exact, {exact}, kBatches, backend).exact_residual));
+  const AuditResult helped =
+      audit(steep.audited(), exact, {exact}, kBatches, backend, {.second_exact = Toy::policy("exact")});
+  CHECK(helped.exact_residual < 1e-4);
+  CHECK(helped.estimators[0].fallback_fraction == 0);
 }
 
 TEST_CASE("an audit counts the products with the Jacobian that the forward solver asks for") {

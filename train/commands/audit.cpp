@@ -1,5 +1,6 @@
 #include "train/commands/audit.h"
 
+#include <cmath>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -121,6 +122,17 @@ void print_text(const AuditReport& report) {
         static_cast<double>(audit.extra_bytes) / (1 << 20));
 }
 
+/// Errors against an adjoint that is far from solved are no errors.
+void warn_of_unsolved(const AuditResult& result, const SolverConfig& solver) {
+  constexpr double kUsable = 1e-3;
+  const double residual = result.exact_residual;
+  if (residual <= std::max(kUsable, solver.backward_tolerance)) return;
+  std::cerr << "warning: the exact adjoint is not solved: "
+            << (std::isnan(residual) ? "it diverged" : concat("residual ", residual)) << " after " << result.exact_calls
+            << " products, tolerance " << solver.backward_tolerance
+            << "; what the estimators are compared with is not exact. More --max-steps may help, or further training\n";
+}
+
 }  // namespace
 
 int run_audit(const AuditRequest& request) {
@@ -145,6 +157,7 @@ int run_audit(const AuditRequest& request) {
                                         {.directions = request.differences, .progress = goes_on});
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
+  warn_of_unsolved(report.result, solver);
   if (!request.save_gradients.empty()) {
     std::filesystem::create_directories(request.save_gradients);
     for (const EstimatorAudit& audit : report.result.estimators) save_gradients(request.save_gradients, audit);
