@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "core/worse.h"
 #include "layers/audit_program.h"
 
 namespace deq {
@@ -75,7 +76,7 @@ DifferenceCheck check_by_differences(const AuditedModel& model, const AuditPolic
     const AuditRun run = AuditProgram(model, exact, backend).run(batch);
     gradient = ParameterVector::flat(run.gradients);
     loss = run.loss;
-    for (const double residual : run.forward.residual) out.forward_residual = std::max(out.forward_residual, residual);
+    for (const double residual : run.forward.residual) out.forward_residual = worse(out.forward_residual, residual);
   }
   AuditProgram program(model, exact, backend, AuditProgram::Part::loss);
   ParameterVector parameters(*model.parameters);

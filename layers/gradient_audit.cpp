@@ -6,15 +6,14 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/worse.h"
 #include "layers/audit_program.h"
 #include "layers/audit_vector.h"
 
 namespace deq {
 namespace {
 
-/// Not a number as soon as one value is none.
-double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
-double largest(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0, larger); }
+double largest(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0, worse); }
 
 /// Of the middle two when there is no middle one.
 double median(std::vector<double> values) {
@@ -40,8 +39,8 @@ class Audit {
     }
     if (options_.second_exact != nullptr) solve_again();
     for (const AuditRun& run : exact_) {
-      out.forward_residual = larger(out.forward_residual, largest(run.forward.residual));
-      out.exact_residual = larger(out.exact_residual, largest(run.backward.residual));
+      out.forward_residual = worse(out.forward_residual, largest(run.forward.residual));
+      out.exact_residual = worse(out.exact_residual, largest(run.backward.residual));
       out.exact_calls = std::max(out.exact_calls, run.backward.map_calls);
     }
     for (const AuditedEstimator& estimator : estimators) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/worse.h"
 #include "solvers/bilevel/pausable_clock.h"
 #include "solvers/bilevel/vector_ops.h"
 #include "train/tune_statistics.h"
@@ -39,8 +40,8 @@ class Audit {
                        {.tolerance = kExactInner * first_residual_, .max_iterations = kExactIterations});
     std::vector<double> gradient(out.path[k].size());
     const double residual = exact_gradient(w_, out.path[k], kExactAdjoint, gradient);
-    out.exact_inner_residual = std::max(out.exact_inner_residual, solved.residual / first_residual_);
-    out.exact_adjoint_residual = std::max(out.exact_adjoint_residual, residual);
+    out.exact_inner_residual = worse(out.exact_inner_residual, solved.residual / first_residual_);
+    out.exact_adjoint_residual = worse(out.exact_adjoint_residual, residual);
     exact_.push_back(std::move(gradient));
   }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/worse.h"
 #include "solvers/bilevel/aimed_pairs.h"
 #include "solvers/bilevel/lbfgs.h"
 #include "solvers/bilevel/nystrom.h"
@@ -151,7 +152,7 @@ double difference_hypergradient(BilevelProblem& problem, ConstVector w, ConstVec
     const InnerReport solved = minimise_lbfgs(problem, moved, at, memory, options);
     count += solved.count;
     ++count.outer_gradients;
-    worst = std::max(worst, solved.residual);
+    worst = worse(worst, solved.residual);
     return problem.outer(at, moved, unused_w, unused);
   };
   for (std::size_t i = 0; i < lambda.size(); ++i) {
