@@ -137,6 +137,7 @@ LoadedModel load_model(const std::filesystem::path& checkpoint) {
   LoadedModel out{.checkpoint = load_checkpoint(checkpoint), .model = nullptr};
   out.model = std::make_unique<Model>(out.checkpoint.config, ParameterStart::zeros);
   copy_tensors(out.checkpoint.model, out.model->tensors(), concat("checkpoint ", checkpoint.string()));
+  out.checkpoint.model.clear();
   return out;
 }
 

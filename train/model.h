@@ -57,7 +57,7 @@ struct Model {
 /// The model a checkpoint holds, in inference form. Errors (RequestError): as load_checkpoint, or tensors that are
 /// missing, surplus or misshapen for its configuration.
 struct LoadedModel {
-  Checkpoint checkpoint;
+  Checkpoint checkpoint;  ///< without its tensors, which the model holds
   std::unique_ptr<Model> model;
 };
 LoadedModel load_model(const std::filesystem::path& checkpoint);
