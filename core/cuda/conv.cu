@@ -35,11 +35,11 @@ ConvDirection direction_of(const Op& op) {
 /// One convolution with what has to happen before and after it.
 class ConvKernel final : public Kernel {
  public:
-  ConvKernel(const Vendor& vendor, const KernelRequest& request, const ConvShape& shape)
+  ConvKernel(const Vendor& vendor, ConvDirection direction, const ConvShape& shape, bool is_packed)
       : launcher_(vendor.stream),
-        direction_(direction_of(request.op)),
+        direction_(direction),
         is_bf16_(vendor.options.precision == CudaPrecision::bf16 && direction_ != ConvDirection::weight_grad),
-        is_packed_(request.inputs[1].dtype == DType::u8),
+        is_packed_(is_packed),
         shape_(shape),
         conv_(vendor.cudnn, direction_, shape, options_of(vendor)) {}
 
@@ -155,18 +155,25 @@ std::unique_ptr<Kernel> conv_on(const Vendor& vendor, const KernelRequest& reque
   if (request.inputs[1].dtype == DType::u8 && request.inputs.size() < 3)
     no_kernel(request, "packed weights come without their shape");
   const ConvShape shape = conv_shape_of(request);
-  if (const ConvDirection direction = direction_of(request.op); direction != ConvDirection::weight_grad) {
+  const ConvDirection direction = direction_of(request.op);
+  const bool is_packed = request.inputs[1].dtype == DType::u8;
+  if (direction != ConvDirection::weight_grad) {
     const ConvPass pass = direction == ConvDirection::forward ? ConvPass::forward : ConvPass::input_grad;
     if (const std::optional<ConvTiles> cut = vendor.choices.tiles_of(vendor, shape, pass))
-      return tile_conv_on(vendor.stream, *cut, request.inputs[1].dtype == DType::u8);
+      return tile_conv_on(vendor.stream, *cut, is_packed);
   }
-  auto kernel = std::make_unique<ConvKernel>(vendor, request, shape);
-  if (kernel->is_supported()) return kernel;
+  if (auto kernel = library_conv_on(vendor, direction, shape, is_packed)) return kernel;
   return direct_conv_on(vendor.stream, request);
 }
 
+std::unique_ptr<Kernel> library_conv_on(const Vendor& vendor, ConvDirection direction, const ConvShape& shape,
+                                        bool is_packed) {
+  auto kernel = std::make_unique<ConvKernel>(vendor, direction, shape, is_packed);
+  return kernel->is_supported() ? std::move(kernel) : nullptr;
+}
+
 std::int64_t packed_bytes(const Vendor& vendor, const PackWeights& pack, const TensorType& weight) {
-  if (const auto cut = tiles_of(vendor, pack, weight.shape)) return cut->packed_elements() * 4;
+  if (const auto cut = tiles_of(vendor, pack, weight.shape)) return cut->packed_words() * 4;
   return weight.shape.elements() * (vendor.options.precision == CudaPrecision::bf16 ? 2 : 4);
 }
 

@@ -49,29 +49,29 @@ class Stopwatch {
 
 bool is_faster_in_tiles(const Vendor& vendor, const ConvShape& shape, ConvPass pass, const ConvTiles& cut) {
   const bool is_forward = pass == ConvPass::forward;
-  const CudnnConv library(vendor.cudnn, is_forward ? ConvDirection::forward : ConvDirection::input_grad, shape,
-                          vendor.options);
-  if (!library.is_supported()) return true;
+  const ConvDirection direction = is_forward ? ConvDirection::forward : ConvDirection::input_grad;
+  const std::unique_ptr<Kernel> library = library_conv_on(vendor, direction, shape, /*is_packed=*/true);
+  if (library == nullptr) return true;
   const auto floats = [&](std::int64_t n) {
     return vendor.stream.allocate(static_cast<std::size_t>(n) * sizeof(float));
   };
   const AlignedBytes image = floats(shape.image().elements()), result = floats(shape.result().elements());
-  const AlignedBytes weight = floats(std::max(shape.weight().elements(), cut.packed_elements()));
-  const AlignedBytes scratch = vendor.stream.allocate(std::max<std::size_t>(library.workspace_bytes(), 1));
+  const AlignedBytes weight = floats(std::max(shape.weight().elements(), cut.packed_words()));
+  const AlignedBytes scratch = vendor.stream.allocate(std::max<std::size_t>(library->workspace_bytes(), 1));
   const std::unique_ptr<Kernel> own = tile_conv_on(vendor.stream, cut, /*is_packed=*/true);
   const void* const in[] = {is_forward ? image.get() : result.get(), weight.get()};
   void* const out[] = {is_forward ? result.get() : image.get()};
   own->bind(in, out, nullptr);
+  library->bind(in, out, scratch.get());
   Stopwatch watch(vendor.stream);
   const float in_tiles = watch.best([&] { own->run(); });
-  return in_tiles < watch.best([&] { library.run(image.get(), weight.get(), result.get(), scratch.get()); });
+  return in_tiles < watch.best([&] { library->run(); });
 }
 
 }  // namespace
 
 std::optional<ConvTiles> ConvChoices::tiles_of(const Vendor& vendor, const ConvShape& shape, ConvPass pass) {
-  if (vendor.options.precision != CudaPrecision::tf32) return std::nullopt;
-  const std::optional<ConvTiles> cut = ConvTiles::of(shape, pass);
+  const std::optional<ConvTiles> cut = ConvTiles::of(shape, pass, vendor.options.precision);
   if (!cut) return std::nullopt;
   if (vendor.options.is_deterministic) return cut->is_short() ? cut : std::nullopt;
   auto found = std::ranges::find_if(known_, [&](const Known& at) { return at.shape == shape && at.pass == pass; });

@@ -13,7 +13,7 @@ struct Vendor;
 class ConvChoices {
  public:
   /// The cut of a convolution that is to run in tiles: where the library's kernel takes longer, as measured once on
-  /// this device, or with deterministic kernels by a rule of extents. None outside TF32.
+  /// this device, or with deterministic kernels by a rule of extents. None in f32.
   [[nodiscard]] std::optional<ConvTiles> tiles_of(const Vendor& vendor, const ConvShape& shape, ConvPass pass);
 
  private:

@@ -6,15 +6,15 @@
 
 #include "core/cpu/conv_shape.h"
 #include "core/cuda/lowering.h"
-#include "core/cuda/tensor_core.h"
+#include "core/cuda/tile_format.h"
 
 namespace deq::cuda {
 
-/// How a convolution of our own is cut into blocks. A block has the results of a patch of kPixels pixels (of one image,
-/// or of several small ones) for 8 `tiles` channels. It goes through the channels in stages of `chunk`: what its
-/// results read of them, and their weights, lie in shared memory, as do those of the next stages while they come in.
-/// The gradient by the input is the convolution of g with flipped kernels, so extents are those of the convolution as
-/// run.
+/// How a convolution of our own, in TF32 or bf16, is cut into blocks. A block has the results of a patch of kPixels
+/// pixels (of one image, or of several small ones) for 8 `tiles` channels. It goes through the channels in stages of
+/// `chunk`: what its results read of them, and their weights, lie in shared memory, as do those of the next stages
+/// while they come in. The gradient by the input is the convolution of g with flipped kernels, so extents are those of
+/// the convolution as run.
 struct ConvTiles {
   static constexpr Index kPixels = 128;  ///< results of a block; a warp has 32 of them
   static constexpr int kThreads = 128;
@@ -30,10 +30,11 @@ struct ConvTiles {
   Index tiles = 1, columns = 1;                      ///< groups of 8 results of a block; blocks over them
   Index across = 1, down = 1, along = 1;             ///< patches by width, height and images
   bool is_flipped = false;                           ///< a gradient by the input
+  CudaPrecision precision = CudaPrecision::tf32;     ///< or bf16
 
   /// The cut for `shape` (of the Conv2d also where `pass` is input_grad). None where the library is as good: grouped
   /// convolutions, gradients of strided ones, long sums that fill few blocks.
-  static std::optional<ConvTiles> of(const ConvShape& shape, ConvPass pass);
+  static std::optional<ConvTiles> of(const ConvShape& shape, ConvPass pass, CudaPrecision precision);
 
   /// True where few products make a result, so that fetching and storing are most of the work.
   [[nodiscard]] bool is_short() const {
@@ -41,25 +42,27 @@ struct ConvTiles {
     return taps() * depth <= kShort;
   }
   [[nodiscard]] std::int64_t blocks() const { return std::int64_t{across} * down * along * columns; }
-  [[nodiscard]] std::int64_t packed_elements() const {
-    return std::int64_t{taps()} * depth * tiles * columns * kTileElements;
-  }
+  /// 4-byte words of packed weights, and of one tile of them.
+  [[nodiscard]] std::int64_t packed_words() const { return std::int64_t{taps()} * depth * tiles * columns * words(); }
+  [[nodiscard]] DEQ_HOST_DEVICE Index words() const { return tile_words(precision); }
   /// True when packed weights of one are those of the other.
   [[nodiscard]] bool packs_like(const ConvTiles& other) const {
-    return is_flipped == other.is_flipped && chunk == other.chunk && tiles * columns == other.tiles * other.columns;
+    return is_flipped == other.is_flipped && precision == other.precision && chunk == other.chunk &&
+           tiles * columns == other.tiles * other.columns;
   }
   [[nodiscard]] DEQ_HOST_DEVICE Index patch_pixels() const { return patch_w * patch_h * patch_images; }
   /// Distance of two pixels in shared memory. An odd multiple of 4, so that rows of a tile lie in different banks.
   [[nodiscard]] DEQ_HOST_DEVICE Index pitch() const { return chunk + 4; }
   [[nodiscard]] DEQ_HOST_DEVICE Index taps() const { return kernel_h * kernel_w; }
   [[nodiscard]] DEQ_HOST_DEVICE Index patch_elements() const { return patch_pixels() * pitch(); }
-  /// Of a stage in shared memory, where it has `own_tiles` tiles: the patch and then the weights.
-  [[nodiscard]] DEQ_HOST_DEVICE Index stage_elements(Index own_tiles) const {
-    return patch_elements() + taps() * (chunk / 8) * own_tiles * kTileElements;
+  /// Of a stage in shared memory, whose weights of 8 channels and a tap have `own_words` words: the patch and then
+  /// these.
+  [[nodiscard]] DEQ_HOST_DEVICE Index stage_elements(Index own_words) const {
+    return patch_elements() + taps() * (chunk / 8) * own_words;
   }
-  /// Stages and, behind them, where each pixel of the patch is read.
-  [[nodiscard]] DEQ_HOST_DEVICE Index shared_elements(Index own_tiles, Index own_stages) const {
-    return own_stages * stage_elements(own_tiles) + patch_pixels();
+  /// Stages of `own_tiles` tiles and, behind them, where each pixel of the patch is read.
+  [[nodiscard]] Index shared_elements(Index own_tiles, Index own_stages) const {
+    return own_stages * stage_elements(own_tiles * words()) + patch_pixels();
   }
 };
 
@@ -101,10 +104,12 @@ inline Index log_of(Index n, Index most) {
 }
 
 /// Cycles of all blocks for 8 values of k, in tenths: shared memory hands out a row of 32 numbers a cycle, tensor cores
-/// of 4 warps need 1.6 cycles a product, and a patch comes in at 50 bytes a cycle, once for all taps.
+/// of 4 warps need 1.6 cycles a product of TF32 (half of it for bf16), and a patch comes in at 50 bytes a cycle, once
+/// for all taps.
 inline Index cost(const ConvTiles& cut, Index tiles, Index channel_tiles, Index patches) {
   const Index waves = pieces(patches * pieces(channel_tiles, tiles), kSideBySide);
-  const Index multiply = std::max(40 * (8 + 2 * tiles), 128 * tiles);
+  const Index rows = cut.words() / 32;  // of a tile of B in shared memory
+  const Index multiply = std::max(40 * (8 + rows * tiles), 64 * rows * tiles);
   return waves * (multiply + cut.patch_pixels() * 64 / (10 * cut.kernel_h * cut.kernel_w));
 }
 
@@ -145,8 +150,10 @@ inline bool cut_channels(ConvTiles& cut) {
 
 }  // namespace conv_cut
 
-inline std::optional<ConvTiles> ConvTiles::of(const ConvShape& shape, ConvPass pass) {
+inline std::optional<ConvTiles> ConvTiles::of(const ConvShape& shape, ConvPass pass, CudaPrecision precision) {
+  if (precision == CudaPrecision::f32) return std::nullopt;
   ConvTiles cut;
+  cut.precision = precision;
   cut.is_flipped = pass == ConvPass::input_grad;
   cut.batch = narrow(shape.batch), cut.stride = shape.conv.stride;
   cut.kernel_h = narrow(shape.kernel_h), cut.kernel_w = narrow(shape.kernel_w);

@@ -30,7 +30,9 @@ std::unique_ptr<Kernel> update_on(const Stream& stream, const KernelRequest& req
 std::unique_ptr<Kernel> direct_conv_on(const Stream& stream, const KernelRequest& request);
 /// A convolution of our own on tensor cores (core/cuda/conv_tiles.h); `is_packed` tells how its weights come.
 std::unique_ptr<Kernel> tile_conv_on(const Stream& stream, const ConvTiles& cut, bool is_packed);
-/// PackWeights for it.
+/// The same where `cut` is for bf16.
+std::unique_ptr<Kernel> bf16_tile_conv_on(const Stream& stream, const ConvTiles& cut, bool is_packed);
+/// PackWeights for both.
 std::unique_ptr<Kernel> pack_tiles_on(const Stream& stream, const ConvTiles& cut);
 std::unique_ptr<Kernel> direct_product_on(const Stream& stream, const KernelRequest& request);
 

@@ -8,7 +8,7 @@ namespace deq {
 enum class CudaPrecision : std::uint8_t {
   f32,   ///< fused multiply-adds in f32
   tf32,  ///< tensor cores; operands rounded to 10 bits of mantissa, sums in f32
-  bf16,  ///< tensor cores; operands and results of convolutions rounded to 7 bits of mantissa, sums in f32
+  bf16,  ///< tensor cores; operands, and results of the library's convolutions, rounded to 7 bits, sums in f32
 };
 
 /// Choices of the CUDA backend.

@@ -2,30 +2,33 @@
 
 #include "core/cuda/conv_tiles.h"
 #include "core/cuda/lowering.h"
-#include "core/cuda/tensor_core.h"
+#include "core/cuda/tile_format.h"
 
 namespace deq::cuda {
 
-/// Packed weights [chunk, tap, depth of the chunk, channel tile, 64] from plain [Cout,Cin,Kh,Kw], as blocks read them:
-/// of every tile what tile_offset says, rounded; zero where there is no such channel.
+/// Packed weights [chunk, tap, depth of the chunk, channel tile, words of a tile] from plain [Cout,Cin,Kh,Kw], as
+/// blocks read them; zero where there is no such channel.
 struct PackTiles {
   ConvTiles cut;
   const float* w;
   float* packed;
 
   DEQ_HOST_DEVICE void operator()(Index i) const {
-    const Index own = i % kTileElements, tile = i / kTileElements, all = cut.tiles * cut.columns;
+    const Index words = cut.words(), own = i % words, tile = i / words, all = cut.tiles * cut.columns;
     const Index taps = cut.kernel_h * cut.kernel_w, whole = cut.chunk / 8;
     const Index row = tile / all, first = row / (taps * whole) * whole;
     const Index left = cut.depth - first, steps = left < whole ? left : whole;
     const Index inner = row - first * taps, tap = inner / steps;
-    const Index lane = own / 2, in = (first + inner - tap * steps) * 8 + lane % 4 + own % 2 * 4;
-    const Index out = (tile - row * all) * 8 + lane / 4;
-    if (in >= cut.in || out >= cut.out)
-      packed[i] = 0;
+    const Index channel = (first + inner - tap * steps) * 8, result = (tile - row * all) * 8;
+    const auto weight = [&](Index k, Index n) {
+      const Index in = channel + k, out = result + n;
+      if (in >= cut.in || out >= cut.out) return 0.0F;
+      return cut.is_flipped ? w[(in * cut.out + out) * taps + taps - 1 - tap] : w[(out * cut.in + in) * taps + tap];
+    };
+    if (cut.precision == CudaPrecision::bf16)
+      Bf16Tiles::pack(weight, own, packed[i]);
     else
-      packed[i] = rounded_to_tf32(cut.is_flipped ? w[(in * cut.out + out) * taps + taps - 1 - tap]
-                                                 : w[(out * cut.in + in) * taps + tap]);
+      Tf32Tiles::pack(weight, own, packed[i]);
   }
 };
 
@@ -33,7 +36,7 @@ struct PackTiles {
 template <class Launcher>
 std::unique_ptr<Kernel> make_pack_tiles(const Launcher& launcher, const ConvTiles& cut) {
   return make_kernel([=](const Operands& bound) {
-    launcher.for_each(cut.packed_elements(),
+    launcher.for_each(cut.packed_words(),
                       PackTiles{cut, bound.in(0), reinterpret_cast<float*>(bound.out<std::uint8_t>(0))});
   });
 }

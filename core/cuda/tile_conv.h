@@ -8,9 +8,9 @@
 
 namespace deq::cuda {
 
-/// A convolution in TF32: one patch and kTiles tiles of channels (core/cuda/conv_tiles.h). A block program whose
-/// threads keep their sums from phase to phase. Weights are those of pack_tiles.h.
-template <int kTiles, Taps kTaps>
+/// A convolution: one patch and kTiles tiles of channels (core/cuda/conv_tiles.h) of a format (tile_format.h). A block
+/// program whose threads keep their sums from phase to phase. Weights are those of pack_tiles.h.
+template <class Format, int kTiles, Taps kTaps>
 struct TileConv {
   ConvTiles cut;
   Divider quads, patch_w, patch_h;  ///< by quads of channels of a stage, columns and rows of a patch
@@ -53,7 +53,7 @@ struct TileConv {
 
  private:
   [[nodiscard]] DEQ_HOST_DEVICE float* slot_at(float* shared, Index slot) const {
-    return shared + slot * cut.stage_elements(kTiles);
+    return shared + slot * cut.stage_elements(kTiles * Format::kWords);
   }
   [[nodiscard]] DEQ_HOST_DEVICE Index* origins_in(float* shared) const {
     return reinterpret_cast<Index*>(slot_at(shared, cut.stages));
@@ -96,9 +96,9 @@ struct TileConv {
     }
   }
   DEQ_HOST_DEVICE void fetch_weights(const TileCorner& corner, Index stage, int thread, float* to) const {
-    constexpr Index kQuads = kTiles * kTileElements / 4;
-    const Index row_elements = cut.tiles * cut.columns * kTileElements, rows = cut.taps() * groups_of(stage);
-    const float* const from = w + stage * (cut.chunk / 8) * cut.taps() * row_elements + corner.tile * kTileElements;
+    constexpr Index kQuads = kTiles * Format::kWords / 4;
+    const Index row_elements = cut.tiles * cut.columns * Format::kWords, rows = cut.taps() * groups_of(stage);
+    const float* const from = w + stage * (cut.chunk / 8) * cut.taps() * row_elements + corner.tile * Format::kWords;
     for (Index i = thread; i < rows * kQuads; i += ConvTiles::kThreads) {
       const Index row = i / kQuads, quad = 4 * (i - row * kQuads);
       copy_async<16>(to + 4 * i, from + row * row_elements + quad);
@@ -138,20 +138,21 @@ struct TileConv {
     if constexpr (kTaps == Taps::one) {
       const auto rows_of = [&](int group) { return rows_from(8 * group); };
       switch (groups_of(stage)) {
-        case 1: return multiply_steps<1>(rows_of, weights, lane, sums);
-        case 2: return multiply_steps<2>(rows_of, weights, lane, sums);
-        case 3: return multiply_steps<3>(rows_of, weights, lane, sums);
-        default: return multiply_steps<4>(rows_of, weights, lane, sums);
+        case 1: return multiply_steps<Format, 1>(rows_of, weights, lane, sums);
+        case 2: return multiply_steps<Format, 2>(rows_of, weights, lane, sums);
+        case 3: return multiply_steps<Format, 3>(rows_of, weights, lane, sums);
+        default: return multiply_steps<Format, 4>(rows_of, weights, lane, sums);
       }
     } else if constexpr (kTaps == Taps::three_by_three) {
       constexpr Index kPitch = 12;  // of 8 channels
       const Index line = cut.patch_w * kPitch;
-      multiply_steps<9>([&](int tap) { return rows_from(tap / 3 * line + tap % 3 * kPitch); }, weights, lane, sums);
+      multiply_steps<Format, 9>([&](int tap) { return rows_from(tap / 3 * line + tap % 3 * kPitch); }, weights, lane,
+                                sums);
     } else {
       for (Index tap = 0; tap < cut.taps(); ++tap) {
         const Index row = tap / cut.kernel_w, column = tap - row * cut.kernel_w;
-        multiply_steps<1>([&](int) { return rows_from((row * cut.patch_w + column) * cut.pitch()); },
-                          weights + tap * kTiles * kTileElements, lane, sums);
+        multiply_steps<Format, 1>([&](int) { return rows_from((row * cut.patch_w + column) * cut.pitch()); },
+                                  weights + tap * kTiles * Format::kWords, lane, sums);
       }
     }
   }

@@ -5,10 +5,10 @@
 
 namespace deq::cuda {
 
-template <Taps kTaps, class Launcher>
+template <class Format, Taps kTaps, class Launcher>
 void run_tile_conv(const Launcher& launcher, const ConvTiles& cut, const float* x, const float* packed, float* y) {
   const auto run = [&]<int kTiles>(std::integral_constant<int, kTiles>) {
-    using Program = TileConv<kTiles, kTaps>;
+    using Program = TileConv<Format, kTiles, kTaps>;
     launcher.for_each_block(cut.blocks(), ConvTiles::kThreads, Program::shared_bytes(cut), Program(cut, x, packed, y));
   };
   switch (cut.tiles) {
@@ -24,23 +24,23 @@ void run_tile_conv(const Launcher& launcher, const ConvTiles& cut, const float* 
 }
 
 /// Runs `cut` on packed weights.
-template <class Launcher>
+template <class Format, class Launcher>
 void run_tile_conv(const Launcher& launcher, const ConvTiles& cut, const float* x, const float* packed, float* y) {
   switch (taps_of(cut)) {
-    case Taps::one: return run_tile_conv<Taps::one>(launcher, cut, x, packed, y);
-    case Taps::three_by_three: return run_tile_conv<Taps::three_by_three>(launcher, cut, x, packed, y);
-    case Taps::any: return run_tile_conv<Taps::any>(launcher, cut, x, packed, y);
+    case Taps::one: return run_tile_conv<Format, Taps::one>(launcher, cut, x, packed, y);
+    case Taps::three_by_three: return run_tile_conv<Format, Taps::three_by_three>(launcher, cut, x, packed, y);
+    case Taps::any: return run_tile_conv<Format, Taps::any>(launcher, cut, x, packed, y);
   }
 }
 
 /// A convolution in tiles; weights come packed as operand 1, or plain and are then packed in every run.
-template <class Launcher>
+template <class Format, class Launcher>
 class TileConvKernel final : public Kernel {
  public:
   TileConvKernel(const Launcher& launcher, const ConvTiles& cut, bool is_packed)
       : launcher_(launcher), cut_(cut), is_packed_(is_packed) {}
   [[nodiscard]] std::size_t workspace_bytes() const override {
-    return is_packed_ ? 0 : static_cast<std::size_t>(cut_.packed_elements()) * sizeof(float);
+    return is_packed_ ? 0 : static_cast<std::size_t>(cut_.packed_words()) * sizeof(float);
   }
   void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override {
     x_ = static_cast<const float*>(inputs[0]);
@@ -49,8 +49,8 @@ class TileConvKernel final : public Kernel {
     packed_ = static_cast<float*>(workspace);
   }
   void run() override {
-    if (!is_packed_) launcher_.for_each(cut_.packed_elements(), PackTiles{cut_, w_, packed_});
-    run_tile_conv(launcher_, cut_, x_, is_packed_ ? w_ : packed_, y_);
+    if (!is_packed_) launcher_.for_each(cut_.packed_words(), PackTiles{cut_, w_, packed_});
+    run_tile_conv<Format>(launcher_, cut_, x_, is_packed_ ? w_ : packed_, y_);
   }
 
  private:

@@ -21,8 +21,12 @@ struct Vendor {
 };
 
 /// Conv2d, Conv2dInputGrad, Conv2dWeightGrad. Weights come packed, or plain and are then packed in every run. With
-/// bf16, images are rounded on the way in and widened on the way out; weight gradients are computed in TF32.
+/// bf16, weight gradients are computed in TF32.
 std::unique_ptr<Kernel> conv_on(const Vendor& vendor, const KernelRequest& request);
+/// The same by the library, whatever ConvChoices say; null where it has no algorithm. With bf16, images are rounded on
+/// the way in and widened on the way out.
+std::unique_ptr<Kernel> library_conv_on(const Vendor& vendor, ConvDirection direction, const ConvShape& shape,
+                                        bool is_packed);
 /// PackWeights.
 std::unique_ptr<Kernel> pack_on(const Vendor& vendor, const KernelRequest& request);
 /// Bytes of what `pack` makes of `weight`.

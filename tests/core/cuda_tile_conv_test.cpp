@@ -13,25 +13,32 @@ using namespace deq::tests;
 
 namespace {
 
+/// Numbers that the format does not round any more.
+template <class Format>
 Tensor draw(const Shape& shape) {
   static std::mt19937 engine{7};
   std::uniform_real_distribution<float> distribution(-1, 1);
   Tensor out(DType::f32, shape);
-  for (float& value : out.data<float>()) value = cuda::rounded_to_tf32(distribution(engine));
+  for (float& value : out.data<float>()) value = Format::rounded(distribution(engine));
   return out;
 }
 
+template <class Format>
+constexpr CudaPrecision kPrecision =
+    std::is_same_v<Format, cuda::Bf16Tiles> ? CudaPrecision::bf16 : CudaPrecision::tf32;
+
 /// Largest error of y = conv(x, w), or of its gradient by the input, against the largest value of the reference.
+template <class Format>
 double error_of(const ConvShape& shape, ConvPass pass) {
-  const std::optional<cuda::ConvTiles> cut = cuda::ConvTiles::of(shape, pass);
+  const std::optional<cuda::ConvTiles> cut = cuda::ConvTiles::of(shape, pass, kPrecision<Format>);
   REQUIRE(cut.has_value());
   const bool is_forward = pass == ConvPass::forward;
-  const Tensor x = draw(is_forward ? shape.image() : shape.result()), w = draw(shape.weight());
+  const Tensor x = draw<Format>(is_forward ? shape.image() : shape.result()), w = draw<Format>(shape.weight());
   const Op op = is_forward ? Op{shape.conv} : Op{Conv2dInputGrad{shape.conv, shape.height, shape.width}};
   const Tensor wanted = run_reference({"conv", op, {x.type(), w.type()}, {x, w}})[0];
   Tensor found(DType::f32, wanted.shape());
   for (float& value : found.data<float>()) value = std::numeric_limits<float>::quiet_NaN();
-  cuda::TileConvKernel<cuda::HostLauncher> kernel({}, *cut, /*is_packed=*/false);
+  cuda::TileConvKernel<Format, cuda::HostLauncher> kernel({}, *cut, /*is_packed=*/false);
   std::vector<float> workspace(kernel.workspace_bytes() / sizeof(float), std::numeric_limits<float>::quiet_NaN());
   const void* const in[] = {x.raw(), w.raw()};
   void* const out[] = {found.raw()};
@@ -42,7 +49,8 @@ double error_of(const ConvShape& shape, ConvPass pass) {
 
 }  // namespace
 
-TEST_CASE("convolutions in tiles agree with the reference, forward and by the input") {
+TEST_CASE_TEMPLATE("convolutions in tiles agree with the reference, forward and by the input", Format, cuda::Tf32Tiles,
+                   cuda::Bf16Tiles) {
   const ConvShape shapes[] = {{2, 32, 32, 24, 120, 3, 3, {1, 1, 1}},  // a whole patch of one image
                               {1, 32, 32, 120, 24, 3, 3, {1, 1, 1}},  // many channels
                               {3, 9, 7, 3, 10, 3, 3, {1, 1, 1}},      // odd everywhere
@@ -54,22 +62,35 @@ TEST_CASE("convolutions in tiles agree with the reference, forward and by the in
                               {64, 2, 2, 16, 160, 1, 1, {1, 0, 1}}};
   for (const ConvShape& shape : shapes) {
     CAPTURE(shape);
-    CHECK(error_of(shape, ConvPass::forward) <= 5e-6);
-    CHECK(error_of(shape, ConvPass::input_grad) <= 5e-6);
+    CHECK(error_of<Format>(shape, ConvPass::forward) <= 5e-6);
+    CHECK(error_of<Format>(shape, ConvPass::input_grad) <= 5e-6);
   }
 }
 
-TEST_CASE("strided convolutions run in tiles, their gradients do not") {
+TEST_CASE_TEMPLATE("strided convolutions run in tiles, their gradients do not", Format, cuda::Tf32Tiles,
+                   cuda::Bf16Tiles) {
   for (const ConvShape& shape : {ConvShape{2, 32, 32, 24, 24, 3, 3, {2, 1, 1}}, {3, 9, 7, 5, 3, 3, 3, {2, 1, 1}}}) {
     CAPTURE(shape);
-    CHECK(error_of(shape, ConvPass::forward) <= 5e-6);
-    CHECK(!cuda::ConvTiles::of(shape, ConvPass::input_grad).has_value());
+    CHECK(error_of<Format>(shape, ConvPass::forward) <= 5e-6);
+    CHECK(!cuda::ConvTiles::of(shape, ConvPass::input_grad, kPrecision<Format>).has_value());
   }
 }
 
 TEST_CASE("grouped convolutions and long sums that fill few blocks are left to the library") {
-  CHECK(!cuda::ConvTiles::of({2, 8, 8, 16, 16, 3, 3, {1, 1, 2}}, ConvPass::forward).has_value());
-  CHECK(!cuda::ConvTiles::of({32, 4, 4, 1280, 256, 3, 3, {1, 1, 1}}, ConvPass::forward).has_value());
+  CHECK(!cuda::ConvTiles::of({2, 8, 8, 16, 16, 3, 3, {1, 1, 2}}, ConvPass::forward, CudaPrecision::tf32).has_value());
+  CHECK(
+      !cuda::ConvTiles::of({32, 4, 4, 1280, 256, 3, 3, {1, 1, 1}}, ConvPass::forward, CudaPrecision::tf32).has_value());
+}
+
+TEST_CASE("operands are rounded to their format, not further") {
+  const auto shape = ConvShape{1, 8, 8, 24, 16, 3, 3, {1, 1, 1}};
+  const std::optional<cuda::ConvTiles> cut = cuda::ConvTiles::of(shape, ConvPass::forward, CudaPrecision::bf16);
+  REQUIRE(cut.has_value());
+  CHECK(cut->packed_words() * 2 == cuda::ConvTiles::of(shape, ConvPass::forward, CudaPrecision::tf32)->packed_words());
+  CHECK(!cut->packs_like(*cuda::ConvTiles::of(shape, ConvPass::forward, CudaPrecision::tf32)));
+  CHECK(!cuda::ConvTiles::of(shape, ConvPass::forward, CudaPrecision::f32).has_value());
+  CHECK(cuda::Bf16Tiles::rounded(1.0F + 0x1p-7F) == 1.0F + 0x1p-7F);
+  CHECK(cuda::Bf16Tiles::rounded(1.0F + 0x1p-9F) == 1.0F);
 }
 
 TEST_CASE("rounding to TF32 keeps ten bits") {
