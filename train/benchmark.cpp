@@ -10,27 +10,13 @@
 #include "core/cpu/conv_unit.h"
 #include "train/allocation_counter.h"
 #include "train/step.h"
+#include "train/timed.h"
 
 namespace deq {
 namespace {
 
 const std::map<std::string, ConvYardstick> kYardsticks = {
     {"direct", ConvYardstick::direct}, {"winograd", ConvYardstick::winograd}, {"bf16", ConvYardstick::bf16}};
-
-/// Milliseconds of `repeats` calls after one to warm up, sorted.
-std::vector<double> timed(int repeats, const std::function<void()>& call) {
-  std::vector<double> out;
-  call();
-  for (int i = 0; i < repeats; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    call();
-    out.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-double median(const std::vector<double>& sorted) { return sorted[sorted.size() / 2]; }
 
 Batch random_batch(const Model& model, int batch) {
   std::mt19937 generator(1);
@@ -141,8 +127,8 @@ void measure_update(FixedPointMap& map, Backend& backend, const SolverConfig& co
   }
   std::sort(updates.begin(), updates.end());
   std::sort(shares.begin(), shares.end());
-  out.solver_overhead_ms = median(updates);
-  out.solver_overhead_share = median(shares);
+  out.solver_overhead_ms = median_of_sorted(updates);
+  out.solver_overhead_share = median_of_sorted(shares);
   out.history_bytes = solver->estimate_bytes();
 }
 
@@ -172,7 +158,7 @@ void measure_estimator(const Model& model, Backend& backend, const BenchmarkOpti
   const Batch batch = random_batch(model, options.batch);
   std::int64_t count = 0;
   const auto run = [&] { (void)step.run(batch, model.config.optimizer.lr, count++); };
-  out.step_ms[estimator] = median(timed(options.repeats, run));
+  out.step_ms[estimator] = median_of_sorted(timed(options.repeats, run));
   std::vector<double> backward, update;
   for (int i = 0; i < options.repeats; ++i) {
     const std::vector<Program::LaunchTime> launches = step.program().profile();
@@ -181,8 +167,8 @@ void measure_estimator(const Model& model, Backend& backend, const BenchmarkOpti
   }
   std::sort(backward.begin(), backward.end());
   std::sort(update.begin(), update.end());
-  out.optimizer_ms = median(update);
-  out.backward_ms[estimator] = median(backward);
+  out.optimizer_ms = median_of_sorted(update);
+  out.backward_ms[estimator] = median_of_sorted(backward);
   out.peak_bytes = std::max(out.peak_bytes, step.program().peak_bytes());
   const AllocationCount before = allocation_count();
   step.program().run();
@@ -198,17 +184,11 @@ void measure_map(const Model& model, Backend& backend, const BenchmarkOptions& o
   const Batch batch = random_batch(model, options.batch);
   (void)inference.run(batch.images);
   FixedPointMap& map = *inference.program().map();
-  // A device runs behind the host: several replays a measurement hide the wait for it, which is no part of f.
-  const int replays = backend.device().kind == DeviceKind::cuda ? 10 : 1;
-  std::vector<double> f = timed(options.repeats, [&] {
-    for (int i = 0; i < replays; ++i) map.replay();
-    backend.synchronize();
-  });
-  for (double& ms : f) ms /= replays;
-  out.f_ms = median(f), out.f_ms_min = f.front(), out.f_ms_max = f.back();
+  const std::vector<double> f = replay_ms(map, backend, options.repeats);
+  out.f_ms = median_of_sorted(f), out.f_ms_min = f.front(), out.f_ms_max = f.back();
   out.map_launches = static_cast<int>(inference.program().map_launches());
   out.map_bytes = inference.program().map_bytes();
-  out.inference_ms = median(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
+  out.inference_ms = median_of_sorted(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
   const std::int64_t waits = backend.state_ops().host_waits();
   inference.program().run();
   out.host_waits_per_solve = backend.state_ops().host_waits() - waits;
@@ -224,16 +204,13 @@ void measure_vjp(const Model& model, Backend& backend, const BenchmarkOptions& o
                     {.batch = options.batch, .is_pretraining = false, .estimator = "shine-refine-1"});
   (void)step.run(random_batch(model, options.batch), 0.0, 0);
   FixedPointMap& map = *step.program().vjp_map();
-  out.vjp_ms = median(timed(options.repeats, [&] {
-    map.replay();
-    backend.synchronize();
-  }));
+  out.vjp_ms = median_of_sorted(replay_ms(map, backend, options.repeats));
 }
 
 void measure_single_image(const Model& model, Backend& backend, const BenchmarkOptions& options, BenchmarkResult& out) {
   InferenceStep inference(model, backend, model.image_shape(1), model.config.solver);
   const Batch batch = random_batch(model, 1);
-  out.inference_1_ms = median(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
+  out.inference_1_ms = median_of_sorted(timed(options.repeats, [&] { (void)inference.run(batch.images); }));
   out.parameter_launches = static_cast<int>(inference.program().step_launches());
   out.inference_launches = static_cast<int>(inference.program().launches()) - out.parameter_launches;
 }
@@ -249,7 +226,8 @@ BenchmarkResult run_benchmark(const Config& config, Backend& backend, const Benc
   BenchmarkResult out;
   out.batch = options.batch;
   out.parameters = model.store.trainable_elements();
-  // The yardstick is taken between the parts of the run, so that a machine whose speed drifts bends both alike.
+  // The yardstick is taken between the parts of the run, so that a machine whose speed drifts bends both alike. It is
+  // the processor's: once is enough where a device does the rest.
   const std::vector<ConvShape> shapes = convolutions(model, options.batch, fixed.solver);
   for (const ConvShape& shape : shapes) out.map_flops += flops_of(shape);
   std::map<std::string, std::vector<double>> units;
@@ -261,14 +239,16 @@ BenchmarkResult run_benchmark(const Config& config, Backend& backend, const Benc
   measure_map(model, backend, options, out);
   measure_single_image(model, backend, options, out);
   measure_vjp(model, backend, options, out);
-  measure_unit();
+  const bool drifts_alike = backend.device().kind != DeviceKind::cuda;
+  if (drifts_alike) measure_unit();
   for (const std::string& estimator : options.estimators) {
     measure_estimator(model, backend, options, estimator, out);
-    measure_unit();
+    if (drifts_alike) measure_unit();
   }
+  out.rates = measure_rates(backend, options.repeats);
   for (auto& [name, times] : units) {
     std::sort(times.begin(), times.end());
-    if (times.front() > 0) out.conv_floor_ms[name] = median(times);
+    if (times.front() > 0) out.conv_floor_ms[name] = median_of_sorted(times);
   }
   out.conv_unit_ms = out.conv_floor_ms.at("direct");
   return out;

@@ -7,6 +7,7 @@
 
 #include "core/backend.h"
 #include "train/config.h"
+#include "train/reachable_rates.h"
 
 namespace deq {
 
@@ -38,6 +39,7 @@ struct BenchmarkResult {
   int map_launches = 0;                    ///< of one f
   std::size_t map_bytes = 0;               ///< moved by one f when launches read inputs and write outputs once
   double map_flops = 0;                    ///< of the convolutions of one f
+  ReachableRates rates;                    ///< of the device, in the same run
   std::int64_t host_waits_per_solve = 0;   ///< times that a forward solve waits for the device; 0 on the CPU
 };
 

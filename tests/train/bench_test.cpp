@@ -18,9 +18,10 @@ TEST_CASE("a benchmarked training step reaches the heap no more and every figure
   CHECK(json.at("parameters") == 158890);
   CHECK(json.at("forward_steps") == 3);
   CHECK(json.at("device") == "cpu");
-  for (const char* key : {"conv_unit_ms", "f_ms", "f_ms_min", "f_ms_max", "vjp_ms", "inference_ms", "inference_1_ms",
-                          "peak_bytes", "solver_overhead_ms", "solver_overhead_share", "history_bytes", "optimizer_ms",
-                          "inference_launches", "parameter_launches"}) {
+  for (const char* key :
+       {"conv_unit_ms", "f_ms", "f_ms_min", "f_ms_max", "vjp_ms", "inference_ms", "inference_1_ms", "peak_bytes",
+        "solver_overhead_ms", "solver_overhead_share", "history_bytes", "optimizer_ms", "inference_launches",
+        "parameter_launches", "reachable_bytes_per_s", "reachable_flops_per_s", "map_floor_ms"}) {
     CAPTURE(key);
     CHECK(json.at(key).get<double>() > 0);
   }

@@ -9,6 +9,11 @@
 namespace deq {
 namespace {
 
+/// Of one f: all its bytes, then all its flops, at what this device reached in the same run.
+double floor_ms(const BenchmarkResult& result) {
+  return result.rates.floor_ms(static_cast<double>(result.map_bytes), result.map_flops);
+}
+
 void print_json(const BenchRequest& request, const Config& config, const BenchmarkResult& result) {
   const nlohmann::ordered_json json = {{"batch", result.batch},
                                        {"threads", request.run.threads},
@@ -40,6 +45,9 @@ void print_json(const BenchRequest& request, const Config& config, const Benchma
                                        {"map_launches", result.map_launches},
                                        {"map_bytes", result.map_bytes},
                                        {"map_flops", result.map_flops},
+                                       {"reachable_bytes_per_s", result.rates.bytes_per_s},
+                                       {"reachable_flops_per_s", result.rates.flops_per_s},
+                                       {"map_floor_ms", floor_ms(result)},
                                        {"host_waits_per_solve", result.host_waits_per_solve}};
   std::cout << json.dump(2) << "\n";
 }
@@ -55,6 +63,7 @@ void print_text(const Config& config, const BenchmarkResult& result) {
   for (const auto& [name, ms] : result.conv_floor_ms)
     if (name != "direct") line(concat("convolutions, oneDNN ", name), ms);
   line("f", result.f_ms);
+  line("bytes and flops of f", floor_ms(result));
   line("vjp", result.vjp_ms);
   line("solver update without f", result.solver_overhead_ms);
   for (const auto& [name, ms] : result.step_ms) line("step, " + name, ms);

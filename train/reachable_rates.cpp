@@ -1,0 +1,55 @@
+#include "train/reachable_rates.h"
+
+#include "core/builder.h"
+#include "core/program.h"
+#include "layers/equilibrium.h"
+#include "solvers/policy.h"
+#include "train/timed.h"
+
+namespace deq {
+namespace {
+
+/// Seconds of one f on states of `shape`.
+double seconds_of(const Shape& shape, const StateFunction& f, Graph& graph, Backend& backend, int repeats) {
+  constexpr double kMs = 1e3;
+  const auto once = std::make_shared<ImplicitPolicy>(SolverOptions{.method = Picard{}, .max_steps = 1}, JacobianFree{});
+  const std::vector<Value> values = equilibrium(f, {constant(graph, 0.0, shape)}, {.policy = once});
+  Program program = Program::compile(graph, values, backend);
+  program.run();
+  return median_of_sorted(replay_ms(*program.map(), backend, repeats)) / kMs;
+}
+
+double bytes_per_s(Backend& backend, std::int64_t rows, int repeats) {
+  const Shape shape{rows, 1 << 14};
+  Graph graph(Mode::inference);
+  const StateFunction f = [](std::span<const Value> z) { return std::vector<Value>{z[0] * 0.5}; };
+  return 2.0 * sizeof(float) * static_cast<double>(shape.elements()) / seconds_of(shape, f, graph, backend, repeats);
+}
+
+double flops_per_s(Backend& backend, std::int64_t n, int repeats) {
+  Graph graph(Mode::inference);
+  const Value w = graph.parameter("w", std::make_shared<Tensor>(DType::f32, Shape{n, n}));
+  const StateFunction f = [w](std::span<const Value> z) { return std::vector<Value>{matmul(z[0], w)}; };
+  const auto side = static_cast<double>(n);
+  return 2.0 * side * side * side / seconds_of(Shape{n, n}, f, graph, backend, repeats);
+}
+
+}  // namespace
+
+std::vector<double> replay_ms(FixedPointMap& map, Backend& backend, int repeats) {
+  const int replays = backend.device().kind == DeviceKind::cuda ? 10 : 1;
+  std::vector<double> out = timed(repeats, [&] {
+    for (int i = 0; i < replays; ++i) map.replay();
+    backend.synchronize();
+  });
+  for (double& ms : out) ms /= replays;
+  return out;
+}
+
+ReachableRates measure_rates(Backend& backend, int repeats) {
+  const bool is_large = backend.device().kind == DeviceKind::cuda;
+  return {.bytes_per_s = bytes_per_s(backend, is_large ? 4096 : 512, repeats),
+          .flops_per_s = flops_per_s(backend, is_large ? 8192 : 1024, repeats)};
+}
+
+}  // namespace deq

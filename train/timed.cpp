@@ -1,0 +1,20 @@
+#include "train/timed.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace deq {
+
+std::vector<double> timed(int repeats, const std::function<void()>& call) {
+  std::vector<double> out;
+  call();
+  for (int i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    call();
+    out.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace deq
