@@ -9,6 +9,7 @@
 
 #include "core/cpu/conv_unit.h"
 #include "train/allocation_counter.h"
+#include "train/interrupt.h"
 #include "train/step.h"
 #include "train/timed.h"
 
@@ -115,6 +116,7 @@ void measure_update(FixedPointMap& map, Backend& backend, const SolverConfig& co
   SolveReport report;
   std::vector<double> updates, shares;
   for (int i = 0; i <= repeats; ++i) {
+    stop_if_interrupted();
     ops.fill(spec, {state.get()}, 0.0, {});
     (void)timed_map.take_ms();
     const auto start = std::chrono::steady_clock::now();
@@ -161,6 +163,7 @@ void measure_estimator(const Model& model, Backend& backend, const BenchmarkOpti
   out.step_ms[estimator] = median_of_sorted(timed(options.repeats, run));
   std::vector<double> backward, update;
   for (int i = 0; i < options.repeats; ++i) {
+    stop_if_interrupted();
     const std::vector<Program::LaunchTime> launches = step.program().profile();
     backward.push_back(backward_time(launches));
     update.push_back(optimizer_time(launches));
@@ -233,7 +236,7 @@ BenchmarkResult run_benchmark(const Config& config, Backend& backend, const Benc
   std::map<std::string, std::vector<double>> units;
   const auto measure_unit = [&] {
     for (const auto& [name, yardstick] : kYardsticks)
-      units[name].push_back(convolution_unit_ms(shapes, options.repeats, yardstick));
+      units[name].push_back(convolution_unit_ms(shapes, options.repeats, yardstick, stop_if_interrupted));
   };
   measure_unit();
   measure_map(model, backend, options, out);

@@ -38,4 +38,8 @@ InterruptGuard::~InterruptGuard() {
 
 bool is_interrupted() { return interrupted.load(std::memory_order_relaxed); }
 
+void stop_if_interrupted() {
+  if (is_interrupted()) throw Interrupted{};
+}
+
 }  // namespace deq

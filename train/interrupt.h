@@ -16,6 +16,12 @@ class InterruptGuard {
 /// True once a signal has arrived since the outermost InterruptGuard was made. Loops ask it between steps.
 bool is_interrupted();
 
+/// What stop_if_interrupted throws; main ends with kInterruptedStatus on it.
+struct Interrupted {};
+
+/// Ends a command that has nothing to save. Loops of such commands call it between steps.
+void stop_if_interrupted();
+
 /// Exit status of a command that was interrupted.
 inline constexpr int kInterruptedStatus = 130;
 

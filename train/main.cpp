@@ -33,7 +33,8 @@ int execute(const deq::Request& request) {
   };
   const int threads = std::visit([](const auto& any) { return any.run.threads; }, request);
   if (threads > 0) omp_set_num_threads(threads);
-  // Every long command asks is_interrupted() between steps and returns kInterruptedStatus.
+  // Every long command asks is_interrupted() between steps, saves and returns kInterruptedStatus, or calls
+  // stop_if_interrupted().
   const deq::InterruptGuard guard;
   return std::visit(Visitor{}, request);
 }
@@ -60,6 +61,8 @@ int main(int argc, char** argv) {
     std::cout.flush();
     if (!std::cout.good()) return report("the result could not be written to stdout", kFailed);
     return status;
+  } catch (const deq::Interrupted&) {
+    return deq::kInterruptedStatus;
   } catch (const deq::RequestError& error) {
     return report(error.what(), kWrongRequest);
   } catch (const std::bad_alloc&) {

@@ -6,6 +6,7 @@
 
 #include "data/random_crop.h"
 #include "data/transform.h"
+#include "train/interrupt.h"
 
 namespace deq {
 namespace {
@@ -80,6 +81,7 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
   InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps_of(loaded.checkpoint));
   std::vector<Prediction> out;
   for (std::size_t first = 0; first < files.size(); first += static_cast<std::size_t>(batch)) {
+    stop_if_interrupted();
     const std::size_t count = std::min(files.size() - first, static_cast<std::size_t>(batch));
     Tensor images(DType::f32, shape);
     for (std::size_t i = 0; i < count; ++i) {
@@ -122,6 +124,7 @@ Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor&
   Tensor images(DType::f32, shape);
   Tensor out;
   for (std::int64_t first = 0; first < total; first += batch) {
+    stop_if_interrupted();
     const std::int64_t count = std::min(batch, total - first);
     copy_to_nhwc(x, first, count, images);
     const Tensor& logits = step.run(images);

@@ -6,6 +6,7 @@
 #include "data/labelled_image.h"
 #include "data/transform.h"
 #include "train/class_colours.h"
+#include "train/interrupt.h"
 
 namespace deq {
 namespace {
@@ -140,8 +141,10 @@ std::vector<SegmentationPrediction> predict_label_maps(const LoadedModel& loaded
   Segmenter segmenter(loaded, backend, files.size(), save_dir);
   std::vector<SegmentationPrediction> out;
   const std::span<const fs::path> all(files);
-  for (std::size_t first = 0; first < files.size(); first += segmenter.batch())
+  for (std::size_t first = 0; first < files.size(); first += segmenter.batch()) {
+    stop_if_interrupted();
     segmenter.run(all.subspan(first, std::min(segmenter.batch(), files.size() - first)), out);
+  }
   return out;
 }
 

@@ -5,7 +5,7 @@
 
 namespace deq {
 
-/// Milliseconds of `repeats` calls after one to warm up, sorted.
+/// Milliseconds of `repeats` calls after one to warm up, sorted. Ends the command when it is interrupted.
 std::vector<double> timed(int repeats, const std::function<void()>& call);
 
 /// The middle one of sorted values, the upper one of an even number.

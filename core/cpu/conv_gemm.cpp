@@ -127,7 +127,8 @@ bool packs_plain_conv_alike(const PackWeights& a, const PackWeights& b, const Te
 
 namespace deq {
 
-double convolution_unit_ms(std::span<const ConvShape> /*shapes*/, int /*repeats*/, ConvYardstick /*yardstick*/) {
+double convolution_unit_ms(std::span<const ConvShape> /*shapes*/, int /*repeats*/, ConvYardstick /*yardstick*/,
+                           const std::function<void()>& /*before_round*/) {
   throw Error("convolution unit: this build has no oneDNN to measure");
 }
 

@@ -40,7 +40,8 @@ std::vector<cpu::ConvPlan> plans_of(std::span<const ConvShape> shapes, ConvYards
 
 }  // namespace
 
-double convolution_unit_ms(std::span<const ConvShape> shapes, int repeats, ConvYardstick yardstick) {
+double convolution_unit_ms(std::span<const ConvShape> shapes, int repeats, ConvYardstick yardstick,
+                           const std::function<void()>& before_round) {
   check(repeats >= 1, "convolution unit", "repeats must be at least 1, not ", repeats);
   using namespace cpu;
   const std::vector<ConvPlan> plans = plans_of(shapes, yardstick);
@@ -63,6 +64,7 @@ double convolution_unit_ms(std::span<const ConvShape> shapes, int repeats, ConvY
   using Clock = std::chrono::steady_clock;
   std::vector<double> rounds;
   for (int round = 0; round <= repeats; ++round) {
+    before_round();
     const Clock::time_point begin = Clock::now();
     for (OnednnConv& pass : passes) pass.run();
     if (round > 0) rounds.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());

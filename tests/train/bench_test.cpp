@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tests/train/program.h"
 
@@ -32,6 +35,14 @@ TEST_CASE("a benchmarked training step reaches the heap no more and every figure
     CHECK(json.at("step_ms").at(estimator).get<double>() > 0);
     CHECK(json.at("backward_ms").at(estimator).get<double>() > 0);
   }
+}
+
+TEST_CASE("an interrupted benchmark ends at once with status 130") {
+  test::RunningProgram bench({"bench", test::config_file("shapes-mdeq"), "--batch", "2", "--repeats", "100000"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  REQUIRE(bench.is_running());
+  bench.send(SIGINT);
+  CHECK(bench.wait() == 130);
 }
 
 TEST_CASE("every policy for convolutions runs a training step, and a wrong name is refused") {

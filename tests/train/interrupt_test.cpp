@@ -18,6 +18,13 @@ TEST_CASE("the first SIGINT or SIGTERM sets a flag") {
   }
 }
 
+TEST_CASE("commands with nothing to save end where they ask") {
+  const InterruptGuard guard;
+  CHECK_NOTHROW(stop_if_interrupted());
+  ::raise(SIGINT);
+  CHECK_THROWS_AS(stop_if_interrupted(), Interrupted);
+}
+
 TEST_CASE("a guard inside another keeps the flag") {
   const InterruptGuard outer;
   ::raise(SIGINT);

@@ -13,6 +13,7 @@
 #include "data/published_set.h"
 #include "data/tabular.h"
 #include "train/checkpoint_folder.h"
+#include "train/interrupt.h"
 #include "train/progress.h"
 
 namespace deq {
@@ -44,6 +45,7 @@ Json export_pairs(const Dataset& set, const DataExportRequest& request) {
   for (const char* part : {"images", "labels"}) std::filesystem::create_directories(request.out / part);
   Json files = Json::array();
   for (int i = 0; i < request.count; ++i) {
+    stop_if_interrupted();
     const Sample sample = set.sample(i);
     PixelLabels labels(static_cast<int>(info.label_shape[0]), static_cast<int>(info.label_shape[1]), kIgnored);
     for (std::size_t k = 0; k < labels.labels.size(); ++k)
@@ -64,6 +66,7 @@ Json export_images(const Dataset& set, const DataExportRequest& request) {
   const DatasetInfo& info = set.info();
   Json files = Json::array();
   for (int i = 0; i < request.count; ++i) {
+    stop_if_interrupted();
     const Sample sample = set.sample(i);
     const std::string& name = info.class_names.at(static_cast<std::size_t>(sample.label));
     const std::filesystem::path file = request.out / file_name(name, i);
@@ -155,6 +158,7 @@ int run_data_verify(const DataVerifyRequest& request) {
   } else {
     Progress progress(progress_style(request.run.is_quiet));
     report = check_integrity(request.path, [&](std::size_t done, std::size_t all) {
+      stop_if_interrupted();
       progress.update(
           {.step = static_cast<std::int64_t>(done), .total = static_cast<std::int64_t>(all), .phase = "files"});
     });
