@@ -98,7 +98,7 @@ print(*(g for s in site.getsitepackages() + [site.getusersitepackages()] for g i
   [ -d "$folder" ] && libraries=$libraries:$folder
 done
 # For our programs alone: PyTorch has libraries of its own.
-ours=(env "LD_LIBRARY_PATH=${libraries#:}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
+ours=(env GOMP_SPINCOUNT=2000 "LD_LIBRARY_PATH=${libraries#:}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
 out=${out:-$(mktemp -d)}
 mkdir -p "$out" && out=$(cd "$out" && pwd)
 
