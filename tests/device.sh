@@ -4,6 +4,8 @@
 # where it sees the GPU, one table. A part that fails or is missing is named; the others run all the same.
 #
 #   tests/device.sh [--build DIR] [--out DIR]   DIR: a build with -DDEQ_CUDA=ON; default build/cuda, built when missing
+#   tests/device.sh --train DATA [--epochs N] [--build DIR] [--out DIR]
+#       trains TINY as its configuration says (50 epochs; DATA holds cifar-10/) instead, and wants 85 % of the test images
 #   tests/device.sh --bundle DIR [--with-nvidia]
 #       packs programs, tests, configurations and the shared libraries they need into DIR, and DIR into DIR.tar.gz, for a
 #       machine of the same system without packages: unpack it there and run DIR/device.sh. cuDNN and cuBLASLt are large and come along only
@@ -15,15 +17,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 limit_s=530
 tests=(core_tests solvers_tests train_tests)
 
-build= out= bundle= with_nvidia=
+build= out= bundle= with_nvidia= train= epochs=50
 while [ $# -gt 0 ]; do
   case $1 in
     --build) build=$2; shift ;; --out) out=$2; shift ;; --bundle) bundle=$2; shift ;; --with-nvidia) with_nvidia=1 ;;
+    --train) train=$2; shift ;; --epochs) epochs=$2; shift ;;
     *) echo "device.sh: unknown argument '$1'; its first lines tell the usage" >&2; exit 2 ;;
   esac
   shift
 done
 
+[ -z "$train" ] || train=$(cd "$train" && pwd) || exit 2
 section() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 skip() { echo "SKIPPED: $1"; }
 failures=()
@@ -118,6 +122,21 @@ has_gpu=
 limited 60 "${ours[@]}" "$bin/deq" info --json 2>/dev/null | grep -q '"cuda:0"' && has_gpu=1
 [ -n "$has_gpu" ] || skip "this machine has no GPU that deq can use; what follows skips itself"
 
+if [ -n "$train" ]; then
+  section "training, $epochs epochs"
+  [ -n "$has_gpu" ] || exit 0
+  # An evaluation every fifth epoch: 782 steps of 64 images are one.
+  "${ours[@]}" "$bin/deq" train "$DEQ_CONFIGS/cifar10-mdeq-tiny.toml" --data "$train" --out "$out/run" --device cuda \
+    --set train.epochs="$epochs" --set train.eval_every=3910 --set train.eval_batch_size=250 2>"$out/train.log" ||
+    { tail -n 3 "$out/train.log"; exit 1; }
+  grep -E '"(seconds|images_per_s|test_accuracy|best_accuracy)"' "$out/run/summary.json"
+  accuracy=$(sed -n 's/.*"test_accuracy": *\([0-9.]*\).*/\1/p' "$out/run/summary.json")
+  section "done, the run is in $out/run"
+  awk -v found="$accuracy" 'BEGIN { exit !(found >= 0.85) }' && exit 0
+  echo "FAILED: $accuracy of the test images, not 0.85"
+  exit 1
+fi
+
 section "tests labelled cuda"
 for program in "${tests[@]}"; do
   if limited 170 "${ours[@]}" "$bin/$program" --source-file='*/cuda_*' --no-intro=1 >"$out/$program.log" 2>&1; then
@@ -157,18 +176,23 @@ else
 fi
 
 section "benchmark"
+# measure NAME MODEL BATCH FLAGS...
+measure() {
+  local name=$1 model=$2 batch=$3
+  if [ -z "$has_gpu" ]; then
+    skip "benchmark of $name, for want of a GPU"
+    return
+  fi
+  limited 60 "${ours[@]}" "$bin/deq" bench "$DEQ_CONFIGS/cifar10-mdeq-$model.toml" --batch "$batch" --repeats 5 --json \
+    --quiet --device cuda "${@:4}" >"$out/deq-$name.json" 2>"$out/deq-$name.err" ||
+    { fail "benchmark of $name: $(tail -n 1 "$out/deq-$name.err")"; rm -f "$out/deq-$name.json"; }
+}
 for model in tiny large; do
   for batch in 32 128; do
-    name=$model-$batch
-    if [ -z "$has_gpu" ]; then
-      skip "benchmark of $name, for want of a GPU"
-      continue
-    fi
-    limited 60 "${ours[@]}" "$bin/deq" bench "$DEQ_CONFIGS/cifar10-mdeq-$model.toml" --batch "$batch" --repeats 5 --json \
-      --quiet --device cuda --estimators shine,jfb,shine-refine-5,exact >"$out/deq-$name.json" 2>"$out/deq-$name.err" ||
-      { fail "benchmark of $name: $(tail -n 1 "$out/deq-$name.err")"; rm -f "$out/deq-$name.json"; }
+    measure $model-$batch $model $batch --estimators shine,jfb,shine-refine-5,exact
   done
 done
+measure tiny-128-bf16 tiny 128 --estimators shine,jfb --set compute.precision=bf16
 if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
   limited 150 python3 "$scripts/torch_cuda.py" "$DEQ_CONFIGS"/cifar10-mdeq-{tiny,large}.toml --batch 32,128 --rounds 3 \
     --out "$out" >"$out/eager.log" 2>&1 || skip "the rest of PyTorch eager: $(tail -n 1 "$out/eager.log")"
