@@ -125,9 +125,9 @@ limited 60 "${ours[@]}" "$bin/deq" info --json 2>/dev/null | grep -q '"cuda:0"' 
 if [ -n "$train" ]; then
   section "training, $epochs epochs"
   [ -n "$has_gpu" ] || exit 0
-  # An evaluation every fifth epoch: 782 steps of 64 images are one.
+  # An evaluation every fifth epoch: 781 whole steps of 64 images are one.
   "${ours[@]}" "$bin/deq" train "$DEQ_CONFIGS/cifar10-mdeq-tiny.toml" --data "$train" --out "$out/run" --device cuda \
-    --set train.epochs="$epochs" --set train.eval_every=3910 --set train.eval_batch_size=250 2>"$out/train.log" ||
+    --set train.epochs="$epochs" --set train.eval_every=3905 --set train.eval_batch_size=250 2>"$out/train.log" ||
     { tail -n 3 "$out/train.log"; exit 1; }
   grep -E '"(seconds|images_per_s|test_accuracy|best_accuracy)"' "$out/run/summary.json"
   accuracy=$(sed -n 's/.*"test_accuracy": *\([0-9.]*\).*/\1/p' "$out/run/summary.json")

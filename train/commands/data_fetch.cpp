@@ -1,5 +1,6 @@
 #include "train/commands/data_fetch.h"
 
+#include <algorithm>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
