@@ -33,6 +33,7 @@ class Audit {
     total_ = static_cast<std::int64_t>(batches_.size() * (1 + estimators.size()));
     AuditResult out;
     AuditProgram exact(model_, exact_estimator.policy, backend_);
+    exact_bytes_ = exact.peak_bytes();
     for (const AuditInputs& batch : batches_) {
       if (!goes_on()) return out;
       exact_.push_back(exact.run(batch));
@@ -45,7 +46,7 @@ class Audit {
     }
     for (const AuditedEstimator& estimator : estimators) {
       if (is_stopped_) break;
-      out.estimators.push_back(estimator.name == exact_estimator.name ? measured_exact(exact, estimator.name)
+      out.estimators.push_back(estimator.name == exact_estimator.name ? measured_exact(estimator.name)
                                                                       : measured(estimator));
     }
     subtract_baseline(out.estimators);
@@ -69,7 +70,9 @@ class Audit {
       if (!is_unsolved(exact_[i])) continue;
       AuditRun run = second.run(batches_[i]);
       const double before = largest(exact_[i].backward.residual), after = largest(run.backward.residual);
-      if (std::isnan(before) || after < before) exact_[i] = std::move(run);
+      if (!std::isnan(before) && !(after < before)) continue;
+      exact_[i] = std::move(run);
+      exact_bytes_ = std::max(exact_bytes_, second.peak_bytes());
     }
   }
 
@@ -82,8 +85,8 @@ class Audit {
     for (EstimatorAudit& entry : audits) entry.extra_bytes -= std::min(entry.extra_bytes, baseline);
   }
 
-  EstimatorAudit measured_exact(const AuditProgram& program, const std::string& name) {
-    EstimatorAudit out = begun(name, program);
+  EstimatorAudit measured_exact(const std::string& name) {
+    EstimatorAudit out = begun(name, exact_bytes_);
     std::vector<double> times;
     for (const AuditRun& run : exact_) {
       add(out, run, run);
@@ -96,7 +99,7 @@ class Audit {
 
   EstimatorAudit measured(const AuditedEstimator& estimator) {
     AuditProgram program(model_, estimator.policy, backend_);
-    EstimatorAudit out = begun(estimator.name, program);
+    EstimatorAudit out = begun(estimator.name, program.peak_bytes());
     std::vector<double> times;
     for (std::size_t i = 0; i < batches_.size() && goes_on(); ++i) {
       const AuditRun run = program.run(batches_[i]);
@@ -108,10 +111,10 @@ class Audit {
   }
 
   /// `extra_bytes` still is the whole arena.
-  EstimatorAudit begun(const std::string& name, const AuditProgram& program) const {
+  EstimatorAudit begun(const std::string& name, std::size_t arena_bytes) const {
     EstimatorAudit out;
     out.name = name;
-    out.extra_bytes = program.peak_bytes();
+    out.extra_bytes = arena_bytes;
     for (const ParameterEntry& entry : model_.parameters->entries())
       if (entry.is_trainable) out.gradients.emplace(entry.name, Tensor(entry.value->type()));
     return out;
@@ -143,6 +146,7 @@ class Audit {
   Backend& backend_;
   const AuditOptions& options_;
   std::vector<AuditRun> exact_;  // what all are compared with, a batch each
+  std::size_t exact_bytes_ = 0;  // arena of the largest program that one of them is of
   std::int64_t done_ = 0;
   std::int64_t total_ = 0;
   bool is_stopped_ = false;

@@ -9,8 +9,6 @@ bash tests/install.sh
 
 section() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 export CMAKE_CXX_COMPILER_LAUNCHER=ccache
-# Waiting threads give up their core: other work may share the machine, and small solves wait often.
-export OMP_WAIT_POLICY=passive
 jobs=$(nproc)
 
 section "format"

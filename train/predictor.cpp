@@ -69,8 +69,8 @@ Image model_view(const Image& image, const DataConfig& data) {
 }
 
 std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
-                                      const std::vector<std::filesystem::path>& files, int top_k,
-                                      SolveMetrics& solves) {
+                                      const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves,
+                                      const PredictProgress& progress) {
   const Model& model = *loaded.model;
   const DataConfig& data = model.config.data;
   const int batch = static_cast<int>(std::min<std::size_t>(files.size(), kLargestBatch));
@@ -80,8 +80,8 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
   const Normalisation normalisation = normalisation_of(data);
   InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps_of(loaded.checkpoint));
   std::vector<Prediction> out;
-  for (std::size_t first = 0; first < files.size(); first += static_cast<std::size_t>(batch)) {
-    stop_if_interrupted();
+  for (std::size_t first = 0; first < files.size() && !is_interrupted(); first += static_cast<std::size_t>(batch)) {
+    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(files.size()));
     const std::size_t count = std::min(files.size() - first, static_cast<std::size_t>(batch));
     Tensor images(DType::f32, shape);
     for (std::size_t i = 0; i < count; ++i) {
@@ -115,7 +115,8 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
   return out;
 }
 
-Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x, SolveMetrics& solves) {
+Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x, SolveMetrics& solves,
+                      const PredictProgress& progress) {
   const Model& model = *loaded.model;
   check_tensor(model, x);
   const std::int64_t total = x.shape()[0], batch = std::min<std::int64_t>(total, kLargestBatch);
@@ -125,6 +126,7 @@ Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor&
   Tensor out;
   for (std::int64_t first = 0; first < total; first += batch) {
     stop_if_interrupted();
+    if (progress) progress(first, total);
     const std::int64_t count = std::min(batch, total - first);
     copy_to_nhwc(x, first, count, images);
     const Tensor& logits = step.run(images);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,16 +29,23 @@ struct Prediction {
   std::string error;
 };
 
+/// Called before every batch with the images answered and those given.
+using PredictProgress = std::function<void(std::int64_t done, std::int64_t total)>;
+
 /// The image as the model sees it in evaluation: scaled and cut to data.image.
 Image model_view(const Image& image, const DataConfig& data);
 
 /// Classifies image files: each is scaled and cut to the model's size and normalised as in training.
-/// A file that cannot be read gets an `error`; the others are answered. The solves are added to `solves`.
+/// A file that cannot be read gets an `error`; the others are answered. The solves are added to `solves`. An interrupt
+/// (train/interrupt.h) ends it with the answers so far.
 std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
-                                      const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves);
+                                      const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves,
+                                      const PredictProgress& progress = {});
 
 /// Logits [N, classes] of x [N,C,H,W], already normalised. The solves are added to `solves`.
-/// Errors (RequestError): not a batch of images for this model, no image, a value that is not finite.
-Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x, SolveMetrics& solves);
+/// Errors (RequestError): not a batch of images for this model, no image, a value that is not finite. Throws
+/// Interrupted between batches after an interrupt.
+Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x, SolveMetrics& solves,
+                      const PredictProgress& progress = {});
 
 }  // namespace deq

@@ -133,7 +133,8 @@ class Segmenter {
 }  // namespace
 
 std::vector<SegmentationPrediction> predict_label_maps(const LoadedModel& loaded, Backend& backend,
-                                                       const std::vector<fs::path>& files, const fs::path& save_dir) {
+                                                       const std::vector<fs::path>& files, const fs::path& save_dir,
+                                                       const PredictProgress& progress) {
   require(!files.empty(), "predict", "no image was given");
   std::error_code failure;
   fs::create_directories(save_dir, failure);
@@ -141,8 +142,8 @@ std::vector<SegmentationPrediction> predict_label_maps(const LoadedModel& loaded
   Segmenter segmenter(loaded, backend, files.size(), save_dir);
   std::vector<SegmentationPrediction> out;
   const std::span<const fs::path> all(files);
-  for (std::size_t first = 0; first < files.size(); first += segmenter.batch()) {
-    stop_if_interrupted();
+  for (std::size_t first = 0; first < files.size() && !is_interrupted(); first += segmenter.batch()) {
+    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(files.size()));
     segmenter.run(all.subspan(first, std::min(segmenter.batch(), files.size() - first)), out);
   }
   return out;

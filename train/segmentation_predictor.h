@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "train/step.h"
+#include "train/predictor.h"
 
 namespace deq {
 
@@ -30,10 +30,11 @@ struct SegmentationPrediction {
 
 /// Segments image files: each is scaled to fit into the size of evaluation, the answer scaled back to the image's size.
 /// Writes DIR/STEM-labels.png and DIR/STEM-overlay.png for each, with -2, -3, ... after a stem that is taken.
-/// A file that cannot be read gets an `error`; the others are answered.
+/// A file that cannot be read gets an `error`; the others are answered. An interrupt ends it with the answers so far.
 /// Errors: RequestError when no file is given; Error when a PNG cannot be written.
 std::vector<SegmentationPrediction> predict_label_maps(const LoadedModel& loaded, Backend& backend,
                                                        const std::vector<std::filesystem::path>& files,
-                                                       const std::filesystem::path& save_dir);
+                                                       const std::filesystem::path& save_dir,
+                                                       const PredictProgress& progress = {});
 
 }  // namespace deq

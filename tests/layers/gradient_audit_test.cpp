@@ -110,6 +110,21 @@ TEST_CASE("where the exact estimator does not solve its adjoint, a second one is
   CHECK(helped.estimators[1].relative_error == exact.estimators[1].relative_error);
 }
 
+TEST_CASE("the exact row has the memory of the program that became the reference") {
+  const Toy toy;
+  CpuBackend backend;
+  const SolverOptions solver{.max_steps = 60, .tolerance = {.value = 1e-6}};
+  const auto gmres = std::make_shared<ImplicitPolicy>(  // 400 directions kept: more than anything else here
+      solver, KrylovAdjoint{.method = KrylovMethod::gmres, .restart = 400, .max_steps = 400});
+  const std::vector<AuditedEstimator> both{{"exact", Toy::policy("limited-2")}, {"jfb", Toy::policy("jfb")}};
+  const auto exact_bytes = [&](const AuditedEstimator& exact, const AuditPolicy& second) {
+    return audit(toy.audited(), exact, both, kBatches, backend, {.second_exact = second}).estimators[0].extra_bytes;
+  };
+  const std::size_t wanted = exact_bytes({"exact", gmres}, nullptr);
+  CHECK(exact_bytes(both[0], nullptr) < wanted);
+  CHECK(exact_bytes(both[0], gmres) == wanted);
+}
+
 TEST_CASE("the residual of an exact adjoint that failed is no number") {
   const Toy steep(6.0);
   CpuBackend backend;

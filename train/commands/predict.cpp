@@ -7,6 +7,7 @@
 
 #include "data/npy.h"
 #include "train/commands/predict_labels.h"
+#include "train/interrupt.h"
 #include "train/make_backend.h"
 #include "train/prediction_sheet.h"
 #include "train/predictor.h"
@@ -44,10 +45,13 @@ void report_solves(const PredictRequest& request, const SolveMetrics& solves) {
     std::cerr << "solver " << solves.steps << " steps on average, " << spared(solves) << "\n";
 }
 
-/// @returns exit status: 2 when the only image could not be read, 1 when one among several could not
+/// @returns exit status: predict_status
 int predict_images(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
   SolveMetrics solves;
-  const std::vector<Prediction> predictions = predict_files(loaded, backend, request.images, request.top_k, solves);
+  Progress progress(progress_style(request.run.is_quiet));
+  const std::vector<Prediction> predictions =
+      predict_files(loaded, backend, request.images, request.top_k, solves, shown_on(progress));
+  progress.finish();
   const auto has_error = [](const Prediction& p) { return !p.error.empty(); };
   const bool has_failed = std::any_of(predictions.begin(), predictions.end(), has_error);
   if (!has_failed) report_solves(request, solves);  // beside errors stderr holds nothing else
@@ -62,11 +66,32 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
     const SheetSummary sheet = write_prediction_sheet(request.sheet, predictions, loaded);
     if (!request.run.is_quiet) std::cerr << describe(sheet, request.sheet) << "\n";
   }
-  if (has_failed && predictions.size() == 1) return 2;
-  return has_failed ? 1 : 0;
+  return predict_status(request.images.size(), predictions.size(), has_failed);
+}
+
+void predict_logits(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
+  SolveMetrics solves;
+  Progress progress(progress_style(request.run.is_quiet));
+  const Tensor logits = predict_tensor(loaded, backend, read_npy(request.tensor), solves, shown_on(progress));
+  progress.finish();
+  write_npy(request.save_logits, logits);
+  report_solves(request, solves);
+  if (!request.run.is_quiet) std::cerr << "wrote " << request.save_logits.string() << "\n";
 }
 
 }  // namespace
+
+PredictProgress shown_on(Progress& progress) {
+  return [&progress](std::int64_t done, std::int64_t total) {
+    if (done > 0) progress.update({.step = done, .total = total, .phase = "predict"});
+  };
+}
+
+int predict_status(std::size_t given, std::size_t answered, bool has_failed) {
+  if (answered < given) return kInterruptedStatus;
+  if (!has_failed) return 0;
+  return given == 1 ? 2 : 1;
+}
 
 int run_predict(const PredictRequest& request) {
   LoadedModel loaded = load_model(request.checkpoint);
@@ -74,10 +99,7 @@ int run_predict(const PredictRequest& request) {
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, loaded.model->config.compute);
   if (request.tensor.empty() && loaded.model->is_segmentation()) return predict_labels(request, loaded, *backend);
   if (request.tensor.empty()) return predict_images(request, loaded, *backend);
-  SolveMetrics solves;
-  write_npy(request.save_logits, predict_tensor(loaded, *backend, read_npy(request.tensor), solves));
-  report_solves(request, solves);
-  if (!request.run.is_quiet) std::cerr << "wrote " << request.save_logits.string() << "\n";
+  predict_logits(request, loaded, *backend);
   return 0;
 }
 

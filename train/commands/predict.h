@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "train/commands/options.h"
+#include "train/predictor.h"
+#include "train/progress.h"
 
 namespace deq {
 
@@ -20,7 +22,14 @@ struct PredictRequest {
   SolverLimits limits;
 };
 
-/// Classifies images, or their pixels. @returns exit status: 0, or 1 when an image among several could not be read
+/// Classifies images, or their pixels. @returns exit status: predict_status
 int run_predict(const PredictRequest& request);
+
+/// A bar on `progress` from the second batch on: what is done at once needs none.
+PredictProgress shown_on(Progress& progress);
+
+/// Exit status: 130 when an interrupt left some of the `given` images without an answer, else 2 when the only one could
+/// not be read, 1 when one among several could not.
+int predict_status(std::size_t given, std::size_t answered, bool has_failed);
 
 }  // namespace deq

@@ -38,7 +38,9 @@ void print_prediction(const SegmentationPrediction& prediction) {
 
 int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
   require(request.sheet.empty(), "--sheet", "is for classification; this model names pixels: see --save-dir");
-  const auto predictions = predict_label_maps(loaded, backend, request.images, request.save_dir);
+  Progress progress(progress_style(request.run.is_quiet));
+  const auto predictions = predict_label_maps(loaded, backend, request.images, request.save_dir, shown_on(progress));
+  progress.finish();
   Json all = Json::array();
   for (const SegmentationPrediction& prediction : predictions) {
     if (!prediction.error.empty()) std::cerr << "deq: " << prediction.error << "\n";
@@ -47,8 +49,7 @@ int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Bac
   }
   if (request.run.is_json) std::cout << all.dump(2) << "\n";
   const bool has_failed = std::ranges::any_of(predictions, [](const auto& p) { return !p.error.empty(); });
-  if (has_failed && predictions.size() == 1) return 2;
-  return has_failed ? 1 : 0;
+  return predict_status(request.images.size(), predictions.size(), has_failed);
 }
 
 }  // namespace deq

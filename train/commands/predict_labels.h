@@ -6,7 +6,7 @@
 namespace deq {
 
 /// deq predict CKPT IMAGE... of a segmentation model: writes label maps and overlays, prints what each image holds.
-/// @returns exit status: 2 when the only image could not be read, 1 when one among several could not
+/// @returns exit status: predict_status
 int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Backend& backend);
 
 }  // namespace deq
