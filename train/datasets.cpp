@@ -37,8 +37,6 @@ class ConfiguredSet final : public Dataset {
   std::int64_t size_;
 };
 
-std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
-
 int configured_size(const DataConfig& data, Split split) {
   return split == Split::train ? data.train_size : data.test_size;
 }
@@ -85,12 +83,15 @@ std::shared_ptr<const Dataset> open_split(const Config& config, Split split, con
           " but data.image and data.mean ask for ", wanted);
   require(static_cast<int>(info.class_names.size()) == config.model.classes, "data", "'", data.name, "' has ",
           info.class_names.size(), " classes but model.classes is ", config.model.classes);
-  return std::make_shared<ConfiguredSet>(base, configured_size(data, split),
-                                         Normalisation{to_float(data.mean), to_float(data.std)});
+  return std::make_shared<ConfiguredSet>(base, configured_size(data, split), normalisation_of(data));
 }
 
 std::shared_ptr<const Dataset> open_split(const Config& config, Split split, const std::filesystem::path& folder) {
   return open_split(config, split, folder, split == Split::train ? View::training : View::evaluation);
+}
+
+Normalisation normalisation_of(const DataConfig& data) {
+  return {{data.mean.begin(), data.mean.end()}, {data.std.begin(), data.std.end()}};
 }
 
 std::int64_t split_size(const Config& config, Split split, const std::filesystem::path& folder) {

@@ -20,6 +20,9 @@ std::shared_ptr<const Dataset> open_split(const Config& config, Split split, con
 /// As the split is mostly used: the training split for training, the test split for evaluation.
 std::shared_ptr<const Dataset> open_split(const Config& config, Split split, const std::filesystem::path& folder);
 
+/// The statistics that the configuration's images are normalised with.
+Normalisation normalisation_of(const DataConfig& data);
+
 /// Images in a split without reading it where the set is known (cifar10, drawn sets, and imagenet and
 /// cityscapes when their files are not there); opens it otherwise.
 std::int64_t split_size(const Config& config, Split split, const std::filesystem::path& folder);

@@ -6,6 +6,7 @@
 
 #include "data/random_crop.h"
 #include "data/transform.h"
+#include "train/datasets.h"
 #include "train/interrupt.h"
 
 namespace deq {
@@ -55,10 +56,6 @@ void check_tensor(const Model& model, const Tensor& x) {
   for (std::size_t i = 0; i < values.size(); ++i)
     require(std::isfinite(values[i]), "predict", "element ", i, " of the tensor (image ",
             i / (values.size() / static_cast<std::size_t>(shape[0])), ") is ", values[i], "; inputs must be finite");
-}
-
-Normalisation normalisation_of(const DataConfig& data) {
-  return {std::vector<float>(data.mean.begin(), data.mean.end()), std::vector<float>(data.std.begin(), data.std.end())};
 }
 
 }  // namespace

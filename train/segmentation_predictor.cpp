@@ -6,6 +6,7 @@
 #include "data/labelled_image.h"
 #include "data/transform.h"
 #include "train/class_colours.h"
+#include "train/datasets.h"
 #include "train/interrupt.h"
 
 namespace deq {
@@ -60,8 +61,7 @@ class Segmenter {
         std::make_unique<InferenceStep>(model, backend, shape_, model.config.solver,
                                         unrolled_steps_of(loaded.checkpoint), /*plans_only=*/false, ScoreSize::image);
     images_ = Tensor(DType::f32, shape_);
-    const DataConfig& data = model.config.data;
-    normalisation_ = {{data.mean.begin(), data.mean.end()}, {data.std.begin(), data.std.end()}};
+    normalisation_ = normalisation_of(model.config.data);
   }
 
   [[nodiscard]] std::size_t batch() const { return static_cast<std::size_t>(shape_[0]); }
