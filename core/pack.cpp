@@ -12,11 +12,14 @@ std::vector<Value> packed_operands(Graph& graph, const Backend& backend, PackWei
   return {operand, is_alike ? known : graph.add_one(pack, {weight}), weight};
 }
 
-bool reads_operand(const Graph& graph, const Backend& backend, const Node& node, std::size_t operand) {
-  if (std::holds_alternative<ConvBlock>(node.op))
-    return (operand != 3 && operand != 4) || backend.reads_plain_weights();
+bool is_beside_packed(const Graph& graph, const Node& node, std::size_t operand) {
+  if (std::holds_alternative<ConvBlock>(node.op)) return operand == 3 || operand == 4;
   const bool is_conv = std::holds_alternative<Conv2d>(node.op) || std::holds_alternative<Conv2dInputGrad>(node.op);
-  return !is_conv || operand < 2 || backend.reads_plain_weights() || graph.type(node.inputs[1]).dtype != DType::u8;
+  return is_conv && operand >= 2 && graph.type(node.inputs[1]).dtype == DType::u8;
+}
+
+bool reads_operand(const Graph& graph, const Backend& backend, const Node& node, std::size_t operand) {
+  return backend.reads_plain_weights() || !is_beside_packed(graph, node, operand);
 }
 
 }  // namespace deq

@@ -13,7 +13,10 @@ namespace deq {
 std::vector<Value> packed_operands(Graph& graph, const Backend& backend, PackWeights pack, Value operand, Value weight,
                                    Value known = {});
 
-/// False for the plain weights of a convolution that has them packed, where `backend` takes the shape alone of them.
+/// True for the plain weights of a convolution that has them packed.
+bool is_beside_packed(const Graph& graph, const Node& node, std::size_t operand);
+
+/// False for such weights where `backend` takes their shape alone.
 bool reads_operand(const Graph& graph, const Backend& backend, const Node& node, std::size_t operand);
 
 }  // namespace deq

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iomanip>
 
+#include "core/pack.h"
 #include "core/program_state.h"
 
 namespace deq {
@@ -286,7 +287,8 @@ std::size_t Program::map_bytes(std::size_t equilibrium) const {
       const auto add = [&](const TensorType& type) {
         bytes += static_cast<std::size_t>(type.shape.elements()) * size_of(s.backend->storage(type.dtype));
       };
-      for (const Ref& ref : node.inputs) add(s.graph().type(ref));
+      for (std::size_t i = 0; i < node.inputs.size(); ++i)
+        if (!is_beside_packed(s.graph(), node, i)) add(s.graph().type(node.inputs[i]));
       for (std::uint32_t i = 0; i < node.outputs.size(); ++i)
         if (s.output_used[launch.node][i] != 0) add(node.outputs[i]);
     }

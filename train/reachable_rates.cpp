@@ -1,5 +1,7 @@
 #include "train/reachable_rates.h"
 
+#include <algorithm>
+
 #include "core/builder.h"
 #include "core/program.h"
 #include "layers/equilibrium.h"
@@ -8,6 +10,8 @@
 
 namespace deq {
 namespace {
+
+constexpr double kMs = 1e3;
 
 /// Numbers between -1 and 1 without order. Processors draw less power for zeros, and GPUs then run faster than they can
 /// with other numbers.
@@ -23,21 +27,33 @@ Tensor noise(const Shape& shape) {
 
 /// Seconds of one f on states of `shape`.
 double seconds_of(const Shape& shape, const StateFunction& f, Graph& graph, Backend& backend, int repeats) {
-  constexpr double kMs = 1e3;
   const auto once = std::make_shared<ImplicitPolicy>(SolverOptions{.method = Picard{}, .max_steps = 1}, JacobianFree{});
   const Value start = graph.input("start", {DType::f32, shape}, Rate::batch);
   const std::vector<Value> values = equilibrium(f, {start}, {.policy = once});
   Program program = Program::compile(graph, values, backend);
   program.bind("start", noise(shape));
   program.run();
-  return median_of_sorted(replay_ms(*program.map(), backend, repeats)) / kMs;
+  FixedPointMap& map = *program.map();
+  return median_of_sorted(replay_ms([&map] { map.replay(); }, backend, repeats)) / kMs;
 }
 
+/// Seconds of a copy of `values` within the backend's memory.
+double seconds_of_copy(const Tensor& values, Backend& backend, int repeats) {
+  const AlignedBytes from = backend.allocate(values.bytes()), to = backend.allocate(values.bytes());
+  backend.upload(from.get(), values.raw(), values.bytes());
+  const auto copy = [&] { backend.copy(to.get(), from.get(), values.bytes()); };
+  return median_of_sorted(replay_ms(copy, backend, repeats)) / kMs;
+}
+
+/// By an operation on a long array, or by a copy where that is faster: on a GPU a thread of an operation has one number
+/// under way, which is too few for the memory of some.
 double bytes_per_s(Backend& backend, std::int64_t rows, int repeats) {
   const Shape shape{rows, 1 << 14};
   Graph graph(Mode::inference);
   const StateFunction f = [](std::span<const Value> z) { return std::vector<Value>{z[0] * 0.5}; };
-  return 2.0 * sizeof(float) * static_cast<double>(shape.elements()) / seconds_of(shape, f, graph, backend, repeats);
+  const double seconds =
+      std::min(seconds_of(shape, f, graph, backend, repeats), seconds_of_copy(noise(shape), backend, repeats));
+  return 2.0 * sizeof(float) * static_cast<double>(shape.elements()) / seconds;
 }
 
 double flops_per_s(Backend& backend, std::int64_t n, int repeats) {
@@ -50,10 +66,10 @@ double flops_per_s(Backend& backend, std::int64_t n, int repeats) {
 
 }  // namespace
 
-std::vector<double> replay_ms(FixedPointMap& map, Backend& backend, int repeats) {
+std::vector<double> replay_ms(const std::function<void()>& replay, Backend& backend, int repeats) {
   const int replays = backend.device().kind == DeviceKind::cuda ? 10 : 1;
   std::vector<double> out = timed(repeats, [&] {
-    for (int i = 0; i < replays; ++i) map.replay();
+    for (int i = 0; i < replays; ++i) replay();
     backend.synchronize();
   });
   for (double& ms : out) ms /= replays;

@@ -107,7 +107,7 @@ bool CudaBackend::packs_alike(const PackWeights& a, const PackWeights& b, const 
 }
 
 bool CudaBackend::has_group_norm_pair(const GroupNormPair& pair, const TensorType& x) const {
-  return x.dtype == DType::f32 && cuda::quads_of(pair, x.shape, state_->stream.has_clusters()).has_value();
+  return x.dtype == DType::f32 && cuda::quads_of(pair, x.shape, state_->stream.limits()).has_value();
 }
 
 StateOps& CudaBackend::state_ops() { return *state_->state_ops; }

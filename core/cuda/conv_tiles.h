@@ -90,7 +90,7 @@ namespace conv_cut {
 
 /// Elements of shared memory that a block may have, and those it takes where two stages need no more, so that three
 /// blocks fit on a large GPU.
-inline constexpr Index kMostElements = kMostSharedBytes / 4, kUsualElements = 64 * 1024 / 4;
+inline constexpr Index kMostShared = kMostSharedBytes / 4, kUsualShared = 64 * 1024 / 4;
 /// Tiles of 8 channels a block may have: what tile_conv.cu makes kernels for.
 inline constexpr Index kTileChoices[] = {2, 3, 4, 5, 8, 10, 15, 16};
 /// Blocks that run side by side: about the multiprocessors of a large GPU. The cut must not depend on the device, for
@@ -137,13 +137,13 @@ inline bool cut_channels(ConvTiles& cut) {
   Index best = 0;
   for (const Index tiles : kTileChoices) {
     const Index found = cost(cut, tiles, channel_tiles, patches);
-    if ((best != 0 && found >= best) || cut.shared_elements(tiles, 2) > kMostElements) continue;
+    if ((best != 0 && found >= best) || cut.shared_elements(tiles, 2) > kMostShared) continue;
     best = found;
     cut.tiles = tiles;
   }
   if (best == 0) return false;
   constexpr Index kMostStages = 4;
-  while (cut.stages < kMostStages && cut.shared_elements(cut.tiles, cut.stages + 1) <= kUsualElements) ++cut.stages;
+  while (cut.stages < kMostStages && cut.shared_elements(cut.tiles, cut.stages + 1) <= kUsualShared) ++cut.stages;
   cut.columns = pieces(channel_tiles, cut.tiles);
   return true;
 }
@@ -152,6 +152,8 @@ inline bool cut_channels(ConvTiles& cut) {
 
 inline std::optional<ConvTiles> ConvTiles::of(const ConvShape& shape, ConvPass pass, CudaPrecision precision) {
   if (precision == CudaPrecision::f32) return std::nullopt;
+  for (const Shape& operand : {shape.image(), shape.result(), shape.weight()})
+    if (operand.elements() > kMostElements) return std::nullopt;
   ConvTiles cut;
   cut.precision = precision;
   cut.is_flipped = pass == ConvPass::input_grad;

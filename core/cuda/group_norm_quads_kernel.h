@@ -41,7 +41,7 @@ template <class Launcher>
 std::unique_ptr<Kernel> lower_group_norm_pair(const KernelRequest& request, const Launcher& launcher,
                                               const GroupNormPair& op) {
   const Shape shape = request.inputs[0].shape;
-  const auto cut = quads_of(op, shape, launcher.has_clusters());
+  const auto cut = quads_of(op, shape, launcher.limits());
   if (!cut) no_kernel(request, "a sample is too large");
   return make_kernel([=, cut = *cut](const Operands& bound) {
     const GroupNormOperands own(op.first, bound, shape);

@@ -26,25 +26,25 @@ struct GroupQuads {
   int ranks = 1, threads = kLeastThreads;
   Index own = 1;  ///< quads of a thread
 
-  /// The cut for [B,..,C]; depends on a sample alone, for the order of sums does. None where channels are no quads, or
-  /// too many for a block, groups more than its warps, or a sample too large.
-  static std::optional<GroupQuads> of(const Shape& shape, int groups, bool has_clusters) {
+  /// The cut for [B,..,C], for `norms` (1 or 2) turns; depends on a sample alone, for the order of sums does. None
+  /// where channels are no quads, or too many for a block, groups more than its warps, or a sample too large.
+  static std::optional<GroupQuads> of(const Shape& shape, int groups, int norms, const BlockLimits& limits) {
     GroupQuads cut;
     cut.samples = narrow(shape[0]), cut.channels = narrow(shape[-1]), cut.groups = groups;
     cut.rows = narrow(shape.elements() / (shape[0] * shape[-1]));
     if (cut.channels % 4 != 0) return std::nullopt;
     const int unit = std::lcm(kWarp, cut.channels / 4);  // so that threads keep to channels
     if (unit > kMostThreads) return std::nullopt;
-    for (cut.ranks = 1; cut.ranks <= (has_clusters ? kMostRanks : 1); cut.ranks *= 2) {
+    for (cut.ranks = 1; cut.ranks <= (limits.has_clusters ? kMostRanks : 1); cut.ranks *= 2) {
       for (cut.threads = (kLeastThreads + unit - 1) / unit * unit; cut.threads <= kMostThreads; cut.threads += unit) {
         cut.own = (cut.quads() + cut.all_threads() - 1) / cut.all_threads();
-        if (cut.own <= kOwnQuads) return cut.is_possible() ? std::optional(cut) : std::nullopt;
+        if (cut.own <= kOwnQuads) return cut.is_possible(norms, limits) ? std::optional(cut) : std::nullopt;
       }
     }
-    cut.ranks = has_clusters ? kMostRanks : 1;
+    cut.ranks = limits.has_clusters ? kMostRanks : 1;
     cut.threads = kMostThreads / unit * unit;
     cut.own = (cut.quads() + cut.all_threads() - 1) / cut.all_threads();
-    return cut.is_possible() ? std::optional(cut) : std::nullopt;
+    return cut.is_possible(norms, limits) ? std::optional(cut) : std::nullopt;
   }
   [[nodiscard]] DEQ_HOST_DEVICE Index quads() const { return rows * (channels / 4); }
   [[nodiscard]] DEQ_HOST_DEVICE int all_threads() const { return ranks * threads; }
@@ -59,7 +59,7 @@ struct GroupQuads {
   }
 
  private:
-  [[nodiscard]] bool is_possible() const { return own <= kMostOwnQuads && groups <= threads / kWarp; }
+  [[nodiscard]] bool is_possible(int norms, const BlockLimits& limits) const;
 };
 
 /// Of the elements of a group that a block has.
@@ -94,11 +94,6 @@ struct QuadLayout {
   }
 };
 
-/// The cut for both norms of a pair.
-inline std::optional<GroupQuads> quads_of(const GroupNormPair& pair, const Shape& shape, bool has_clusters) {
-  return GroupQuads::of(shape, std::max(pair.first.groups, pair.second.groups), has_clusters);
-}
-
 /// Calls `use` with the least number of quads that `own` fit in and that there are kernels for, as a constant.
 template <class Use>
 void with_quads(Index own, const Use& use) {
@@ -108,6 +103,20 @@ void with_quads(Index own, const Use& use) {
   if (own <= 6) return use(std::integral_constant<int, 6>{});
   if (own <= 8) return use(std::integral_constant<int, 8>{});
   return use(std::integral_constant<int, 12>{});
+}
+
+inline bool GroupQuads::is_possible(int norms, const BlockLimits& limits) const {
+  if (own > kMostOwnQuads || groups > threads / kWarp) return false;
+  std::size_t bytes = 0;
+  with_quads(own, [&](auto count) {
+    bytes = norms == 1 ? QuadLayout<count.value, 1>(*this).bytes : QuadLayout<count.value, 2>(*this).bytes;
+  });
+  return bytes <= limits.shared_bytes;
+}
+
+/// The cut for both norms of a pair.
+inline std::optional<GroupQuads> quads_of(const GroupNormPair& pair, const Shape& shape, const BlockLimits& limits) {
+  return GroupQuads::of(shape, std::max(pair.first.groups, pair.second.groups), /*norms=*/2, limits);
 }
 
 }  // namespace deq::cuda

@@ -8,6 +8,7 @@
 
 #include "core/cuda/host_ranks.h"
 #include "core/cuda/launch.h"
+#include "core/error.h"
 
 // The host's stand-in for a stream: runs the same functors and block programs one index after the other. With it every
 // kernel of ours that is written against a launcher runs, and is tested, without a GPU.
@@ -88,12 +89,20 @@ class HostLauncher {
     launcher.is_reversed_ = true;
     return launcher;
   }
+  /// Has room for what compute capability 8.6 has room for, instead of 9.0.
+  static HostLauncher older() {
+    HostLauncher launcher;
+    launcher.limits_ = {};
+    return launcher;
+  }
   template <class Functor>
   void for_each(std::int64_t n, const Functor& functor) const {
     for (std::int64_t i = 0; i < n; ++i) functor(static_cast<Index>(is_reversed_ ? n - 1 - i : i));
   }
   template <class Program>
   void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) const {
+    check(shared_bytes <= kMostSharedBytes && threads <= kMostThreads, "launch", "no device has room for a block of ",
+          threads, " threads with ", shared_bytes, " bytes");
     std::vector<std::max_align_t> shared((shared_bytes + sizeof(std::max_align_t)) / sizeof(std::max_align_t));
     for (std::int64_t i = 0; i < blocks; ++i) {
       std::memset(shared.data(), 0x7f, shared.size() * sizeof(std::max_align_t));
@@ -102,10 +111,12 @@ class HostLauncher {
       program(block);
     }
   }
-  [[nodiscard]] bool has_clusters() const { return true; }
+  [[nodiscard]] BlockLimits limits() const { return limits_; }
   template <class Program>
   void for_each_ranks(std::int64_t clusters, int ranks, int threads, std::size_t shared_bytes,
                       const Program& program) const {
+    check(shared_bytes <= limits_.shared_bytes && (ranks == 1 || limits_.has_clusters), "launch",
+          "this device has no room for ", ranks, " blocks with ", shared_bytes, " bytes each");
     for (std::int64_t i = 0; i < clusters; ++i)
       program(HostRanks(static_cast<Index>(is_reversed_ ? clusters - 1 - i : i), ranks, threads, shared_bytes,
                         is_reversed_));
@@ -113,6 +124,7 @@ class HostLauncher {
 
  private:
   bool is_reversed_ = false;
+  BlockLimits limits_{.has_clusters = true, .shared_bytes = 227 * 1024};
 };
 
 }  // namespace deq::cuda

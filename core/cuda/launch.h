@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 // Launch geometry: plain functions of sizes, the same on every machine.
@@ -19,6 +20,12 @@ inline constexpr int kMostThreads = 1024;
 inline constexpr int kSharedBytes = 40 * 1024;
 /// Shared memory a block may opt in to on every architecture we build for (8.6 and 8.9 have the least: 99 KiB).
 inline constexpr int kMostSharedBytes = 96 * 1024;
+
+/// What a device has room for.
+struct BlockLimits {
+  bool has_clusters = false;                    ///< of blocks; from compute capability 9.0 on
+  std::size_t shared_bytes = kMostSharedBytes;  ///< shared memory that a block may opt in to
+};
 
 /// Blocks and threads of a launch.
 struct LaunchShape {

@@ -41,10 +41,10 @@ __global__ void __launch_bounds__(kMostThreads / 2, 2) run_ranks(int ranks, cons
 
 class Launcher {
  public:
-  explicit Launcher(const Stream& stream) : stream_(stream.handle()), has_clusters_(stream.has_clusters()) {}
+  explicit Launcher(const Stream& stream)
+      : stream_(stream.handle()), limits_(stream.limits()), multiprocessor_bytes_(stream.multiprocessor_bytes()) {}
 
-  /// True where for_each_ranks takes more than one rank.
-  [[nodiscard]] bool has_clusters() const { return has_clusters_; }
+  [[nodiscard]] BlockLimits limits() const { return limits_; }
 
   template <class Functor>
   void for_each(std::int64_t n, const Functor& functor) const {
@@ -80,15 +80,19 @@ class Launcher {
   }
 
  private:
+  /// Raises what a kernel may have, and never lowers it: launches with more may have been captured.
   template <class Entry>
-  static void allow_shared(Entry* kernel, std::size_t shared_bytes) {
+  void allow_shared(Entry* kernel, std::size_t shared_bytes) const {
     if (shared_bytes <= kSharedBytes) return;
+    cudaFuncAttributes now{};
+    check_cuda(cudaFuncGetAttributes(&now, kernel), "cudaFuncGetAttributes");
+    if (static_cast<std::size_t>(now.maxDynamicSharedSizeBytes) >= shared_bytes) return;
     check_cuda(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
         "cudaFuncSetAttribute");
     // Room for two blocks, so that one computes while the other loads.
-    constexpr std::size_t kReserved = 1024, kOfMultiprocessor = 228 * 1024;
-    const std::size_t percent = 2 * (shared_bytes + kReserved) * 100 / kOfMultiprocessor + 1;
+    constexpr std::size_t kReserved = 1024;
+    const std::size_t percent = 2 * (shared_bytes + kReserved) * 100 / multiprocessor_bytes_ + 1;
     check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
                                     static_cast<int>(std::min<std::size_t>(percent, 100))),
                "cudaFuncSetAttribute");
@@ -109,7 +113,8 @@ class Launcher {
   }
 
   cudaStream_t stream_;
-  bool has_clusters_;
+  BlockLimits limits_;
+  std::size_t multiprocessor_bytes_;
 };
 
 }  // namespace deq::cuda

@@ -116,7 +116,7 @@ std::unique_ptr<Kernel> make_group_norm_grad_tile(const Launcher& launcher, cons
 template <class Launcher>
 std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const Launcher& launcher, const GroupNorm& op) {
   const Shape shape = request.inputs[0].shape;
-  if (const auto quads = GroupQuads::of(shape, op.groups, launcher.has_clusters()))
+  if (const auto quads = GroupQuads::of(shape, op.groups, /*norms=*/1, launcher.limits()))
     return make_group_norm_quads(launcher, *quads, op, shape);
   const auto tiles = GroupTiles::of(shape, op.groups);
   if (tiles && tiles->kept_bytes() <= kMostTileBytes) return make_group_norm_tile(launcher, *tiles, op, shape);

@@ -51,7 +51,7 @@ class StreamRunner {
   void for_each_block(std::int64_t blocks, int threads, std::size_t shared_bytes, const Program& program) {
     if (threads <= kMostSampleThreads)
       launcher_.for_each_block(blocks, threads, shared_bytes, program);
-    else if (stream_->has_clusters())
+    else if (stream_->limits().has_clusters)
       launcher_.for_each_cluster(blocks, kMostSampleThreads, program);
     else
       launcher_.for_each_block(blocks, kMostSampleThreads, shared_bytes, program);

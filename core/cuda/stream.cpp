@@ -18,9 +18,14 @@ Stream::Stream(int index) : index_(index) {
   require(index >= 0 && index < static_cast<int>(devices.size()), "cuda", "there is no device ", index, ", only 0 to ",
           devices.size() - 1);
   check_cuda(cudaSetDevice(index), "cudaSetDevice");
-  int major = 0;
-  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "cudaDeviceGetAttribute");
-  has_clusters_ = major >= 9;
+  const auto attribute = [index](cudaDeviceAttr which) {
+    int value = 0;
+    check_cuda(cudaDeviceGetAttribute(&value, which, index), "cudaDeviceGetAttribute");
+    return value;
+  };
+  limits_.has_clusters = attribute(cudaDevAttrComputeCapabilityMajor) >= 9;
+  limits_.shared_bytes = static_cast<std::size_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin));
+  multiprocessor_bytes_ = static_cast<std::size_t>(attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor));
   check_cuda(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 

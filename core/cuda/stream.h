@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "core/cuda/launch.h"
 #include "core/tensor.h"
 
 namespace deq::cuda {
@@ -21,8 +22,9 @@ class Stream {
 
   [[nodiscard]] cudaStream_t handle() const { return handle_; }
   [[nodiscard]] int device() const { return index_; }
-  /// True from compute capability 9.0 on.
-  [[nodiscard]] bool has_clusters() const { return has_clusters_; }
+  [[nodiscard]] BlockLimits limits() const { return limits_; }
+  /// Shared memory of a multiprocessor, in bytes.
+  [[nodiscard]] std::size_t multiprocessor_bytes() const { return multiprocessor_bytes_; }
 
   /// Zeroed device memory, released with cudaFree. Errors: not enough; the message says how much is free and what makes
   /// a program smaller.
@@ -37,7 +39,8 @@ class Stream {
 
  private:
   int index_;
-  bool has_clusters_ = false;
+  BlockLimits limits_;
+  std::size_t multiprocessor_bytes_ = 0;
   cudaStream_t handle_ = nullptr;
   std::size_t waits_ = 0;
 };

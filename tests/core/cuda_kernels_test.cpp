@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -9,6 +10,7 @@
 #include "core/cuda/conv_kernels.h"
 #include "core/cuda/dispatch.h"
 #include "core/cuda/host_launcher.h"
+#include "core/cuda/norm_kernels.h"
 #include "core/cuda/update_kernels.h"
 #include "core/interpreter.h"
 #include "core/program.h"
@@ -237,6 +239,28 @@ TEST_CASE("joined updates do what each would have done") {
     for (std::size_t i = 0; i < together.size(); ++i)
       for (std::size_t k = 0; k < together[i].size(); ++k)
         CHECK(relative_difference(together[i][k], one_by_one[i][k]) <= 1e-6);
+  }
+}
+
+TEST_CASE("a group norm takes no more shared memory than its device has") {
+  const std::vector<std::uint8_t> used{1, 1};
+  const cuda::BlockLimits large = cuda::HostLauncher().limits(), small = cuda::HostLauncher::older().limits();
+  // Samples whose quads lie in shared memory, for some only with a second norm: more than 99 KiB.
+  for (const Shape& shape : {Shape{1, 24, 24, 32}, Shape{1, 28, 28, 24}, Shape{1, 32, 32, 20}, Shape{1, 46, 46, 8}}) {
+    CAPTURE(shape);
+    CHECK(cuda::GroupQuads::of(shape, 4, 2, large).has_value());
+    CHECK_FALSE(cuda::GroupQuads::of(shape, 4, 2, small).has_value());
+    const std::vector<Tensor> x{draw(shape, -1, 1)};
+    const KernelCase norm{"norm", GroupNorm{.groups = 4}, {x[0].type()}, x};
+    const std::vector<TensorType> outputs = norm.outputs();
+    const auto kernel = cuda::lower_norm(
+        {.op = norm.op, .inputs = norm.inputs, .outputs = outputs, .output_used = used, .label = norm.name},
+        cuda::HostLauncher::older());
+    Tensor y(outputs[0].dtype, shape), stats(outputs[1].dtype, outputs[1].shape);
+    const AlignedBytes workspace = allocate_aligned(kernel->workspace_bytes());
+    kernel->bind(std::array<const void*, 1>{x[0].raw()}, std::array<void*, 2>{y.raw(), stats.raw()}, workspace.get());
+    kernel->run();
+    CHECK(relative_difference(y, run_reference(norm)[0]) <= 1e-6);
   }
 }
 

@@ -155,7 +155,7 @@ std::unique_ptr<Segment> EmulatedCuda::freeze(std::vector<BoundLaunch> launches)
 }
 
 bool EmulatedCuda::has_group_norm_pair(const GroupNormPair& pair, const TensorType& x) const {
-  return x.dtype == DType::f32 && cuda::quads_of(pair, x.shape, cuda::HostLauncher().has_clusters()).has_value();
+  return x.dtype == DType::f32 && cuda::quads_of(pair, x.shape, cuda::HostLauncher().limits()).has_value();
 }
 
 ParameterCopy* EmulatedCuda::parameter_copy(const std::shared_ptr<Tensor>& tensor) {
