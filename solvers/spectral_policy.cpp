@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "solvers/loop.h"
+#include "solvers/method.h"
 #include "solvers/names.h"
 #include "solvers/spectral_radius.h"
 
@@ -49,6 +50,8 @@ std::unique_ptr<FixedPointSolver> SpectralPolicy::make_solver(const StateSpec& s
 std::unique_ptr<AdjointSolver> SpectralPolicy::make_adjoint(const StateSpec& spec, StateOps& ops) const {
   return std::make_unique<SpectralProbe>(spec, ops, steps_, report_);
 }
+
+ForwardNeeds SpectralPolicy::forward_needs() const { return deq::forward_needs(solver_.method); }
 
 std::string SpectralPolicy::describe() const { return concat(deq::describe(solver_), ", arnoldi(steps=", steps_, ")"); }
 

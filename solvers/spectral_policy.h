@@ -26,6 +26,7 @@ class SpectralPolicy final : public EquilibriumPolicy {
   [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec& spec, StateOps& ops) const override;
   [[nodiscard]] bool needs_vjp() const override { return true; }
+  [[nodiscard]] ForwardNeeds forward_needs() const override;
   [[nodiscard]] std::string describe() const override;
 
   /// Of the last run of a program with this policy.

@@ -66,7 +66,10 @@ double flops_of(const ConvShape& shape) {
 class TimedMap final : public FixedPointMap {
  public:
   TimedMap(FixedPointMap& map, Backend& backend)
-      : map_(&map), backend_(&backend), sample_ms_(static_cast<std::size_t>(map.spec().batch), 0.0) {}
+      : map_(&map), backend_(&backend), sample_ms_(static_cast<std::size_t>(map.spec().batch), 0.0) {
+    if (FixedPointMap* const product = map.pullback()) pullback_ = std::make_unique<TimedMap>(*product, backend);
+    if (FixedPointMap* const product = map.pushforward()) pushforward_ = std::make_unique<TimedMap>(*product, backend);
+  }
   [[nodiscard]] const StateSpec& spec() const override { return map_->spec(); }
   StateView input() override { return map_->input(); }
   StateView output() override { return map_->output(); }
@@ -83,9 +86,13 @@ class TimedMap final : public FixedPointMap {
     map_->replay_sample(sample);
     sample_ms_[static_cast<std::size_t>(sample)] += ms_since(start);
   }
-  /// Milliseconds of evaluations since the last call of this; what threads did side by side counts once.
+  FixedPointMap* pullback() override { return pullback_.get(); }
+  FixedPointMap* pushforward() override { return pushforward_.get(); }
+  /// Milliseconds of evaluations and products since the last call of this; what threads did side by side counts once.
   double take_ms() {
     double ms = std::exchange(ms_, 0.0);
+    for (TimedMap* const product : {pullback_.get(), pushforward_.get()})
+      if (product != nullptr) ms += product->take_ms();
     for (double& of_sample : sample_ms_) ms += std::exchange(of_sample, 0.0) / std::max(1, sample_threads());
     return ms;
   }
@@ -98,6 +105,7 @@ class TimedMap final : public FixedPointMap {
 
   FixedPointMap* map_;
   Backend* backend_;
+  std::unique_ptr<TimedMap> pullback_, pushforward_;  // products that the solver asks for
   double ms_ = 0.0;
   std::vector<double> sample_ms_;  // [batch]
 };

@@ -90,18 +90,32 @@ void read_model(Checkpoint& checkpoint, SafetensorsFile file, const std::string&
   checkpoint.model = std::move(file.tensors);
 }
 
-/// The folder of a checkpoint given as the folder or as its model file; empty for a model file without manifest.
-fs::path folder_of(const fs::path& path) {
-  if (!fs::is_regular_file(path)) {
-    const fs::path folder = find_complete(path);
-    require(!folder.empty(), path.string(), "no such checkpoint");
-    const fs::path better = folder / "checkpoints" / "best";
-    require(fs::exists(folder / kModelFile), path.string(), "not a checkpoint: the folder has no ", kModelFile,
-            fs::exists(better) ? "; did you mean " + better.string() + "?" : std::string());
-    return folder;
+/// A checkpoint as it was given.
+struct Place {
+  fs::path model;            ///< its model file
+  fs::path folder = {};      ///< whose manifest tells of it; empty: there is none
+  bool is_one_file = false;  ///< the model file was given, not the folder
+};
+
+Place place_of(const fs::path& path) {
+  if (fs::is_regular_file(path)) {
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    const bool is_listed = path.filename() == kModelFile && fs::exists(folder / kManifestFile);
+    return {.model = path, .folder = is_listed ? folder : fs::path(), .is_one_file = true};
   }
-  const bool is_in_place = path.filename() == kModelFile && fs::exists(path.parent_path() / kManifestFile);
-  return is_in_place ? (path.has_parent_path() ? path.parent_path() : fs::path(".")) : fs::path();
+  const fs::path folder = find_complete(path);
+  require(!folder.empty(), path.string(), "no such checkpoint");
+  const fs::path better = folder / "checkpoints" / "best";
+  require(fs::exists(folder / kModelFile), path.string(), "not a checkpoint: the folder has no ", kModelFile,
+          fs::exists(better) ? "; did you mean " + better.string() + "?" : std::string());
+  return {.model = folder / kModelFile, .folder = fs::exists(folder / kManifestFile) ? folder : fs::path()};
+}
+
+/// The files that are read. Inference needs the model alone; a state that a folder has must be whole all the same.
+std::vector<std::string_view> files_of(const Place& place, CheckpointParts parts) {
+  if (parts == CheckpointParts::all) return kCheckpointFiles;
+  const bool has_state = !place.is_one_file && fs::exists(place.folder / kStateFile);
+  return has_state ? kCheckpointFiles : std::vector{kModelFile};
 }
 
 void append_list(std::string& text, std::string_view title, const std::vector<std::string>& names) {
@@ -123,17 +137,18 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, const
 
 Checkpoint load_checkpoint(const fs::path& path, CheckpointParts parts) {
   Checkpoint checkpoint;
-  const fs::path folder = folder_of(path);
-  if (folder.empty()) {
-    require(parts == CheckpointParts::model, path.string(), "has no ", kStateFile, " beside it to train on from");
-    read_model(checkpoint, read_safetensors(path), path.string());
+  const Place place = place_of(path);
+  const std::string model_name = place.model.string();
+  if (place.folder.empty()) {
+    require(parts == CheckpointParts::model, model_name, "has no ", kManifestFile, " and ", kStateFile,
+            " beside it to train on from");
+    read_model(checkpoint, read_safetensors(place.model), model_name);
     return checkpoint;
   }
-  const FolderContents files = read_folder(folder);
-  const std::string model_name = (folder / kModelFile).string();
+  const FolderContents files = read_folder(place.folder, files_of(place, parts));
   read_model(checkpoint, decode_safetensors(files.find(kModelFile)->second, model_name), model_name);
   if (parts == CheckpointParts::all) {
-    SafetensorsFile state = decode_safetensors(files.find(kStateFile)->second, (folder / kStateFile).string());
+    SafetensorsFile state = decode_safetensors(files.find(kStateFile)->second, (place.folder / kStateFile).string());
     checkpoint.state = std::move(state.tensors);
     checkpoint.counters = std::move(state.metadata);
   }
@@ -145,7 +160,7 @@ bool has_checkpoint(const fs::path& folder) {
   return !found.empty() && fs::exists(found / kModelFile);
 }
 
-bool has_manifest(const fs::path& path) { return !folder_of(path).empty(); }
+bool has_manifest(const fs::path& path) { return !place_of(path).folder.empty(); }
 
 void copy_tensors(const NamedTensors& from, const NamedTensors& into, std::string_view place) {
   std::vector<std::string> missing;

@@ -55,7 +55,8 @@ void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& chec
 
 enum class CheckpointParts : std::uint8_t { model, all };
 
-/// Reads a checkpoint from its folder or its model.safetensors (parts = all needs the folder's state).
+/// Reads a checkpoint from its folder or its model.safetensors. parts = all needs the manifest and the state, model
+/// neither; what there is of them is checked, but for the state beside a model.safetensors that was given itself.
 /// Errors (RequestError): no such file; a file whose size or checksum is not the manifest's; not a checkpoint of deq;
 /// an unreadable configuration.
 Checkpoint load_checkpoint(const std::filesystem::path& path, CheckpointParts parts = CheckpointParts::model);

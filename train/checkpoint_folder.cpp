@@ -75,8 +75,8 @@ void swap_in(const fs::path& fresh, const fs::path& folder, const SaveOptions& o
   fs::rename(fresh, folder);
 }
 
-/// Says which file is not what the manifest promises.
-[[noreturn]] void explain(const fs::path& folder, const FolderPieces& files, const std::string& manifest) {
+/// Errors: a file that is not what the manifest promises.
+void check_listed(const fs::path& folder, const FolderPieces& files, const std::string& manifest) {
   const nlohmann::json found = nlohmann::json::parse(manifest, nullptr, /*allow_exceptions=*/false);
   const std::string place = (folder / kManifestFile).string();
   require(found.is_object() && found.contains("files") && found["files"].is_object(), place,
@@ -93,7 +93,6 @@ void swap_in(const fs::path& fresh, const fs::path& folder, const SaveOptions& o
     require(sum == expected["crc32"], file, "has CRC-32 ", expected["crc32"].dump(), ", the manifest says ", sum.dump(),
             "; the checkpoint is damaged, use another one");
   }
-  throw RequestError(place + ": damaged: lists something else than the files of this checkpoint");
 }
 
 }  // namespace
@@ -104,14 +103,16 @@ std::string manifest_of(const FolderPieces& files) {
   return manifest.dump(2) + "\n";
 }
 
-FolderContents read_folder(const fs::path& folder) {
+FolderContents read_folder(const fs::path& folder, const std::vector<std::string_view>& names) {
   FolderContents files;
-  for (const std::string_view name : {kModelFile, kStateFile}) files.emplace(name, read_file(folder / name));
+  for (const std::string_view name : names) files.emplace(name, read_file(folder / name));
   const std::vector<std::byte> bytes = read_file(folder / kManifestFile);
   const std::string manifest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   FolderPieces pieces;
   for (const auto& [name, contents] : files) pieces[name] = {contents};
-  if (manifest != manifest_of(pieces)) explain(folder, pieces, manifest);
+  check_listed(folder, pieces, manifest);
+  require(files.size() < kCheckpointFiles.size() || manifest == manifest_of(pieces), (folder / kManifestFile).string(),
+          "damaged: lists something else than the files of this checkpoint");
   return files;
 }
 

@@ -30,7 +30,12 @@ std::string manifest_of(const FolderPieces& files);
 /// `folder`, or, when a kill left it missing, the complete one beside it. Empty when there is none.
 std::filesystem::path find_complete(const std::filesystem::path& folder);
 
-/// Reads both files and compares them with the manifest. Errors: RequestError naming the file and what differs.
-FolderContents read_folder(const std::filesystem::path& folder);
+/// Every file beside the manifest.
+inline const std::vector<std::string_view> kCheckpointFiles{kModelFile, kStateFile};
+
+/// Reads the files called `names` and compares them with the manifest.
+/// Errors: RequestError naming the file and what differs.
+FolderContents read_folder(const std::filesystem::path& folder,
+                           const std::vector<std::string_view>& names = kCheckpointFiles);
 
 }  // namespace deq

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "train/command_line.h"
 #include "train/interrupt.h"
+#include "train/standard_streams.h"
 #include "train/wait_policy.h"
 
 namespace {
@@ -48,6 +49,7 @@ int report(const char* message, int status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  deq::hold_standard_streams();
   deq::limit_spinning(argv);
   constexpr int kFailed = 1;
   constexpr int kWrongRequest = 2;

@@ -33,8 +33,8 @@ Json evaluation_json(const SolveMetrics& solves) {
   return out;
 }
 
-/// Text of the lines that a run resumed at `step` keeps.
-std::string lines_up_to(const std::filesystem::path& file, std::int64_t step) {
+/// Text of the lines that a run resumed at `step` keeps. Whole lines that are no records count as damaged.
+std::string lines_up_to(const std::filesystem::path& file, std::int64_t step, int& damaged) {
   std::ifstream in(file, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -44,9 +44,11 @@ std::string lines_up_to(const std::filesystem::path& file, std::int64_t step) {
   for (std::size_t end = all.find('\n'); end != std::string::npos; end = all.find('\n', begin)) {
     const std::string line = all.substr(begin, end + 1 - begin);
     const Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!record.is_object() || !record.contains("step") || !record["step"].is_number_integer()) break;
-    if (record["step"].get<std::int64_t>() <= step) kept += line;
     begin = end + 1;
+    if (!record.is_object() || !record.contains("step") || !record["step"].is_number_integer())
+      ++damaged;
+    else if (record["step"].get<std::int64_t>() <= step)
+      kept += line;
   }
   return kept;
 }
@@ -95,7 +97,7 @@ double SolveMetrics::evaluations_saved() const {
 
 MetricsWriter::MetricsWriter(const std::filesystem::path& file, std::int64_t resumed_step) : file_(file) {
   if (resumed_step >= 0 && std::filesystem::exists(file)) {
-    const std::string kept = lines_up_to(file, resumed_step);
+    const std::string kept = lines_up_to(file, resumed_step, damaged_lines_);
     // A kill while this is written must not lose the curve, hence not in place.
     write_durably(file, kept);
     out_.open(file, std::ios::binary | std::ios::app);
@@ -177,6 +179,17 @@ std::string summary_json(const RunSummary& summary) {
 
 void write_summary(const std::filesystem::path& file, const RunSummary& summary) {
   write_durably(file, summary_json(summary));
+}
+
+RunSpeed read_speed(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  const Json json = in ? Json::parse(in, nullptr, /*allow_exceptions=*/false) : Json();
+  if (!json.is_object()) return {};
+  const auto number = [&json](const char* key) {
+    const auto found = json.find(key);
+    return found != json.end() && found->is_number() ? found->get<double>() : 0.0;
+  };
+  return {.images_per_s = number("images_per_s"), .peak_bytes = static_cast<std::int64_t>(number("peak_bytes"))};
 }
 
 }  // namespace deq

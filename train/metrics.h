@@ -84,18 +84,21 @@ std::string_view phase_name(bool is_pretraining);
 /// what lies beyond its checkpoint, ends with the file of an uninterrupted one (but for the timings).
 class MetricsWriter {
  public:
-  /// Opens `file`. Keeps the records with a step <= `resumed_step` and drops the rest, a half-written last line
-  /// included; negative: starts an empty file. Errors: Error when the file cannot be written.
+  /// Opens `file`. Keeps the records with a step <= `resumed_step` and drops the rest, a half-written last line and
+  /// damaged ones included; negative: starts an empty file. Errors: Error when the file cannot be written.
   explicit MetricsWriter(const std::filesystem::path& file, std::int64_t resumed_step = -1);
 
   void write(const StepRecord& record);
   void write(const EvaluationRecord& record);
+  /// Lines that were dropped because they are no records.
+  [[nodiscard]] int damaged_lines() const { return damaged_lines_; }
 
  private:
   void append(const std::string& line);
 
   std::filesystem::path file_;
   std::ofstream out_;
+  int damaged_lines_ = 0;
 };
 
 /// What a finished (or interrupted) run leaves in summary.json.
@@ -125,5 +128,12 @@ std::string summary_json(const RunSummary& summary);
 
 /// Writes it to `file`, all or nothing. Errors: Error naming the file.
 void write_summary(const std::filesystem::path& file, const RunSummary& summary);
+
+/// What a summary says of the training itself; zeros where `file` is none.
+struct RunSpeed {
+  double images_per_s = 0;
+  std::int64_t peak_bytes = 0;
+};
+RunSpeed read_speed(const std::filesystem::path& file);
 
 }  // namespace deq

@@ -60,6 +60,13 @@ void check_tensor(const Model& model, const Tensor& x) {
 
 }  // namespace
 
+ImageSolve ImageSolve::of(const SolveReport* report, std::size_t row, int unrolled_steps) {
+  if (report == nullptr) return {.steps = unrolled_steps};
+  return {.steps = report->steps[row], .residual = report->residual[row], .status = report->status[row]};
+}
+
+std::string ImageSolve::status_name() const { return std::string(status ? name_of(*status) : "unrolled"); }
+
 Image model_view(const Image& image, const DataConfig& data) {
   return data.name == "imagenet" ? centre_view(image, data.image[0], data.image[1])
                                  : fitted(image, data.image[0], data.image[1]);
@@ -75,7 +82,8 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
   const Shape shape = model.image_shape(batch);
   const std::size_t image_elements = static_cast<std::size_t>(shape.elements() / batch);
   const Normalisation normalisation = normalisation_of(data);
-  InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps_of(loaded.checkpoint));
+  const int unrolled_steps = unrolled_steps_of(loaded.checkpoint);
+  InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps);
   std::vector<Prediction> out;
   for (std::size_t first = 0; first < files.size() && !is_interrupted(); first += static_cast<std::size_t>(batch)) {
     if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(files.size()));
@@ -100,13 +108,14 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
     for (std::size_t i = 0; i < count; ++i) {
       Prediction& prediction = out[first + i];
       if (!prediction.error.empty()) continue;
-      prediction.top =
-          top_classes(logits.data<float>().subspan(i * classes, classes), loaded.checkpoint.class_names, top_k);
-      if (!report) continue;
-      prediction.steps = report->steps[i];
-      prediction.residual = report->residual[i];
-      prediction.status = report->status[i];
-      prediction.evaluations_saved = report->evaluations_saved();
+      const auto scores = logits.data<float>().subspan(i * classes, classes);
+      if (!std::ranges::all_of(scores, [](float score) { return std::isfinite(score); })) {
+        prediction.error = concat(prediction.file, ": the model's scores are not finite; its training has failed");
+        continue;
+      }
+      prediction.top = top_classes(scores, loaded.checkpoint.class_names, top_k);
+      prediction.solve = ImageSolve::of(report, i, unrolled_steps);
+      if (report) prediction.evaluations_saved = report->evaluations_saved();
     }
   }
   return out;

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,13 +20,23 @@ struct ClassProbability {
   double probability = 0;
 };
 
-/// Answer for one image. `error` is empty unless the file could not be read.
+/// How one image's state was found.
+struct ImageSolve {
+  int steps = 0;  ///< of the solve; applications of f where nothing is solved, in a model of the pre-training phase
+  double residual = std::numeric_limits<double>::quiet_NaN();  ///< NaN where nothing is solved
+  std::optional<SolveStatus> status = std::nullopt;            ///< none where nothing is solved
+
+  /// Of row `row` of a report; null: of a model that applies f `unrolled_steps` times.
+  static ImageSolve of(const SolveReport* report, std::size_t row, int unrolled_steps);
+  /// The status' name, or "unrolled".
+  [[nodiscard]] std::string status_name() const;
+};
+
+/// Answer for one image. `error` is empty unless the file could not be read, or the answer is no numbers.
 struct Prediction {
   std::string file;
   std::vector<ClassProbability> top;  ///< most probable first
-  int steps = 0;
-  double residual = 0;
-  SolveStatus status = SolveStatus::converged;
+  ImageSolve solve = {};
   double evaluations_saved = 0;  ///< share of the evaluations of f of its batch that compaction spared
   std::string error;
 };

@@ -84,11 +84,7 @@ class Segmenter {
       SegmentationPrediction& prediction = out[first + i];
       if (!prediction.error.empty()) continue;
       answer(prediction, originals[i], scores.data<float>().subspan(i * row, row), scores.shape());
-      const SolveReport* report = step_->program().forward_report();
-      if (!report) continue;
-      prediction.steps = report->steps[i];
-      prediction.residual = report->residual[i];
-      prediction.status = report->status[i];
+      prediction.solve = ImageSolve::of(step_->program().forward_report(), i, unrolled_steps_of(loaded_.checkpoint));
     }
   }
 

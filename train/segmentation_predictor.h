@@ -22,9 +22,7 @@ struct SegmentationPrediction {
   std::filesystem::path labels = {};     ///< PNG of the image's size: each grey value is a class
   std::filesystem::path overlay = {};    ///< PNG of the image tinted by class
   std::vector<ClassShare> classes = {};  ///< those that occur, largest share first
-  int steps = 0;
-  double residual = 0;
-  SolveStatus status = SolveStatus::converged;
+  ImageSolve solve = {};
   std::string error = {};
 };
 

@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "train/durable_file.h"
@@ -20,6 +21,11 @@ std::string exact(double value) {
   out.precision(17);
   out << value;
   return out.str();
+}
+
+bool is_finite(const Tensor& tensor) {
+  return tensor.dtype() != DType::f32 ||
+         std::ranges::all_of(tensor.data<float>(), [](float value) { return std::isfinite(value); });
 }
 
 double counter(const Checkpoint& checkpoint, const std::string& name) {
@@ -70,12 +76,15 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
       jacobian_(config.train, config.solver.max_steps),
       progress_(progress_style(options_.is_quiet)) {
   std::filesystem::create_directories(options_.out / "checkpoints");
+  lock_ = std::make_unique<FolderLock>(options_.out);
   const bool has_last = has_checkpoint(options_.out / "checkpoints" / "last");
   if (options_.is_resume && has_last) {
     resume();
     write_durably(options_.out / "config.toml", write_config(config_));  // rates and limits may have changed
     return;
   }
+  if (options_.is_resume)
+    progress_.note(concat("'", options_.out.string(), "' holds no checkpoints/last yet; the run begins at step 0"));
   require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
           "' already holds a run; continue it with --resume or choose another --out");
   write_durably(options_.out / "config.toml", write_config(config_));
@@ -102,6 +111,10 @@ void Trainer::resume() {
   if (const auto it = checkpoint.counters.find("test_miou"); it != checkpoint.counters.end())
     last_evaluation_.miou = std::stod(it->second);
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl", step_);
+  if (metrics_->damaged_lines() > 0)
+    progress_.note(concat("left ", metrics_->damaged_lines(), " damaged lines out of metrics.jsonl"));
+  saved_step_ = step_;
+  earlier_speed_ = read_speed(options_.out / "summary.json");
 }
 
 std::int64_t Trainer::eval_every() const {
@@ -172,12 +185,18 @@ void Trainer::train_until(std::int64_t last) {
   note_bad_files();
 }
 
+std::string Trainer::way_back() const {
+  const std::string advice = "lower optimizer.lr, set train.clip_norm or raise train.pretrain_steps";
+  if (saved_step_ < 0) return concat("nothing was saved yet: ", advice, " and start again");
+  const std::string last = (options_.out / "checkpoints" / "last").string();
+  if (saved_step_ < step_) return concat("'", last, "' is that of step ", saved_step_, ": ", advice, ", and --resume");
+  return concat("'", last, "' is that of step ", saved_step_, " and may be past help: ", advice, " and start again");
+}
+
 void Trainer::check_finite(const StepResult& result) const {
   const bool is_penalty = std::isfinite(result.loss) && !std::isfinite(result.jacobian_penalty);
   check(std::isfinite(result.loss) && std::isfinite(result.jacobian_penalty), "train", "the ",
-        is_penalty ? "Jacobian penalty" : "loss", " of step ", step_ + 1, " is not finite; the last checkpoint is in '",
-        (options_.out / "checkpoints" / "last").string(),
-        "'. Lower optimizer.lr, set train.clip_norm or raise train.pretrain_steps, and --resume");
+        is_penalty ? "Jacobian penalty" : "loss", " of step ", step_ + 1, " is not finite; ", way_back());
 }
 
 SolveMetrics Trainer::solves(const TrainingStep& taken, Direction direction) const {
@@ -270,6 +289,8 @@ void Trainer::evaluate_now() {
                         has_miou ? concat(", mIoU ", percent(result.miou)) : "", ", loss ", number(result.loss), ", ",
                         result.images, " images",
                         spectral.samples > 0 ? concat(", spectral radius ", number(spectral.mean)) : ""));
+  if (!std::isfinite(result.loss) && result.images > 0)
+    return progress_.note("the loss of this evaluation is not finite, so it is not saved as the best");
   if (score_of(result) <= best_score_) return;
   best_score_ = score_of(result);
   best_step_ = step_;
@@ -322,9 +343,14 @@ Checkpoint Trainer::checkpoint() const {
 
 void Trainer::save(const std::filesystem::path& folder) {
   if (programs_) programs_->fetch_parameters();
+  for (const auto& [name, tensor] : model_.tensors())
+    check(is_finite(tensor), "train", "'", name, "' is not finite after step ", step_, "; ", way_back());
   save_checkpoint(folder, checkpoint());
 }
-void Trainer::save_last() { save(options_.out / "checkpoints" / "last"); }
+void Trainer::save_last() {
+  save(options_.out / "checkpoints" / "last");
+  saved_step_ = step_;
+}
 
 RunSummary Trainer::summary() const {
   RunSummary out;
@@ -332,9 +358,10 @@ RunSummary Trainer::summary() const {
   out.steps = step_;
   out.total_steps = total_;
   out.parameters = model_.store.trainable_elements();
-  out.peak_bytes = static_cast<std::int64_t>(peak_bytes_);
+  const bool has_trained = images_per_s_ > 0;  // a run that was at its end has no speed but that of before
+  out.peak_bytes = has_trained ? static_cast<std::int64_t>(peak_bytes_) : earlier_speed_.peak_bytes;
   out.seconds = seconds();
-  out.images_per_s = images_per_s_;
+  out.images_per_s = has_trained ? images_per_s_ : earlier_speed_.images_per_s;
   out.train_loss = last_result_.loss;
   out.test_loss = best_score_ >= 0 ? last_evaluation_.loss : kUnknown;
   out.test_accuracy = best_score_ >= 0 ? last_evaluation_.accuracy : kUnknown;

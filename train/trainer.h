@@ -7,6 +7,7 @@
 #include <string>
 
 #include "train/evaluator.h"
+#include "train/folder_lock.h"
 #include "train/jacobian_schedule.h"
 #include "train/metrics.h"
 #include "train/phase_programs.h"
@@ -33,12 +34,12 @@ std::int64_t total_steps(const TrainConfig& train, std::int64_t train_images);
 /// anywhere and resumed ends on the bits of an uninterrupted one (same device and threads).
 class Trainer {
  public:
-  /// Errors (RequestError): RUN_DIR holds another run; nothing to resume.
+  /// Errors (RequestError): RUN_DIR holds another run; another process trains in it.
   Trainer(const Config& config, std::shared_ptr<const Dataset> train_set, std::shared_ptr<const Dataset> test_set,
           Backend& backend, TrainerOptions options);
 
   /// @returns what the run amounts to so far; `is_interrupted` when a signal ended it. Files are complete on return.
-  /// Errors: the loss is not finite (names the step and what to do).
+  /// Errors: the loss or a parameter to be saved is not finite (names the step and what to do).
   RunSummary run();
 
  private:
@@ -49,6 +50,8 @@ class Trainer {
   /// The programs of the phase, compiled when it begins.
   PhasePrograms& programs(bool is_pretraining);
   void check_finite(const StepResult& result) const;
+  /// What to do when a value is no longer finite.
+  [[nodiscard]] std::string way_back() const;
   enum class Direction : std::uint8_t { forward, backward };
   /// What the solves of the step's slices report, together.
   [[nodiscard]] SolveMetrics solves(const TrainingStep& taken, Direction direction) const;
@@ -76,6 +79,7 @@ class Trainer {
   Schedule schedule_;
   JacobianSchedule jacobian_;
   Progress progress_;
+  std::unique_ptr<FolderLock> lock_;  ///< of RUN_DIR
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<PhasePrograms> programs_;
 
@@ -84,8 +88,10 @@ class Trainer {
   double best_score_ = -1;  ///< see score_of
   std::int64_t best_step_ = 0;
   std::int64_t evaluated_step_ = 0;
+  std::int64_t saved_step_ = -1;  ///< of checkpoints/last; -1: there is none
   std::size_t noted_bad_files_ = 0;
   double earlier_seconds_ = 0;
+  RunSpeed earlier_speed_;
   Clock::time_point start_ = Clock::now();
   double images_per_s_ = 0;  ///< running mean
   std::int64_t images_since_record_ = 0;

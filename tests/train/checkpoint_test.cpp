@@ -117,6 +117,32 @@ TEST_CASE("the model file alone suffices for inference but not for training on")
   CHECK(contains(refusal(alone), "state.safetensors"));
 }
 
+TEST_CASE("inference needs neither the state nor the manifest that lie beside a model file, nor theirs to be whole") {
+  const TemporaryFolder folder;
+  const fs::path last = folder.path() / "last", model = last / "model.safetensors", state = last / "state.safetensors";
+  const auto is_read = [](const fs::path& path) {
+    return is_equal(load_checkpoint(path).model, checkpoint_of(7).model);
+  };
+  save_checkpoint(last, checkpoint_of(7));
+  write_text(state, "damaged");
+  CHECK(is_read(model));
+  CHECK(contains(refusal(last, CheckpointParts::model), "state.safetensors"));
+  fs::remove(state);
+  CHECK(is_read(model));
+  CHECK(is_read(last));
+  CHECK(contains(refusal(last), "state.safetensors"));
+  CHECK(has_manifest(last));
+  std::string bytes = read_text(model);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);  // the last byte of a tensor
+  write_text(model, bytes);
+  CHECK(contains(refusal(model, CheckpointParts::model), "CRC-32"));
+  save_checkpoint(last, checkpoint_of(7));
+  fs::remove(last / "manifest.json");
+  fs::remove(state);
+  CHECK(is_read(last));
+  CHECK_FALSE(has_manifest(last));
+}
+
 TEST_CASE("a kill at any point of saving leaves the old or the new checkpoint") {
   for (const bool uses_exchange : {true, false}) {
     int killed = 0;

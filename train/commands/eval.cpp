@@ -31,8 +31,12 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result,
   }
   if (!result.class_iou.empty()) std::cout << "mIoU " << result.miou * 100 << " %, ";
   std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on " << result.images
-            << " images (" << result.images_per_s << " images/s); solver " << result.forward.steps
-            << " steps, residual " << result.forward.residual << ", " << spared(result.forward) << "\n";
+            << " images (" << result.images_per_s << " images/s); ";
+  if (result.forward.samples == 0)
+    std::cout << "f applied " << result.forward.steps << " times, as in pre-training\n";
+  else
+    std::cout << "solver " << result.forward.steps << " steps, residual " << result.forward.residual << ", "
+              << spared(result.forward) << "\n";
 }
 
 }  // namespace
@@ -49,16 +53,17 @@ int run_eval(const EvalRequest& request) {
                      unrolled_steps_of(loaded.checkpoint), /*plans_only=*/false, ScoreSize::image);
   const InterruptGuard guard;
   Progress progress(progress_style(request.run.is_quiet));
-  const Evaluation result = evaluate(step, dataset,
-                                     {.limit = request.limit,
-                                      .threads = config.data.threads,
-                                      .class_weights = config.data.class_weights,
-                                      .progress = [&](std::int64_t done, std::int64_t total) {
-                                        progress.update({.step = done, .total = total, .phase = "eval"});
-                                        return !is_interrupted();
-                                      }});
+  Evaluation result = evaluate(step, dataset,
+                               {.limit = request.limit,
+                                .threads = config.data.threads,
+                                .class_weights = config.data.class_weights,
+                                .progress = [&](std::int64_t done, std::int64_t total) {
+                                  progress.update({.step = done, .total = total, .phase = "eval"});
+                                  return !is_interrupted();
+                                }});
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
+  if (result.forward.samples == 0) result.forward.steps = unrolled_steps_of(loaded.checkpoint);
   for (const std::string& message : dataset->bad_files()) std::cerr << "skipped " << message << "\n";
   print_evaluation(request, result, dataset->info().class_names);
   return 0;

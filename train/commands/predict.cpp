@@ -26,9 +26,9 @@ Json prediction_json(const Prediction& prediction) {
   return {{"file", prediction.file},
           {"top", top},
           {"solver",
-           {{"steps", prediction.steps},
-            {"residual", prediction.residual},
-            {"status", std::string(name_of(prediction.status))},
+           {{"steps", prediction.solve.steps},
+            {"residual", prediction.solve.residual},
+            {"status", prediction.solve.status_name()},
             {"evaluations_saved", prediction.evaluations_saved}}}};
 }
 
@@ -37,7 +37,7 @@ void print_prediction(const Prediction& prediction) {
   std::cout << prediction.file << ":";
   for (const ClassProbability& entry : prediction.top)
     std::cout << "  " << entry.name << " " << std::round(entry.probability * 1000) / 10 << " %";
-  std::cout << "  (solver " << prediction.steps << " steps, " << name_of(prediction.status) << ")\n";
+  std::cout << "  (solver " << prediction.solve.steps << " steps, " << prediction.solve.status_name() << ")\n";
 }
 
 void report_solves(const PredictRequest& request, const SolveMetrics& solves) {

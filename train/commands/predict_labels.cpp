@@ -20,9 +20,9 @@ Json prediction_json(const SegmentationPrediction& prediction) {
           {"overlay", prediction.overlay.string()},
           {"classes", classes},
           {"solver",
-           {{"steps", prediction.steps},
-            {"residual", prediction.residual},
-            {"status", std::string(name_of(prediction.status))}}}};
+           {{"steps", prediction.solve.steps},
+            {"residual", prediction.solve.residual},
+            {"status", prediction.solve.status_name()}}}};
 }
 
 void print_prediction(const SegmentationPrediction& prediction) {
@@ -30,7 +30,7 @@ void print_prediction(const SegmentationPrediction& prediction) {
   std::cout << prediction.file << ":";
   for (const ClassShare& entry : prediction.classes)
     std::cout << "  " << entry.name << " (" << entry.colour << ") " << std::round(entry.share * 1000) / 10 << " %";
-  std::cout << "  (solver " << prediction.steps << " steps, " << name_of(prediction.status) << ")\n  labels "
+  std::cout << "  (solver " << prediction.solve.steps << " steps, " << prediction.solve.status_name() << ")\n  labels "
             << prediction.labels.string() << ", overlay " << prediction.overlay.string() << "\n";
 }
 
