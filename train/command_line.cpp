@@ -81,7 +81,9 @@ void add_predict(CLI::App& app, Parsed& parsed) {
                       "folder of label maps and overlays of a segmentation model; default: predictions");
   command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer");
   command->add_option("--tensor", request.tensor, "normalised images, float32 .npy of shape [N, C, H, W]");
-  command->add_option("--save-logits", request.save_logits, "where the logits of --tensor go, .npy [N, classes]");
+  command->add_option(
+      "--save-logits", request.save_logits,
+      "where the logits of --tensor go, .npy [N, classes], in segmentation [N, classes, rows, columns]");
   add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {

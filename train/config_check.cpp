@@ -19,8 +19,8 @@ void check_branches(const ModelConfig& model, std::string_view place) {
   if (model.task == "classification") has_one_a_branch(model.head_channels, "model.head_channels");
   has_one_a_branch(model.num_blocks, "model.num_blocks");
   has_one_a_branch(model.big_kernels, "model.big_kernels");
-  require(model.num_groups % 2 == 0, place, "key 'model.num_groups' is ", model.num_groups,
-          " but must be even: the post-fuse normalisation uses half as many groups");
+  require(branches == 1 || model.num_groups % 2 == 0, place, "key 'model.num_groups' is ", model.num_groups,
+          " but must be even: the normalisation after fusing branches has half as many groups");
   for (const int channels : model.channels)
     require(channels % model.num_groups == 0, place, "key 'model.channels' has a branch of ", channels,
             " channels, which 'model.num_groups' = ", model.num_groups, " does not divide");
@@ -58,10 +58,13 @@ void check_data(const DataConfig& data, const ModelConfig& model, std::string_vi
   require(halvings < 16, place, "'model.downsample_times' and 'model.channels' together halve the image ", halvings,
           " times, expected fewer than 16");
   const auto check_extents = [&](const std::vector<int>& extents, std::string_view key) {
-    for (const int extent : extents)
-      require(extent % (1 << halvings) == 0, place, "key '", key, "' has an extent of ", extent,
-              " pixels, which must divide by ", 1 << halvings, " (", model.downsample_times, " downsamplings, ",
-              model.channels.size(), " branches)");
+    const int stem = 1 << model.downsample_times, branches = 1 << (model.channels.size() - 1);
+    for (const int extent : extents) {
+      const int of_branch_0 = (extent + stem - 1) / stem;  // the stem rounds up
+      require(of_branch_0 % branches == 0, place, "key '", key, "' has an extent of ", extent, " pixels, ", of_branch_0,
+              " after ", model.downsample_times, " downsamplings, which must divide by ", branches, " for ",
+              model.channels.size(), " branches");
+    }
   };
   check_extents(data.image, "data.image");
   check_extents(data.eval_image, "data.eval_image");
@@ -95,8 +98,9 @@ void check_config(const Config& config, std::string_view place) {
           " entries, expected 2");
   require(!config.optimizer.nesterov || config.optimizer.momentum > 0, place,
           "key 'optimizer.nesterov' needs 'optimizer.momentum' above 0");
-  require(config.schedule.min_lr <= config.optimizer.lr, place, "key 'schedule.min_lr' is ", config.schedule.min_lr,
-          " but must not exceed 'optimizer.lr' = ", config.optimizer.lr);
+  const bool has_least = config.schedule.name == "cosine";
+  require(!has_least || config.schedule.min_lr <= config.optimizer.lr, place, "key 'schedule.min_lr' is ",
+          config.schedule.min_lr, " but must not exceed 'optimizer.lr' = ", config.optimizer.lr);
 }
 
 }  // namespace deq

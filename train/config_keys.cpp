@@ -51,7 +51,7 @@ void append_model_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(number("model.downsample_times", at<kModel, &M::downsample_times>, 0, 16));
   keys.push_back(number("model.num_blocks", at<kModel, &M::num_blocks>, 1, 64));
   keys.push_back(number("model.big_kernels", at<kModel, &M::big_kernels>, 0, 2));
-  keys.push_back(number("model.num_groups", at<kModel, &M::num_groups>, 2, 4096));
+  keys.push_back(number("model.num_groups", at<kModel, &M::num_groups>, 1, 4096));
   keys.push_back(number("model.dropout", at<kModel, &M::dropout>, 0, 0.99));
   keys.push_back(flag("model.weight_norm", at<kModel, &M::weight_norm>));
   keys.push_back(flag("model.post_gn_affine", at<kModel, &M::post_gn_affine>));

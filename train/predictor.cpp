@@ -46,6 +46,22 @@ void copy_to_nhwc(const Tensor& x, std::int64_t first, std::int64_t count, Tenso
             from[static_cast<std::size_t>(((first + n) * channels + c) * height * width + i)];
 }
 
+/// [N,H,W,K] as [N,K,H,W]; scores of classification, [N,K], as they are.
+Tensor channels_first(const Tensor& scores) {
+  if (scores.shape().rank() != 4) return scores;
+  const std::int64_t images = scores.shape()[0], pixels = scores.shape()[1] * scores.shape()[2];
+  const std::int64_t classes = scores.shape()[3];
+  Tensor out(DType::f32, {images, classes, scores.shape()[1], scores.shape()[2]});
+  const auto from = scores.data<float>();
+  const auto to = out.data<float>();
+  for (std::int64_t n = 0; n < images; ++n)
+    for (std::int64_t i = 0; i < pixels; ++i)
+      for (std::int64_t k = 0; k < classes; ++k)
+        to[static_cast<std::size_t>((n * classes + k) * pixels + i)] =
+            from[static_cast<std::size_t>((n * pixels + i) * classes + k)];
+  return out;
+}
+
 void check_tensor(const Model& model, const Tensor& x) {
   const Shape& shape = x.shape();
   require(x.dtype() == DType::f32 && shape.rank() == 4, "predict", "the tensor is ", x.type(), ", needs f32[N,C,H,W]");
@@ -142,7 +158,7 @@ Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor&
     const auto from = logits.data<float>().first(static_cast<std::size_t>(count * row));
     std::copy(from.begin(), from.end(), out.data<float>().begin() + first * row);
   }
-  return out;
+  return channels_first(out);
 }
 
 }  // namespace deq

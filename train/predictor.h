@@ -54,7 +54,8 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
                                       const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves,
                                       const PredictProgress& progress = {});
 
-/// Logits [N, classes] of x [N,C,H,W], already normalised. The solves are added to `solves`.
+/// Logits [N, classes] of x [N,C,H,W], already normalised; in segmentation [N, classes, rows, columns] at the size of
+/// branch 0. The solves are added to `solves`.
 /// Errors (RequestError): not a batch of images for this model, no image, a value that is not finite. Throws
 /// Interrupted between batches after an interrupt.
 Tensor predict_tensor(const LoadedModel& loaded, Backend& backend, const Tensor& x, SolveMetrics& solves,

@@ -56,7 +56,8 @@ void MdeqConfig::validate() const {
   require(image_channels >= 1 && classes >= 1 && expansion >= 1, "mdeq", "image_channels, classes and expansion are ",
           image_channels, ", ", classes, ", ", expansion, ", expected at least 1");
   require(downsample_times >= 0, "mdeq", "downsample_times is ", downsample_times, ", expected at least 0");
-  require(groups >= 2 && groups % 2 == 0, "mdeq", "groups is ", groups, ", expected even and at least 2");
+  require(groups >= 1 && (branches() == 1 || groups % 2 == 0), "mdeq", "groups is ", groups,
+          ", expected at least 1 and even with several branches");
   for (const int count : channels)
     require(count % groups == 0, "mdeq", count, " channels do not divide into ", groups, " groups");
   require(dropout >= 0.0 && dropout < 1.0, "mdeq", "dropout is ", dropout, ", expected in [0, 1)");

@@ -87,16 +87,26 @@ TEST_CASE("impossible values are refused by name") {
   CHECK(contains(refusal("[train]\nstart = \"mixd\"\n"), "did you mean 'mixed'?"));
 }
 
+TEST_CASE("what the published model takes is accepted: stems that round up, any groups for one branch") {
+  CHECK(refusal("[model]\ndownsample_times = 1\n[data]\nname = \"folder\"\nimage = [31, 43]\n").empty());
+  const std::string one_branch = "num_blocks = [1]\nbig_kernels = [0]\nhead_channels = [8]\n";
+  CHECK(refusal("[model]\nchannels = [15]\nnum_groups = 5\n" + one_branch).empty());
+  CHECK(refusal("[model]\nchannels = [7]\nnum_groups = 1\n" + one_branch).empty());
+}
+
 TEST_CASE("values that contradict each other are refused") {
   CHECK(contains(refusal("[model]\nchannels = [24, 24, 24]\n"), "'model.head_channels' has 2 entries"));
   CHECK(contains(refusal("[model]\nchannels = [20, 24]\n"), "a branch of 20 channels"));
   CHECK(contains(refusal("[model]\nchannels = []\nhead_channels = []\n"), "'model.channels' is empty"));
-  CHECK(contains(refusal("[data]\nname = \"folder\"\nimage = [33, 32]\n"), "33 pixels, which must divide by 2"));
+  CHECK(contains(refusal("[data]\nname = \"folder\"\nimage = [33, 32]\n"),
+                 "33 pixels, 33 after 0 downsamplings, which must divide by 2"));
+  CHECK(contains(refusal("[model]\nnum_groups = 3\n"), "'model.num_groups' is 3 but must be even"));
   CHECK(contains(refusal("[data]\nimage = [64, 64]\n"), "must be [32, 32] for cifar10"));
   CHECK(contains(refusal("[model]\nclasses = 11\n"), "cifar10 has 10 classes"));
   CHECK(contains(refusal("[train]\nepochs = 0\n"), "nothing would be trained"));
   CHECK(contains(refusal("[train]\ncorrection_states = 19\n"), "'train.correction_states' is 19"));
   CHECK(contains(refusal("[optimizer]\nlr = 1e-9\n"), "'schedule.min_lr'"));
+  CHECK(refusal("[optimizer]\nlr = 1e-9\n[schedule]\nname = \"constant\"\n").empty());  // it has no least rate
   CHECK(contains(refusal("[optimizer]\nbetas = [0.9]\n"), "'optimizer.betas' has 1 entries"));
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/cpu/backend.h"
 #include "data/image.h"
 #include "data/npy.h"
 #include "data/pixel_labels.h"
@@ -12,6 +13,7 @@
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
 #include "train/class_colours.h"
+#include "train/step.h"
 
 // Segmentation through the program itself: train, evaluate, predict, and what is refused.
 
@@ -107,6 +109,37 @@ TEST_CASE("a segmentation run that is continued ends on the bits of one that was
   REQUIRE(run_program(command + " --max-steps 3").status == 0);
   REQUIRE(run_program(command + " --resume --set data.threads=3").status == 0);
   CHECK(curve_of(folder.path() / "run") == curve_of(small_run().path));
+}
+
+TEST_CASE("the scores of a batch of images have the order of the images' axes") {
+  const SmallRun& run = small_run();
+  const Folder x = run.folder.path() / "x.npy", y = run.folder.path() / "y.npy";
+  Tensor images(DType::f32, {2, 3, 24, 32});
+  for (std::size_t i = 0; i < images.data<float>().size(); ++i)
+    images.data<float>()[i] = 0.1F * static_cast<float>(i % 17);
+  write_npy(x, images);
+  const Outcome outcome =
+      run_program("predict " + run.checkpoint + " --tensor " + x.string() + " --save-logits " + y.string());
+  REQUIRE(outcome.status == 0);
+  const Tensor scores = read_npy(y);
+  const LoadedModel loaded = load_model(run.checkpoint);
+  // The same by rows of pixels, as the model gives them.
+  CpuBackend backend;
+  InferenceStep step(*loaded.model, backend, {2, 24, 32, 3}, loaded.model->config.solver);
+  Tensor rows(DType::f32, {2, 24, 32, 3});
+  for (std::int64_t n = 0; n < 2; ++n)
+    for (std::int64_t c = 0; c < 3; ++c)
+      for (std::int64_t i = 0; i < 24 * 32; ++i)
+        rows.data<float>()[static_cast<std::size_t>((n * 24 * 32 + i) * 3 + c)] =
+            images.data<float>()[static_cast<std::size_t>((n * 3 + c) * 24 * 32 + i)];
+  const Tensor& expected = step.run(rows);
+  const std::int64_t high = expected.shape()[1], wide = expected.shape()[2], classes = expected.shape()[3];
+  REQUIRE(scores.shape() == Shape{2, classes, high, wide});
+  for (std::int64_t n = 0; n < 2; ++n)
+    for (std::int64_t k = 0; k < classes; ++k)
+      for (std::int64_t i = 0; i < high * wide; ++i)
+        REQUIRE(scores.data<float>()[static_cast<std::size_t>((n * classes + k) * high * wide + i)] ==
+                doctest::Approx(expected.data<float>()[static_cast<std::size_t>((n * high * wide + i) * classes + k)]));
 }
 
 TEST_CASE("predict writes a label map and an overlay of each image's size, and says what the colours mean") {
