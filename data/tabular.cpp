@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
@@ -91,9 +92,15 @@ TabularSet open_known(const std::string& name, const std::filesystem::path& dire
   return finished(std::move(set), task, false);
 }
 
-Samples read_samples(const std::filesystem::path& path) {
-  if (path.extension() == ".csv") return to_samples(read_delimited(path));
-  if (path.extension() != ".npy") return read_libsvm(path);
+/// A part of a set in the format of `extension`. `words`: those of the labels, learnt by the first part.
+Samples read_samples(const std::filesystem::path& path, const std::filesystem::path& extension,
+                     std::optional<std::vector<std::string>>& words) {
+  if (extension == ".csv") {
+    const Table table = read_delimited(path, {.known_labels = words});
+    words = table.label_words;
+    return to_samples(table);
+  }
+  if (extension != ".npy") return read_libsvm(path);
   auto labels = path;
   labels.replace_extension(".labels.npy");
   require(std::filesystem::is_regular_file(labels), path.string(), "its labels are expected in ", labels.string(),
@@ -102,11 +109,13 @@ Samples read_samples(const std::filesystem::path& path) {
 }
 
 TabularSet open_file(const std::filesystem::path& path, LabelTask task) {
-  TabularSet set{.name = path.string(), .train = read_samples(path), .test = {}};
-  const auto beside = path.parent_path() / concat(path.stem().string(), ".test", path.extension().string());
+  const std::filesystem::path extension = path.extension();
+  std::optional<std::vector<std::string>> words;
+  TabularSet set{.name = path.string(), .train = read_samples(path, extension, words), .test = {}};
+  const auto beside = path.parent_path() / concat(path.stem().string(), ".test", extension.string());
   for (const std::filesystem::path& test : {std::filesystem::path(path.string() + ".t"), beside}) {
     if (!std::filesystem::is_regular_file(test)) continue;
-    set.test = read_samples(test);
+    set.test = read_samples(test, extension, words);
     break;
   }
   return finished(std::move(set), task, false);
