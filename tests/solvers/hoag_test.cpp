@@ -162,6 +162,25 @@ TEST_CASE("every method with a hypergradient comes close to the best penalty of 
   }
 }
 
+TEST_CASE("the losses of a point belong to the same w") {
+  // With one part for both, the two losses of any w are equal.
+  const Samples held_out = random_samples(80, 2);
+  const ProblemFactory make = [&] {
+    return std::make_unique<LogisticRegression>(
+        BilevelSamples{.train = random_samples(60, 1), .validation = held_out, .test = held_out},
+        PenaltyGroups::shared);
+  };
+  for (const char* name : {"hoag", "shine-opa", "shine-probes-5", "nystrom-6", "esj-1", "unrolled-3"}) {
+    INFO(name);
+    HoagOptions options = options_for(name);
+    options.points = 5;
+    options.lower.make_problem = make;
+    const auto problem = make();
+    for (const OuterPoint& point : run_hoag(*problem, {0.0}, start_w(), options).trace)
+      CHECK(point.validation_loss == doctest::Approx(point.test_loss).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("every outer optimiser comes close to the best penalty of a fine grid") {
   for (const OuterStep& step :
        {OuterStep(AdaptiveStepOptions{.form = AdaptiveForm::clean}), OuterStep(GradientDescent{.rate = 0.2}),
