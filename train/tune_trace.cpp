@@ -67,7 +67,7 @@ int TuneTrace::unconverged() const {
 }
 
 const OuterPoint& TuneTrace::best() const {
-  return *std::ranges::min_element(points, {}, &OuterPoint::validation_loss);
+  return *std::ranges::min_element(points, is_lower, &OuterPoint::validation_loss);
 }
 
 Json lambda_json(const std::vector<double>& lambda, std::int64_t size) {

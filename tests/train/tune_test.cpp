@@ -225,6 +225,26 @@ TEST_CASE("medians, quartiles and crossings of sub-optimality follow from the tr
   CHECK(tune_curves(traces, TuneMeasure::test)[1].median == std::vector<double>{16, 6, 6, 6});
 }
 
+TEST_CASE("a run that ended early, or has a loss that is not finite, stays in the median") {
+  const auto trace_of = [](std::int64_t seed, const std::vector<double>& losses) {
+    TuneTrace trace{.method = "esj-1", .seed = seed, .status = "finished", .lambda_size = 1, .points = {}};
+    for (const double loss : losses) {
+      OuterPoint point{.outer = static_cast<int>(trace.points.size()), .lambda = {0.0}, .validation_loss = loss};
+      point.count.inner_gradients = 10 * point.outer;
+      trace.points.push_back(point);
+    }
+    return trace;
+  };
+  const std::vector<TuneTrace> traces = {trace_of(0, {9, 7}), trace_of(1, {8, 6, 2, 0}), trace_of(2, {9, NAN, 0})};
+  const std::vector<TuneCurve> curves = tune_curves(traces, TuneMeasure::validation);
+  REQUIRE(curves.size() == 1);
+  // Distances to the best of each seed: 2 0 0 0, 8 6 2 0 and 9 9 0 0.
+  CHECK(curves[0].median == std::vector<double>{8, 6, 0, 0});
+  CHECK(curves[0].high == std::vector<double>{8.5, 7.5, 1, 0});
+  CHECK(curves[0].products == std::vector<double>{0, 10, 20, 20});
+  CHECK(trace_of(0, {NAN, 3, 5}).best().validation_loss == 3);
+}
+
 TEST_CASE("the precision of cleaning counts corrupted samples among the lowest weights") {
   CHECK(cleaning_precision({-3, 2, -1, 4}, {true, false, true, false}) == 1);
   CHECK(cleaning_precision({3, 2, -1, 4}, {true, false, true, false}) == 0.5);
