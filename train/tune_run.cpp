@@ -141,7 +141,8 @@ TuneTrace run_method(const TuneConfig& config, const TuneTask& task, const std::
                 .points = std::move(result.trace)};
   if (out.lambda_size > kLargestLambdaList)
     for (OuterPoint& point : out.points) point.lambda = lambda_summary(std::move(point.lambda));
-  if (!task.is_corrupted.empty()) out.cleaning_precision = cleaning_precision(result.lambda, task.is_corrupted);
+  if (config.problem.name == "cleaning" && !task.is_corrupted.empty())
+    out.cleaning_precision = cleaning_precision(result.lambda, task.is_corrupted);
   return out;
 }
 
