@@ -170,6 +170,30 @@ TEST_CASE("an inner solver that does not converge is told and does not end the r
   CHECK(trace["points"][1]["inner_status"] == "max_steps");
 }
 
+TEST_CASE("corrupted labels are for every problem with classes, their precision for cleaning alone") {
+  const auto summary_of = [](const std::string& problem) {
+    const SmallSet set(libsvm_text(200),
+                       "corrupted_fraction = 0.3\n" + kFewPoints + "[problem]\nname = \"" + problem + "\"\n");
+    const Outcome outcome = set.run("--method shine");
+    INFO(outcome.err);
+    CHECK(outcome.status == 0);
+    return Json::parse(read_text(set.out / "summary.json"))["methods"]["shine"];
+  };
+  CHECK_FALSE(summary_of("multinomial").contains("cleaning_precision"));
+  CHECK(summary_of("cleaning").contains("cleaning_precision"));
+}
+
+TEST_CASE("a plot that cannot be drawn leaves summary and answer whole") {
+  // Samples beyond everything that a penalty of one lets the model fit: losses near the largest double.
+  const SmallSet set(libsvm_text(40) + "+1 1:1e308 2:1e308\n-1 1:1e308 2:1e308\n", kFewPoints);
+  const Outcome outcome = set.run("--method shine --json --seeds 3");
+  INFO(outcome.err);
+  CHECK(outcome.status == 0);
+  CHECK(Json::parse(outcome.out)["shine"].size() == 3);
+  CHECK(Json::parse(read_text(set.out / "summary.json"))["methods"].contains("shine"));
+  CHECK(contains(outcome.err, "are missing: chart: axis"));
+}
+
 TEST_CASE("the audit lists each method with its error and its cost") {
   const SmallSet set(libsvm_text(200), kFewPoints);
   const Outcome outcome = set.run("--audit --method hoag,shine,jfb --json");

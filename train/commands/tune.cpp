@@ -51,11 +51,13 @@ int tune(const TuneRequest& request, const TuneConfig& config, const TuneData& d
               << " runs; the same command goes on from there\n";
     return kInterruptedStatus;
   }
-  write_tune_report(config, traces, runs.out);
+  write_tune_summary(config, traces, runs.out);
   if (request.run.is_json)
     std::cout << traces_json(traces).dump(1) << "\n";
   else
     print_tune_report(std::cout, config, traces);
+  write_tune_charts(config, traces, runs.out,
+                    [](const std::string& line) { std::cerr << "warning: " << line << "\n"; });
   return 0;
 }
 
