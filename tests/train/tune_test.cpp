@@ -132,6 +132,46 @@ TEST_CASE("an interrupted run ends with 130 and goes on where it stopped") {
   CHECK(read_text(first) == kept);
 }
 
+TEST_CASE("the audit and the inverse experiment end with 130 when they are interrupted") {
+  for (const char* flag : {"--audit", "--inverse-quality"}) {
+    INFO(flag);
+    // Hours of work: of the audit in its first phase, HOAG's path.
+    const SmallSet set(libsvm_text(200),
+                       "[outer]\npoints = 100000\noptimizer = \"adam\"\nrate = 1e-3\n"
+                       "[quality]\nruns = 100000\ntrain_fraction = 0.5\n");
+    const std::vector<std::string> arguments = {"tune",  set.config.string(), "--data", set.folder.path().string(),
+                                                "--out", set.out.string(),    flag,     "--quiet"};
+    RunningProgram program(arguments);
+    for (int i = 0; i < 2000 && !std::filesystem::exists(set.out) && program.is_running(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    CHECK(program.is_running());
+    program.send(SIGINT);
+    for (int i = 0; i < 500 && program.is_running(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    REQUIRE_FALSE(program.is_running());
+    CHECK(program.wait() == 130);
+  }
+}
+
+TEST_CASE("a folder for the results that cannot be used is refused before the work") {
+  const SmallSet set(libsvm_text(200), kFewPoints);
+  write_text(set.out, "a file");
+  for (const char* flags : {"--method hoag", "--audit", "--inverse-quality"})
+    check_refused(set.run(flags), "give another --out");
+  std::filesystem::remove(set.out);
+  std::filesystem::create_directory(set.out);
+  write_text(set.out / "config.toml", "[model]\nname = \"mdeq\"\n");
+  check_refused(set.run(), set.out.string() + ": holds something else than runs of deq tune");
+}
+
+TEST_CASE("a folder without a finished run takes any configuration") {
+  const SmallSet set(libsvm_text(200), kFewPoints);
+  REQUIRE(set.run("--method hoag --seeds 1").status == 0);
+  std::filesystem::remove(set.out / "traces" / "hoag-seed0.json");
+  write_text(set.config, read_text(set.config) + "[inner]\nmemory = 7\n");
+  CHECK(set.run("--method hoag --seeds 1").status == 0);
+  CHECK(contains(read_text(set.out / "config.toml"), "memory = 7"));
+}
+
 TEST_CASE("a wrong configuration, method or seed is refused by name") {
   const SmallSet set(libsvm_text(60), kFewPoints);
   check_refused(set.run("--method shine,hog"), "unknown method 'hog'; did you mean 'hoag'?");

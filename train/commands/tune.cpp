@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "train/durable_file.h"
 #include "train/interrupt.h"
+#include "train/output_folder.h"
 #include "train/progress.h"
 #include "train/quality_report.h"
 #include "train/tune_audit.h"
@@ -93,6 +94,7 @@ void print_audit(const TuneAudit& audit) {
 int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& data,
           const std::vector<std::string>& methods) {
   const std::int64_t seed = first_seed(request, 1);
+  make_output_folder(request.out);
   Progress progress(progress_style(request.run.is_quiet));
   const TuneAudit result = audit_hypergradients(config, data.task(static_cast<std::uint32_t>(seed)), methods, seed,
                                                 [&](std::int64_t done, std::int64_t total) {
@@ -101,7 +103,6 @@ int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& 
                                                 });
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
-  std::filesystem::create_directories(request.out);
   write_durably(request.out / "audit.json", audit_json(result).dump(1) + "\n");
   if (request.run.is_json)
     std::cout << audit_json(result).dump(1) << "\n";
@@ -111,8 +112,8 @@ int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& 
 }
 
 int inverse_quality(const TuneRequest& request, const TuneConfig& config, const TuneData& data) {
+  make_output_folder(request.out);
   const QualityReport report = measure_quality(config, data);
-  std::filesystem::create_directories(request.out);
   write_quality_report(report, request.out);
   if (request.run.is_json)
     std::cout << quality_json(report).dump(1) << "\n";
