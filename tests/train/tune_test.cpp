@@ -172,6 +172,16 @@ TEST_CASE("a folder without a finished run takes any configuration") {
   CHECK(contains(read_text(set.out / "config.toml"), "memory = 7"));
 }
 
+TEST_CASE("two processes may work on one folder") {
+  const SmallSet set(libsvm_text(200), "[outer]\npoints = 4\nseeds = 60\nmethods = \"hoag\"\n");
+  const std::vector<std::string> arguments = {"tune",  set.config.string(), "--data", set.folder.path().string(),
+                                              "--out", set.out.string(),    "--quiet"};
+  RunningProgram one(arguments), other(arguments);
+  CHECK(one.wait() == 0);
+  CHECK(other.wait() == 0);
+  CHECK(test::files_in(set.out / "traces").size() == 60);
+}
+
 TEST_CASE("a wrong configuration, method or seed is refused by name") {
   const SmallSet set(libsvm_text(60), kFewPoints);
   check_refused(set.run("--method shine,hog"), "unknown method 'hog'; did you mean 'hoag'?");
