@@ -68,6 +68,7 @@ class Audit {
       clock.pause();
       out.inner_gradients += solved.count.inner_gradients;
       out.hessian_products += solved.count.hessian_products;
+      if (!(norm(exact_[k]) > 0) || !std::isfinite(norm(exact_[k])) || !std::isfinite(norm(gradient))) continue;
       exact_gradient(w, audit.path[k], kOwnAdjoint, at_w);
       out.errors.push_back(relative_error(gradient, exact_[k]));
       cosines.push_back(cosine(gradient, exact_[k]));

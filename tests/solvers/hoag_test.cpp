@@ -283,4 +283,14 @@ TEST_CASE("searches visit their candidates, the grid's at equal distances") {
   for (const auto& candidate : random) CHECK(std::max(std::abs(candidate[0]), std::abs(candidate[1])) <= 3);
 }
 
+TEST_CASE("a search goes on past a candidate whose loss is not finite") {
+  const auto problem = make_problem();
+  const OuterResult found = run_search(*problem, {{800.0}, {1.0}}, {0.0}, start_w(), {});
+  CHECK(found.status == OuterStatus::finished);
+  REQUIRE(found.trace.size() == 3);
+  CHECK(found.trace[1].inner_status == SolveStatus::nonfinite);
+  CHECK(found.trace[2].inner_status == SolveStatus::converged);
+  CHECK(run_search(*problem, {{1.0}}, {800.0}, start_w(), {}).status == OuterStatus::nonfinite);
+}
+
 }  // namespace deq

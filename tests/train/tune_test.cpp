@@ -190,7 +190,7 @@ TEST_CASE("a wrong configuration, method or seed is refused by name") {
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\npionts = 3\n");
   check_refused(set.run(), set.config.string() + ":4: unknown key 'outer.pionts'; did you mean 'outer.points'?");
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\nlambda = 800.0\n");
-  check_refused(set.run(), "must be at least -600 and at most 600");
+  check_refused(set.run(), "must be at least -300 and at most 300");
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\nlambda = 13\n");
   check_refused(set.run(), "'outer.bound' keeps lambda within 12");
   write_text(set.config, "[outer]\npoints = 3\n");
@@ -257,6 +257,16 @@ TEST_CASE("the audit lists each method with its error and its cost") {
   CHECK(audit["methods"][2]["relative_error"].get<double>() > audit["methods"][0]["relative_error"].get<double>());
   CHECK(audit["methods"][1]["hessian_products"] == 0);
   CHECK(std::filesystem::exists(set.out / "audit.json"));
+}
+
+TEST_CASE("an audit tells of points without a hypergradient to compare with") {
+  // At zero, under a penalty that no step survives, w stays zero and so does its derivative.
+  const SmallSet set(libsvm_text(200), "[outer]\npoints = 4\nlambda = 300\nbound = 300\nstart_deviation = 0\n");
+  const Outcome outcome = set.run("--audit --method hoag,shine");
+  CHECK(outcome.status == 0);
+  CHECK(contains(outcome.out, "no point where the exact hypergradient and this one are finite and not zero"));
+  CHECK_FALSE(contains(outcome.out, "nan"));
+  CHECK(Json::parse(read_text(set.out / "audit.json"))["methods"][0]["points"] == 0);
 }
 
 TEST_CASE("the inverse experiment writes its numbers and its scatter plot") {

@@ -66,6 +66,7 @@ Json audit_json(const TuneAudit& audit) {
   Json methods = Json::array();
   for (const HypergradientAudit& method : audit.methods)
     methods.push_back({{"name", method.method},
+                       {"points", method.errors.size()},
                        {"relative_error", method.relative_error},
                        {"cosine", method.cosine},
                        {"norm_ratio", method.norm_ratio},
@@ -83,12 +84,20 @@ void print_audit(const TuneAudit& audit) {
   std::cout << "medians over " << audit.path.size() << " points; exact: inner residual " << audit.exact_inner_residual
             << ", adjoint residual " << audit.exact_adjoint_residual << "\n"
             << "method            rel. error  cosine      norm ratio  at own w    gradients  products  seconds\n";
-  for (const HypergradientAudit& method : audit.methods)
-    std::cout << std::left << std::setprecision(3) << std::setw(18) << method.method << std::setw(12)
-              << method.relative_error << std::setw(12) << std::setprecision(6) << method.cosine << std::setw(12)
-              << std::setprecision(4) << method.norm_ratio << std::setw(12) << std::setprecision(3)
-              << method.estimate_error << std::setw(11) << method.inner_gradients << std::setw(10)
-              << method.hessian_products << method.seconds << "\n";
+  for (const HypergradientAudit& method : audit.methods) {
+    const std::size_t left_out = audit.path.size() - method.errors.size();
+    std::cout << std::left << std::setw(18) << method.method;
+    if (method.errors.empty()) {
+      std::cout << "no point where the exact hypergradient and this one are finite and not zero\n";
+      continue;
+    }
+    std::cout << std::setprecision(3) << std::setw(12) << method.relative_error << std::setw(12) << std::setprecision(6)
+              << method.cosine << std::setw(12) << std::setprecision(4) << method.norm_ratio << std::setw(12)
+              << std::setprecision(3) << method.estimate_error << std::setw(11) << method.inner_gradients
+              << std::setw(10) << method.hessian_products << method.seconds;
+    if (left_out > 0) std::cout << "  (" << left_out << " points left out: no finite hypergradient, or zero)";
+    std::cout << "\n";
+  }
 }
 
 int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& data,
