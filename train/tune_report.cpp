@@ -197,13 +197,13 @@ void print_tune_report(std::ostream& out, const TuneConfig& config, const std::v
   const TuneMeasure measure = configured_measure(config, traces);
   out << "seconds / products until the median " << name_of(measure) << " loss is within a distance of the best found\n"
       << std::left << std::setw(18) << "method" << std::setw(15) << "10" << std::setw(15) << "5" << std::setw(15) << "2"
-      << std::setw(9) << "seconds" << std::setw(12) << "validation" << std::setw(12) << "test"
+      << std::setw(12) << "seconds" << std::setw(12) << "validation" << std::setw(12) << "test"
       << "lambda\n";
   for (const TuneCurve& curve : tune_curves(traces, measure)) {
     const MethodEnd end = method_end(traces, curve.method);
     out << std::left << std::setw(18) << curve.method;
     for (const double level : {10.0, 5.0, 2.0}) out << std::setw(15) << cost_text(curve, level);
-    out << std::setprecision(4) << std::setw(9) << end.seconds << std::setprecision(6) << std::setw(12)
+    out << std::setprecision(4) << std::setw(12) << end.seconds << std::setprecision(6) << std::setw(12)
         << end.validation_loss << std::setw(12) << end.test_loss << std::setprecision(3) << end.lambda;
     if (std::isfinite(end.cleaning_precision)) out << "  precision " << end.cleaning_precision;
     if (end.unconverged > 0) out << "  (" << end.unconverged << " inner solves missed their tolerance)";

@@ -187,6 +187,10 @@ TEST_CASE("a wrong configuration, method or seed is refused by name") {
   check_refused(set.run("--method shine,hog"), "unknown method 'hog'; did you mean 'hoag'?");
   check_refused(set.run("--method hoag,hoag"), "listed twice");
   check_refused(set.run("--audit --method grid"), "is a search");
+  check_refused(set.run("--method ''"), "--method: no method is named");
+  check_refused(set.run("--seed 9223372036854775807"), "leaves no room for 2 seeds below 2^32");
+  check_refused(set.run("--seed 4294967294"), "leaves no room for 2 seeds below 2^32");
+  check_refused(set.run("--device cuda"), "'cuda' asked for, but deq tune computes on the CPU alone");
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\npionts = 3\n");
   check_refused(set.run(), set.config.string() + ":4: unknown key 'outer.pionts'; did you mean 'outer.points'?");
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\nlambda = 800.0\n");
@@ -275,6 +279,8 @@ TEST_CASE("the inverse experiment writes its numbers and its scatter plot") {
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   CHECK(Json::parse(outcome.out)["series"].size() == 4);
+  CHECK(set.run("--inverse-quality --json --seed 42").out == outcome.out);
+  CHECK(set.run("--inverse-quality --json --seed 7").out != outcome.out);
   CHECK(std::filesystem::exists(set.out / "inverse-quality.png"));
 }
 

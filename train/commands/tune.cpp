@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 
 std::int64_t first_seed(const TuneRequest& request, int seeds) {
   const std::int64_t first = request.run.seed.value_or(0);
-  require(first + seeds <= std::numeric_limits<std::uint32_t>::max(), "--seed", first, " leaves no room for ", seeds,
+  require(first <= std::numeric_limits<std::uint32_t>::max() - seeds, "--seed", first, " leaves no room for ", seeds,
           " seeds below 2^32");
   return first;
 }
@@ -122,7 +122,9 @@ int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& 
 
 int inverse_quality(const TuneRequest& request, const TuneConfig& config, const TuneData& data) {
   make_output_folder(request.out);
-  const QualityReport report = measure_quality(config, data);
+  TuneConfig seeded = config;
+  seeded.quality.seed = request.run.seed.value_or(config.quality.seed);
+  const QualityReport report = measure_quality(seeded, data);
   write_quality_report(report, request.out);
   if (request.run.is_json)
     std::cout << quality_json(report).dump(1) << "\n";
@@ -136,13 +138,13 @@ int inverse_quality(const TuneRequest& request, const TuneConfig& config, const 
 int run_tune_command(const TuneRequest& request) {
   const TuneConfig config = load_tune_config(request.config);
   std::vector<std::string> methods = method_list(config.outer.methods, request.config.string());
-  if (!request.methods.empty()) methods = method_list(request.methods, "--method");
+  if (request.methods) methods = method_list(*request.methods, "--method");
   if (request.is_dry_run) {
     std::cout << write_tune_config(config);
     return 0;
   }
   // An audit without --method leaves out the searches of the configuration, which have no hypergradient.
-  if (request.is_audit && request.methods.empty())
+  if (request.is_audit && !request.methods)
     std::erase_if(methods, [](const std::string& name) { return name == "grid" || name == "random"; });
   const InterruptGuard guard;
   const TuneData data(config, data_folder(request.data, config.data.path));
