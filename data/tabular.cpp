@@ -38,6 +38,7 @@ std::filesystem::path find_file(const std::filesystem::path& directory, std::str
 /// Labels of the task, learnt from the train part, and one number of features for both parts.
 TabularSet finished(TabularSet set, LabelTask task, bool is_around_mean) {
   const std::string& name = set.name;
+  require(set.train.features.columns() > 0, name, "no sample has a feature; expected `label index:value ...` lines");
   const LabelMap map = task == LabelTask::classes ? LabelMap::classes(set.train.labels, name)
                        : is_around_mean           ? LabelMap::around_mean(set.train.labels, name)
                                                   : LabelMap::binary(set.train.labels, name);

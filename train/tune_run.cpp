@@ -90,6 +90,13 @@ TuneConfig configuration_of(const std::filesystem::path& out) {
   }
 }
 
+TuneTrace kept_trace(const std::filesystem::path& file, const std::string& method, std::int64_t seed) {
+  TuneTrace out = read_trace(file);
+  require(out.method == method && out.seed == seed, file.string(), "is the trace of ", out.method, ", seed ", out.seed,
+          "; delete it to have ", method, ", seed ", seed, " run again");
+  return out;
+}
+
 bool holds_traces(const std::filesystem::path& folder) {
   if (!std::filesystem::is_directory(folder)) return false;
   return std::ranges::any_of(std::filesystem::directory_iterator(folder),
@@ -189,7 +196,7 @@ std::vector<TuneTrace> run_tune(const TuneConfig& config, const TuneData& data, 
       if (runs.is_stopped && runs.is_stopped()) return out;
       const std::filesystem::path file = trace_file(runs.out, method, seed);
       if (std::filesystem::exists(file)) {
-        out.push_back(read_trace(file));
+        out.push_back(kept_trace(file, method, seed));
         ++done;
         continue;
       }

@@ -116,6 +116,18 @@ TEST_CASE("a second run keeps what is finished and another configuration is refu
   check_refused(set.run(), "is not a trace of deq tune");
 }
 
+TEST_CASE("a trace of another run is refused by its file") {
+  const SmallSet set(libsvm_text(200), kFewPoints);
+  REQUIRE(set.run("--method hoag --seeds 1").status == 0);
+  const auto file = set.out / "traces" / "hoag-seed0.json";
+  Json trace = Json::parse(read_text(file));
+  write_text(set.out / "traces" / "shine-seed0.json", trace.dump());
+  check_refused(set.run("--method shine --seeds 1"), "shine-seed0.json: is the trace of hoag, seed 0");
+  trace["lambda_size"] = 2;
+  write_text(file, trace.dump());
+  check_refused(set.run("--method hoag --seeds 1"), "hoag-seed0.json: is not a trace of deq tune (lambda: 1 values");
+}
+
 TEST_CASE("an interrupted run ends with 130 and goes on where it stopped") {
   const SmallSet set(libsvm_text(200), "[outer]\npoints = 30\nseeds = 5000\nmethods = \"hoag\"\n");
   const std::vector<std::string> arguments = {"tune",  set.config.string(), "--data", set.folder.path().string(),
@@ -208,6 +220,7 @@ TEST_CASE("data that cannot be used are refused with the place where they went w
   check_refused(SmallSet(good + "+1 3:nan\n").run("--method hoag"), "small.txt:41");
   check_refused(SmallSet(good + "3 3:1\n").run("--method hoag"), "small.txt");
   check_refused(SmallSet("").run("--method hoag"), "small.txt");
+  check_refused(SmallSet("+1\n-1\n+1\n-1\n").run("--method hoag"), "small.txt: no sample has a feature");
   const SmallSet tiny("+1 1:1\n-1 1:2\n");
   check_refused(tiny.run("--method hoag"), "small.txt");
   const SmallSet missing;
