@@ -67,7 +67,8 @@ class ImplicitLevel final : public LowerLevel {
   std::vector<double> q_;
 };
 
-/// L-BFGS, then whole runs along several lambda that start where it ended, with the pairs it found.
+/// L-BFGS, then whole runs along several lambda that start where it ended, with the pairs it found. Its estimate is
+/// AdjointStatus::max_steps when a run stays unsolved.
 class EvolutionLevel final : public LowerLevel {
  public:
   EvolutionLevel(BilevelProblem& problem, const LowerOptions& options, const EsjOptions& esj)
@@ -79,14 +80,17 @@ class EvolutionLevel final : public LowerLevel {
   }
 
   LowerReport solve(const LowerRequest& request, Vector w, Vector gradient) override {
-    // What runs leave unsolved must be small beside what a move of lambda by the radius asks of them.
+    // What runs leave unsolved must be small beside what a move of lambda by the radius asks of them. Where H is so
+    // ill-conditioned that it cannot be, they are as long as each other, like those of the published algorithm.
     constexpr double kShareOfChange = 1e-2;
+    constexpr int kLongestRun = 100;
     LbfgsOptions inner = options_.inner;
     inner.tolerance = request.inner_tolerance;
     if (!options_.carries_memory) memory_.clear();
     LowerReport out;
     out.count = minimise_lbfgs(problem_, request.lambda, w, memory_, inner).count;
     inner.tolerance = std::min(inner.tolerance, kShareOfChange * change_over_radius(request.lambda, w, out.count));
+    inner.max_iterations = std::min(inner.max_iterations, kLongestRun);
     const InnerReport solved = minimise_lbfgs(problem_, request.lambda, w, memory_, inner);
     out.status = solved.residual < request.inner_tolerance ? SolveStatus::converged : solved.status;
     out.residual = solved.residual;
