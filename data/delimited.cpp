@@ -107,8 +107,8 @@ Columns columns_of(const std::vector<std::string>& first_line, const DelimitedOp
   return columns;
 }
 
-/// Labels as numbers where all are, as positions among the distinct words otherwise.
-void set_labels(Table& table, const std::vector<Line>& lines, int column, const std::string& name) {
+/// The distinct words of the labels, ascending; none when all are numbers.
+std::vector<std::string> label_words_of(const std::vector<Line>& lines, int column, const std::string& name) {
   std::set<std::string> words;
   bool are_numbers = true;
   for (const Line& line : lines) {
@@ -120,11 +120,31 @@ void set_labels(Table& table, const std::vector<Line>& lines, int column, const 
     are_numbers = are_numbers && number.has_value();
     words.insert(field);
   }
-  if (!are_numbers) table.label_words.assign(words.begin(), words.end());
+  if (are_numbers) return {};
+  return {words.begin(), words.end()};
+}
+
+/// "ant, bee, ..." of the first words; "numbers" for none.
+std::string listing_of(const std::vector<std::string>& words) {
+  constexpr std::size_t kMostShown = 10;
+  std::string out = words.empty() ? "numbers" : "";
+  for (std::size_t i = 0; i < std::min(words.size(), kMostShown); ++i) out += concat(i > 0 ? ", " : "", words[i]);
+  return words.size() > kMostShown ? concat(out, ", and ", words.size() - kMostShown, " more") : out;
+}
+
+/// Labels as numbers where all are, as positions among the words otherwise.
+void set_labels(Table& table, const std::vector<Line>& lines, int column, const DelimitedOptions& options,
+                const std::string& name) {
+  table.label_words = label_words_of(lines, column, name);
+  if (options.known_labels) table.label_words = *options.known_labels;
   for (const Line& line : lines) {
     const std::string& field = line.fields[column];
-    const auto place = std::ranges::lower_bound(table.label_words, field) - table.label_words.begin();
-    table.labels.push_back(are_numbers ? *number_of(field) : static_cast<double>(place));
+    const auto place = std::ranges::lower_bound(table.label_words, field);
+    const bool is_word = place != table.label_words.end() && *place == field;
+    const auto number = table.label_words.empty() ? number_of(field) : std::nullopt;
+    require(is_word || number, concat(name, ":", line.number), "field ", column + 1, ": label '", field,
+            "' does not occur in the training part (", listing_of(table.label_words), ")");
+    table.labels.push_back(number ? *number : static_cast<double>(place - table.label_words.begin()));
   }
 }
 
@@ -159,7 +179,7 @@ Table parse_delimited(std::string_view text, const DelimitedOptions& options, co
       table.values.push_back(*value);
     }
   }
-  set_labels(table, lines, columns.label, name);
+  set_labels(table, lines, columns.label, options, name);
   return table;
 }
 

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -13,6 +12,9 @@
 
 namespace deq {
 namespace {
+
+// Twice that of the largest set of the LIBSVM collection (kdd2012).
+constexpr std::int64_t kLargestIndex = 100'000'000;
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -75,7 +77,8 @@ class LineReader {
     if (error != std::errc{}) fail(start, "expected index:value, found '", word_at(start), "'");
     if (next == end_ || *next != ':') fail(next, "expected ':' after index ", index, " in '", word_at(start), "'");
     if (index < 1) fail(start, "index ", index, "; indices start at 1");
-    if (index > std::numeric_limits<std::int32_t>::max()) fail(start, "index ", index, " is too large");
+    if (index > kLargestIndex)
+      fail(start, "index ", index, " is too large; expected at most ", kLargestIndex, ", each has a weight in memory");
     if (index <= last) fail(start, "index ", index, " after ", last, "; indices must ascend within a line");
     at_ = next + 1;
     return index;

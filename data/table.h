@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,12 +30,15 @@ struct DelimitedOptions {
   int label_column = -1;               ///< from 0; negative ones count from the end
   std::string label_name{};            ///< instead of `label_column`: its name in the header
   std::vector<int> skipped_columns{};  ///< neither features nor label (numbers of a record, ...)
+  /// `label_words` of the part that these labels must agree with; absent: the file has labels of its own.
+  std::optional<std::vector<std::string>> known_labels{};
 };
 
 /// Reads delimited text (CSV), plain or packed: every column but the label and the skipped ones is a feature. Fields
 /// may stand in double quotes. Labels are numbers, or words when any of them is not a number. Errors: RequestError
 /// naming file, line and field (both from 1) of a value that is not a finite number, a missing value, a line with
-/// another number of fields; and of a column that is not there, or a file without rows.
+/// another number of fields, a label that `known_labels` does not have; and of a column that is not there, or a file
+/// without rows.
 Table read_delimited(const std::filesystem::path& path, const DelimitedOptions& options = {});
 /// The same on text in memory; `name` stands for the file in messages.
 Table parse_delimited(std::string_view text, const DelimitedOptions& options, const std::string& name);

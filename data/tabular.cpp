@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
@@ -37,6 +38,7 @@ std::filesystem::path find_file(const std::filesystem::path& directory, std::str
 /// Labels of the task, learnt from the train part, and one number of features for both parts.
 TabularSet finished(TabularSet set, LabelTask task, bool is_around_mean) {
   const std::string& name = set.name;
+  require(set.train.features.columns() > 0, name, "no sample has a feature; expected `label index:value ...` lines");
   const LabelMap map = task == LabelTask::classes ? LabelMap::classes(set.train.labels, name)
                        : is_around_mean           ? LabelMap::around_mean(set.train.labels, name)
                                                   : LabelMap::binary(set.train.labels, name);
@@ -91,9 +93,15 @@ TabularSet open_known(const std::string& name, const std::filesystem::path& dire
   return finished(std::move(set), task, false);
 }
 
-Samples read_samples(const std::filesystem::path& path) {
-  if (path.extension() == ".csv") return to_samples(read_delimited(path));
-  if (path.extension() != ".npy") return read_libsvm(path);
+/// A part of a set in the format of `extension`. `words`: those of the labels, learnt by the first part.
+Samples read_samples(const std::filesystem::path& path, const std::filesystem::path& extension,
+                     std::optional<std::vector<std::string>>& words) {
+  if (extension == ".csv") {
+    const Table table = read_delimited(path, {.known_labels = words});
+    words = table.label_words;
+    return to_samples(table);
+  }
+  if (extension != ".npy") return read_libsvm(path);
   auto labels = path;
   labels.replace_extension(".labels.npy");
   require(std::filesystem::is_regular_file(labels), path.string(), "its labels are expected in ", labels.string(),
@@ -102,11 +110,13 @@ Samples read_samples(const std::filesystem::path& path) {
 }
 
 TabularSet open_file(const std::filesystem::path& path, LabelTask task) {
-  TabularSet set{.name = path.string(), .train = read_samples(path), .test = {}};
-  const auto beside = path.parent_path() / concat(path.stem().string(), ".test", path.extension().string());
+  const std::filesystem::path extension = path.extension();
+  std::optional<std::vector<std::string>> words;
+  TabularSet set{.name = path.string(), .train = read_samples(path, extension, words), .test = {}};
+  const auto beside = path.parent_path() / concat(path.stem().string(), ".test", extension.string());
   for (const std::filesystem::path& test : {std::filesystem::path(path.string() + ".t"), beside}) {
     if (!std::filesystem::is_regular_file(test)) continue;
-    set.test = read_samples(test);
+    set.test = read_samples(test, extension, words);
     break;
   }
   return finished(std::move(set), task, false);

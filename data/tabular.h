@@ -34,7 +34,8 @@ std::span<const KnownTabularSet> known_tabular_sets();
 
 /// Opens a known set, whose files lie in `directory` or in the set's own folder of it, or the file that `name` is (or
 /// is below `directory`): .csv, .npy (labels in STEM.labels.npy), or LIBSVM text of any other name, plain or packed;
-/// the test part, where there is one, is FILE.t or STEM.test.EXTENSION.
+/// the test part, where there is one, is FILE.t or STEM.test.EXTENSION, in the same format; its labels are those of the
+/// train part.
 ///
 /// Binary labels: two different ones become -1 and +1 (wdbc: benign +1, malignant -1); 20news is cut at the mean of its
 /// labels. Errors: RequestError naming what is missing or wrong and where.

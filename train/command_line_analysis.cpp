@@ -120,6 +120,8 @@ void add_tune(CLI::App& app, Parsed& parsed) {
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {
+      require(parsed.device.empty() || parsed.device == "cpu", "--device", "'", parsed.device,
+              "' asked for, but deq tune computes on the CPU alone; use --device cpu");
       TuneRequest out = parsed.tune;
       out.run = finish_run(*command, out.run, parsed);
       if (out.out.empty()) out.out = std::filesystem::path("runs") / out.config.stem();

@@ -80,7 +80,7 @@ bool exchange_paths(const std::filesystem::path& a, const std::filesystem::path&
 
 void write_durably(const std::filesystem::path& path, std::string_view text) {
   std::filesystem::path beside = path;
-  beside += ".new";
+  beside += concat(".", ::getpid(), ".new");
   try {
     write_durable(beside, std::as_bytes(std::span(text)));
     std::filesystem::rename(beside, path);

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "train/chart.h"
 #include "train/durable_file.h"
+#include "train/interrupt.h"
 #include "train/tune_statistics.h"
 
 namespace deq {
@@ -77,7 +78,8 @@ QualityReport measure_quality(const TuneConfig& config, const TuneData& data) {
                                 .memory = quality.memory,
                                 .solver = {.tolerance = quality.tolerance},
                                 .period = quality.period,
-                                .seed = static_cast<std::uint64_t>(quality.seed)};
+                                .seed = static_cast<std::uint64_t>(quality.seed),
+                                .before_run = stop_if_interrupted};
   options.solver.line_search.curvature = quality.curvature;
   options.solver.max_iterations = config.inner.max_iterations;
   QualityReport out{.aware = measure_inverse_quality(*problem, lambda, options), .plain = {}, .rows = task.train_rows};

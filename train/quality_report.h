@@ -18,6 +18,7 @@ struct QualityReport {
 };
 
 /// Fits `quality.train_fraction` of the data (split by `quality.split_seed`) and compares B^-1 x with H^-1 x.
+/// Errors: Interrupted after a signal.
 QualityReport measure_quality(const TuneConfig& config, const TuneData& data);
 
 /// For each series the quartiles of error and ratio, the median cosine, and the share of points inside the window of

@@ -7,6 +7,7 @@
 #include "core/worse.h"
 #include "solvers/bilevel/pausable_clock.h"
 #include "solvers/bilevel/vector_ops.h"
+#include "train/interrupt.h"
 #include "train/tune_statistics.h"
 
 namespace deq {
@@ -26,8 +27,10 @@ class Audit {
   /// HOAG's lambda, one for each outer iteration.
   void find_path(TuneAudit& out) {
     const MethodPreset hoag = *method_preset("hoag");
-    const OuterResult run = run_hoag(*problem_, task_.lambda, task_.w,
-                                     hoag_options(config_, hoag, task_, static_cast<std::uint64_t>(seed_)));
+    const OuterResult run =
+        run_hoag(*problem_, task_.lambda, task_.w,
+                 hoag_options(config_, hoag, task_, static_cast<std::uint64_t>(seed_)), {.is_stopped = is_interrupted});
+    stop_if_interrupted();
     for (std::size_t k = 1; k < run.trace.size(); ++k) out.path.push_back(run.trace[k].lambda);
     first_residual_ = run.trace.front().inner_residual;
   }
@@ -65,6 +68,7 @@ class Audit {
       clock.pause();
       out.inner_gradients += solved.count.inner_gradients;
       out.hessian_products += solved.count.hessian_products;
+      if (!(norm(exact_[k]) > 0) || !std::isfinite(norm(exact_[k])) || !std::isfinite(norm(gradient))) continue;
       exact_gradient(w, audit.path[k], kOwnAdjoint, at_w);
       out.errors.push_back(relative_error(gradient, exact_[k]));
       cosines.push_back(cosine(gradient, exact_[k]));

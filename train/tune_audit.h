@@ -9,7 +9,8 @@
 
 namespace deq {
 
-/// How well one method estimates dF/dlambda along a path of lambda. Errors are medians over the path.
+/// How well one method estimates dF/dlambda along a path of lambda. Errors are medians over the points of the path
+/// where the estimate and g* are finite and g* is not zero; not a number when there are none.
 struct HypergradientAudit {
   std::string method;
   double relative_error = 0;  ///< |g - g*| / |g*| with g* the hypergradient of the solved inner problem
@@ -20,7 +21,7 @@ struct HypergradientAudit {
   std::int64_t inner_gradients = 0;  ///< along the whole path; likewise below
   std::int64_t hessian_products = 0;
   double seconds = 0;
-  std::vector<double> errors;  ///< relative_error, one a point
+  std::vector<double> errors;  ///< relative_error, one for each of these points
 };
 
 struct TuneAudit {

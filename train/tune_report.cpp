@@ -67,16 +67,20 @@ std::size_t seed_count(const std::vector<TuneTrace>& traces) {
 }
 
 void write_charts(const TuneConfig& config, const std::vector<TuneTrace>& traces, TuneMeasure measure,
-                  const std::string& suffix, const std::filesystem::path& out) {
+                  const std::filesystem::path& stem, const std::function<void(const std::string&)>& warn) {
   const std::vector<TuneCurve> curves = tune_curves(traces, measure);
   const bool has_points =
       std::any_of(curves.begin(), curves.end(), [](const TuneCurve& curve) { return !curve.median.empty(); });
   if (!has_points) return;
-  for (const TuneCost cost : {TuneCost::seconds, TuneCost::products})
-    for (const char* extension : {".svg", ".png"}) {
-      const std::string name = concat("suboptimality", suffix, cost == TuneCost::seconds ? "" : "-products", extension);
-      write_chart(tune_chart(config, curves, measure, cost, seed_count(traces)), out / name);
+  for (const TuneCost cost : {TuneCost::seconds, TuneCost::products}) {
+    const std::string file = concat(stem.string(), cost == TuneCost::seconds ? "" : "-products");
+    try {
+      const Chart chart = tune_chart(config, curves, measure, cost, seed_count(traces));
+      for (const char* extension : {".svg", ".png"}) write_chart(chart, file + extension);
+    } catch (const Error& failure) {
+      warn(concat(file, ".svg and .png are missing: ", failure.what()));
     }
+  }
 }
 
 /// Middle values over the seeds of one method.
@@ -176,26 +180,30 @@ std::string cost_text(const TuneCurve& curve, double level) {
 
 }  // namespace
 
-void write_tune_report(const TuneConfig& config, const std::vector<TuneTrace>& traces,
-                       const std::filesystem::path& out) {
+void write_tune_summary(const TuneConfig& config, const std::vector<TuneTrace>& traces,
+                        const std::filesystem::path& out) {
+  write_durably(out / "summary.json", summary_json(config, traces).dump(1) + "\n");
+}
+
+void write_tune_charts(const TuneConfig& config, const std::vector<TuneTrace>& traces, const std::filesystem::path& out,
+                       const std::function<void(const std::string&)>& warn) {
   const TuneMeasure measure = configured_measure(config, traces);
   const TuneMeasure other = measure == TuneMeasure::test ? TuneMeasure::validation : TuneMeasure::test;
-  write_charts(config, traces, measure, "", out);
-  write_charts(config, traces, other, concat("-", name_of(other)), out);
-  write_durably(out / "summary.json", summary_json(config, traces).dump(1) + "\n");
+  write_charts(config, traces, measure, out / "suboptimality", warn);
+  write_charts(config, traces, other, out / concat("suboptimality-", name_of(other)), warn);
 }
 
 void print_tune_report(std::ostream& out, const TuneConfig& config, const std::vector<TuneTrace>& traces) {
   const TuneMeasure measure = configured_measure(config, traces);
   out << "seconds / products until the median " << name_of(measure) << " loss is within a distance of the best found\n"
       << std::left << std::setw(18) << "method" << std::setw(15) << "10" << std::setw(15) << "5" << std::setw(15) << "2"
-      << std::setw(9) << "seconds" << std::setw(12) << "validation" << std::setw(12) << "test"
+      << std::setw(12) << "seconds" << std::setw(12) << "validation" << std::setw(12) << "test"
       << "lambda\n";
   for (const TuneCurve& curve : tune_curves(traces, measure)) {
     const MethodEnd end = method_end(traces, curve.method);
     out << std::left << std::setw(18) << curve.method;
     for (const double level : {10.0, 5.0, 2.0}) out << std::setw(15) << cost_text(curve, level);
-    out << std::setprecision(4) << std::setw(9) << end.seconds << std::setprecision(6) << std::setw(12)
+    out << std::setprecision(4) << std::setw(12) << end.seconds << std::setprecision(6) << std::setw(12)
         << end.validation_loss << std::setw(12) << end.test_loss << std::setprecision(3) << end.lambda;
     if (std::isfinite(end.cleaning_precision)) out << "  precision " << end.cleaning_precision;
     if (end.unconverged > 0) out << "  (" << end.unconverged << " inner solves missed their tolerance)";

@@ -10,6 +10,7 @@
 #include "solvers/bilevel/search.h"
 #include "train/durable_file.h"
 #include "train/nearest.h"
+#include "train/output_folder.h"
 
 namespace deq {
 namespace {
@@ -79,6 +80,29 @@ TuneConfig comparable(TuneConfig config) {
   return config;
 }
 
+/// The configuration of the runs that `out` holds.
+TuneConfig configuration_of(const std::filesystem::path& out) {
+  try {
+    return load_tune_config(out / "config.toml");
+  } catch (const RequestError& failure) {
+    throw RequestError(concat(out.string(), ": holds something else than runs of deq tune (", failure.what(),
+                              "); give another --out"));
+  }
+}
+
+TuneTrace kept_trace(const std::filesystem::path& file, const std::string& method, std::int64_t seed) {
+  TuneTrace out = read_trace(file);
+  require(out.method == method && out.seed == seed, file.string(), "is the trace of ", out.method, ", seed ", out.seed,
+          "; delete it to have ", method, ", seed ", seed, " run again");
+  return out;
+}
+
+bool holds_traces(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) return false;
+  return std::ranges::any_of(std::filesystem::directory_iterator(folder),
+                             [](const auto& entry) { return entry.path().extension() == ".json"; });
+}
+
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> out;
   std::istringstream in(text);
@@ -141,23 +165,25 @@ TuneTrace run_method(const TuneConfig& config, const TuneTask& task, const std::
                 .points = std::move(result.trace)};
   if (out.lambda_size > kLargestLambdaList)
     for (OuterPoint& point : out.points) point.lambda = lambda_summary(std::move(point.lambda));
-  if (!task.is_corrupted.empty()) out.cleaning_precision = cleaning_precision(result.lambda, task.is_corrupted);
+  if (config.problem.name == "cleaning" && !task.is_corrupted.empty())
+    out.cleaning_precision = cleaning_precision(result.lambda, task.is_corrupted);
   return out;
 }
 
 void prepare_tune_folder(const TuneConfig& config, const std::filesystem::path& out) {
-  std::filesystem::create_directories(out / "traces");
-  const std::filesystem::path file = out / "config.toml";
+  const std::filesystem::path file = out / "config.toml", traces = out / "traces";
   const std::string wanted = write_tune_config(comparable(config));
-  if (!std::filesystem::exists(file)) {
-    write_durably(file, wanted);
-    return;
+  if (std::filesystem::exists(file)) {
+    const std::string found = write_tune_config(comparable(configuration_of(out)));
+    const bool has_traces = holds_traces(traces);
+    const std::vector<std::string> ours = lines_of(wanted), theirs = lines_of(found);
+    for (std::size_t i = 0; has_traces && i < std::min(ours.size(), theirs.size()); ++i)
+      require(ours[i] == theirs[i], out.string(), "holds runs with '", theirs[i], "' but this configuration has '",
+              ours[i], "'; give another --out or the same configuration");
+    if (has_traces) return;
   }
-  const std::string found = write_tune_config(comparable(load_tune_config(file)));
-  const std::vector<std::string> ours = lines_of(wanted), theirs = lines_of(found);
-  for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i)
-    require(ours[i] == theirs[i], out.string(), "holds runs with '", theirs[i], "' but this configuration has '",
-            ours[i], "'; give another --out or the same configuration");
+  make_output_folder(traces);
+  write_durably(file, wanted);
 }
 
 std::vector<TuneTrace> run_tune(const TuneConfig& config, const TuneData& data, const TuneRuns& runs) {
@@ -170,7 +196,7 @@ std::vector<TuneTrace> run_tune(const TuneConfig& config, const TuneData& data, 
       if (runs.is_stopped && runs.is_stopped()) return out;
       const std::filesystem::path file = trace_file(runs.out, method, seed);
       if (std::filesystem::exists(file)) {
-        out.push_back(read_trace(file));
+        out.push_back(kept_trace(file, method, seed));
         ++done;
         continue;
       }

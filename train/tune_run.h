@@ -36,9 +36,9 @@ struct TuneRuns {
   std::function<bool()> is_stopped = {};
 };
 
-/// Makes `runs.out` a folder of this configuration: writes config.toml, or compares with the one that is there.
-/// What only says how much is run or how it is shown (methods, seeds, measure) may differ.
-/// Errors: RequestError naming the first key that differs.
+/// Makes `out` a folder of this configuration: writes config.toml, or compares it with the one that traces there were
+/// made with. What only says how much is run or how it is shown (methods, seeds, measure) may differ.
+/// Errors: RequestError naming the first key that differs, or a folder that holds something else or cannot be made.
 void prepare_tune_folder(const TuneConfig& config, const std::filesystem::path& out);
 
 /// Runs every method on every seed whose trace is not there yet, seed by seed, and keeps each trace when it is

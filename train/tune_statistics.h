@@ -13,7 +13,8 @@ namespace deq {
 enum class TuneMeasure : std::uint8_t { validation, test };
 enum class TuneCost : std::uint8_t { seconds, products };
 
-/// Sub-optimality of one method over the outer iterations: quantiles over the seeds that reached the iteration.
+/// Sub-optimality of one method over the outer iterations: quantiles over the seeds. A run that ended early counts with
+/// its last point from there on.
 struct TuneCurve {
   std::string method;
   std::vector<double> seconds;   ///< medians, one a point; likewise below
@@ -25,7 +26,7 @@ struct TuneCurve {
 
 /// Sub-optimality = loss - the smallest loss that any method found on the same seed. Of a search the best w so far, by
 /// validation loss, counts. Curves stand in the order in which methods first appear.
-/// Source of the protocol: Z. Ramzi et al., SHINE, ICLR 2022, figure 1.
+/// Source of the protocol: Z. Ramzi et al., SHINE, ICLR 2022, figures 1 and 2, the quartiles that of the second.
 std::vector<TuneCurve> tune_curves(const std::vector<TuneTrace>& traces, TuneMeasure measure);
 
 /// First cost at which the median curve is at or below `level`; infinity when it never is.

@@ -22,7 +22,7 @@ struct TuneTask {
   std::int64_t train_rows = 0;
   std::int64_t validation_rows = 0;
   std::int64_t test_rows = 0;
-  std::vector<bool> is_corrupted = {};  ///< cleaning: [train_rows] the labels that were replaced
+  std::vector<bool> is_corrupted = {};  ///< [train_rows] labels that were replaced; or empty
 };
 
 /// The data of a configuration, read once; a seed decides how they are split, which labels are corrupted, and w_0.

@@ -67,7 +67,7 @@ int TuneTrace::unconverged() const {
 }
 
 const OuterPoint& TuneTrace::best() const {
-  return *std::ranges::min_element(points, {}, &OuterPoint::validation_loss);
+  return *std::ranges::min_element(points, is_lower, &OuterPoint::validation_loss);
 }
 
 Json lambda_json(const std::vector<double>& lambda, std::int64_t size) {
@@ -125,7 +125,12 @@ TuneTrace read_trace(const std::filesystem::path& file) {
     out.status = json.at("status").get<std::string>();
     out.lambda_size = json.at("lambda_size").get<std::int64_t>();
     if (json.contains("cleaning_precision")) out.cleaning_precision = json["cleaning_precision"].get<double>();
-    for (const Json& point : json.at("points")) out.points.push_back(point_from(point));
+    const std::int64_t listed = out.lambda_size > kLargestLambdaList ? 3 : out.lambda_size;
+    for (const Json& point : json.at("points")) {
+      out.points.push_back(point_from(point));
+      check(std::ssize(out.points.back().lambda) == listed, "lambda", out.points.back().lambda.size(),
+            " values in a point, expected ", listed);
+    }
   } catch (const std::exception& failure) {
     throw RequestError(
         concat(file.string(), ": is not a trace of deq tune (", failure.what(), "); delete it to have it made again"));

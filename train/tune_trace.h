@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -25,6 +26,9 @@ struct TuneTrace {
   /// The point of the smallest validation loss.
   [[nodiscard]] const OuterPoint& best() const;
 };
+
+/// a < b, where what is not a number is above all numbers.
+inline bool is_lower(double a, double b) { return a < b || (!std::isnan(a) && std::isnan(b)); }
 
 /// Longer lambda are summarised by their smallest, middle and largest entry in a trace.
 inline constexpr std::int64_t kLargestLambdaList = 256;

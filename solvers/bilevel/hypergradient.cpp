@@ -115,8 +115,12 @@ HypergradientReport estimate_hypergradient(BilevelProblem& problem, const Hyperg
                                            const HypergradientMethod& method, Vector q, Vector gradient) {
   check_point(problem, point, q.size(), gradient.size());
   if (const auto* unrolled = std::get_if<UnrolledAdjoint>(&method)) {
-    std::vector<double> w(point.w.begin(), point.w.end());
-    return differentiate_unrolled(problem, point.lambda, w, *unrolled, q, gradient);
+    std::vector<double> w(point.w.begin(), point.w.end()), unused_w(q.size()), unused(gradient.size());
+    HypergradientReport report = differentiate_unrolled(problem, point.lambda, w, *unrolled, q, gradient);
+    // The steps are the estimate's own: what is reported belongs to the w that was given.
+    report.outer_value = problem.outer(point.w, point.lambda, unused_w, unused);
+    ++report.count.outer_gradients;
+    return report;
   }
   HypergradientReport report;
   std::vector<double> c(q.size()), mixed(gradient.size());

@@ -36,6 +36,7 @@ InverseQualityResult measure_inverse_quality(BilevelProblem& problem, ConstVecto
   const ConjugateGradientOptions reference{.tolerance = 1e-12, .max_iterations = static_cast<int>(10 * size + 100)};
   InverseQualityResult result;
   for (int run = 0; run < options.runs; ++run) {
+    if (options.before_run) options.before_run();
     std::vector<double> w = draw_normal(size, options.seed, run, kStartSite);
     const std::vector<double> prescribed = draw_normal(size, options.seed, run, kPrescribedSite);
     LbfgsOptions solver = options.solver;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct InverseQualityOptions {
   LbfgsOptions solver{.tolerance = 1e-6};
   int period = 5;  ///< of the outer-aware pairs along the prescribed direction; 0: none
   std::uint64_t seed = 42;
+  std::function<void()> before_run{};  ///< may throw to end the experiment
 };
 
 struct InverseQualityResult {

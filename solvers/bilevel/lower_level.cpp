@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 
 #include "core/error.h"
 #include "solvers/bilevel/vector_ops.h"
@@ -66,44 +67,73 @@ class ImplicitLevel final : public LowerLevel {
   std::vector<double> q_;
 };
 
-/// Whole inner runs along several lambda; every run starts at w with an empty memory.
+/// L-BFGS, then whole runs along several lambda that start where it ended, with the pairs it found. Its estimate is
+/// AdjointStatus::max_steps when a run stays unsolved.
 class EvolutionLevel final : public LowerLevel {
  public:
   EvolutionLevel(BilevelProblem& problem, const LowerOptions& options, const EsjOptions& esj)
-      : problem_(problem), options_(options), esj_(esj) {
+      : problem_(problem),
+        options_(options),
+        esj_(esj),
+        memory_(problem.inner_size(), options.method.memory, options.initial, options.precision) {
     check(static_cast<bool>(options.make_problem), "esj", "needs a factory of problems, one for each thread");
   }
 
   LowerReport solve(const LowerRequest& request, Vector w, Vector gradient) override {
-    // The differences of runs have to be larger than what the runs leave unsolved.
-    constexpr double kShareOfTolerance = 1e-2;
+    // What runs leave unsolved must be small beside what a move of lambda by the radius asks of them. Where H is so
+    // ill-conditioned that it cannot be, they are as long as each other, like those of the published algorithm.
+    constexpr double kShareOfChange = 1e-2;
+    constexpr int kLongestRun = 100;
     LbfgsOptions inner = options_.inner;
-    inner.tolerance = kShareOfTolerance * request.inner_tolerance;
+    inner.tolerance = request.inner_tolerance;
+    if (!options_.carries_memory) memory_.clear();
+    LowerReport out;
+    out.count = minimise_lbfgs(problem_, request.lambda, w, memory_, inner).count;
+    inner.tolerance = std::min(inner.tolerance, kShareOfChange * change_over_radius(request.lambda, w, out.count));
+    inner.max_iterations = std::min(inner.max_iterations, kLongestRun);
+    const InnerReport solved = minimise_lbfgs(problem_, request.lambda, w, memory_, inner);
+    out.status = solved.residual < request.inner_tolerance ? SolveStatus::converged : solved.status;
+    out.residual = solved.residual;
+    out.count += solved.count;
+
     std::atomic<std::int64_t> evaluations = 0;
+    std::atomic<bool> are_solved = true;
     const InnerRunFactory make_run = [&]() -> InnerRun {
       return [&, problem = std::shared_ptr<BilevelProblem>(options_.make_problem())](ConstVector lambda, Vector at) {
-        QuasiNewtonMemory memory(problem->inner_size(), options_.method.memory, options_.initial, options_.precision);
-        evaluations += minimise_lbfgs(*problem, lambda, at, memory, inner).count.inner_gradients;
+        QuasiNewtonMemory memory = memory_;
+        const InnerReport run = minimise_lbfgs(*problem, lambda, at, memory, inner);
+        evaluations += run.count.inner_gradients;
+        if (run.status != SolveStatus::converged) are_solved = false;
       };
     };
     EsjOptions esj = esj_;
     esj.seed = options_.seed;
     esj.draw = static_cast<std::uint64_t>(request.outer);
     const EsjReport estimated = estimate_esj(problem_, make_run, request.lambda, w, esj, gradient);
-    LowerReport out{.adjoint_steps = estimated.runs, .value = estimated.outer_value};
-    std::vector<double> slope(w.size());
-    problem_.inner(w, request.lambda, slope);
-    out.residual = norm(slope);
-    out.status = !(out.residual <= request.inner_tolerance) ? SolveStatus::max_steps : SolveStatus::converged;
-    out.count.inner_gradients = evaluations + 1;
-    out.count.outer_gradients = 1;
+    out.adjoint_status = are_solved ? AdjointStatus::converged : AdjointStatus::max_steps;
+    out.adjoint_steps = estimated.runs;
+    out.value = estimated.outer_value;
+    out.count.inner_gradients += evaluations;
+    ++out.count.outer_gradients;
     return out;
   }
 
  private:
+  /// What |grad_w r| grows by at w when all of lambda moves together, by the radius.
+  double change_over_radius(ConstVector lambda, ConstVector w, EvaluationCount& count) {
+    std::vector<double> moved(lambda.begin(), lambda.end()), here(w.size()), there(w.size());
+    for (double& value : moved) value += esj_.radius / std::sqrt(static_cast<double>(moved.size()));
+    problem_.inner(w, lambda, here);
+    problem_.inner(w, moved, there);
+    count.inner_gradients += 2;
+    add_scaled(-1.0, here, there);
+    return norm(there);
+  }
+
   BilevelProblem& problem_;
   LowerOptions options_;
   EsjOptions esj_;
+  QuasiNewtonMemory memory_;
 };
 
 }  // namespace

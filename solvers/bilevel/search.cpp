@@ -65,28 +65,30 @@ OuterResult run_search(BilevelProblem& problem, const std::vector<std::vector<do
   };
   const double first = norm(slope);
   inner.tolerance = options.inner.tolerance * first;
-  bool is_sound = finish_point({.lambda = lambda, .inner_residual = first}) && std::isfinite(first);
+  if (!finish_point({.lambda = lambda, .inner_residual = first}) || !std::isfinite(first))
+    out.status = OuterStatus::nonfinite;
   QuasiNewtonMemory memory(problem.inner_size(), options.memory, options.initial, options.precision);
-  for (std::size_t k = 0; k < candidates.size() && is_sound; ++k) {
+  std::vector<double> start = w;  // of the next solve: the last w whose loss is finite
+  for (std::size_t k = 0; k < candidates.size() && out.status == OuterStatus::finished; ++k) {
     if (observer.is_stopped && observer.is_stopped()) {
       out.status = OuterStatus::stopped;
       break;
     }
     clock.resume();
+    w = start;
     // Candidates lie far apart: the pairs of one would mislead the next.
     memory.clear();
     const InnerReport solved = minimise_lbfgs(problem, candidates[k], w, memory, inner);
     count += solved.count;
     ++count.outer_gradients;
-    is_sound = finish_point({.outer = static_cast<int>(k) + 1,
-                             .lambda = candidates[k],
-                             .inner_residual = solved.residual,
-                             .inner_tolerance = inner.tolerance,
-                             .inner_status = solved.status,
-                             .inner_iterations = solved.iterations}) &&
-               solved.status != SolveStatus::nonfinite;
+    const bool is_finite = finish_point({.outer = static_cast<int>(k) + 1,
+                                         .lambda = candidates[k],
+                                         .inner_residual = solved.residual,
+                                         .inner_tolerance = inner.tolerance,
+                                         .inner_status = solved.status,
+                                         .inner_iterations = solved.iterations});
+    if (is_finite && solved.status != SolveStatus::nonfinite) start = w;
   }
-  if (!is_sound) out.status = OuterStatus::nonfinite;
   out.w = std::move(w);
   out.lambda = out.trace.back().lambda;
   return out;

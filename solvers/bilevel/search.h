@@ -23,7 +23,8 @@ struct SearchOptions {
 };
 
 /// Solves the inner problem at each candidate, from the w of the one before, with no hypergradient. Point 0 of the
-/// trace is the start, point k the k-th candidate.
+/// trace is the start, point k the k-th candidate. A candidate whose loss is not finite is passed over; only a first
+/// gradient or loss that is not finite ends the search.
 /// @param lambda  [p] for which the first gradient is measured
 /// @param w       [d] start
 /// @throws Error when sizes do not match

@@ -77,6 +77,7 @@ TEST_CASE("a malformed LIBSVM line is refused with file, line and column") {
       {"1 1:\n2 1:1\n", "x.txt:1:5: value '' is not a number"},
       {"1 a:1\n", "x.txt:1:3: expected index:value, found 'a:1'"},
       {"1 4294967296:1\n", "x.txt:1:3: index 4294967296 is too large"},
+      {"1 1:1 100000001:1\n", "x.txt:1:7: index 100000001 is too large; expected at most 100000000"},
       {"1 99999999999999999999:1\n", "x.txt:1:3: expected index:value"},
       {"# only this\n\n", "x.txt: holds no samples"},
       {"", "x.txt: holds no samples"}};

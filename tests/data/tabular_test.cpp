@@ -176,6 +176,30 @@ TEST_CASE("files of one's own are opened by their ending with the test part besi
         std::string::npos);
 }
 
+TEST_CASE("a test part has the labels of its training part, words as well as numbers") {
+  const TemporaryFolder folder;
+  const auto open = [&](const std::string& train, const std::string& test, const std::string& name = "x.test.csv") {
+    write_file(folder / "x.csv", std::as_bytes(std::span(train)));
+    write_file(folder / name, std::as_bytes(std::span(test)));
+    return open_tabular("x.csv", folder.path(), LabelTask::classes);
+  };
+  const std::string words = "1,2,ant\n3,4,bee\n5,6,cat\n";
+  CHECK(open(words, "1,2,cat\n3,4,ant\n").test.labels == std::vector<double>{2, 0});
+  CHECK(open("1,2,7\n3,4,x\n", "3,4,7\n").test.labels == std::vector<double>{0});
+  CHECK(open("1,2,7\n3,4,9\n", "3,4,9.0\n").test.labels == std::vector<double>{1});
+  const auto error_of = [&](const std::string& train, const std::string& test) {
+    return request_error_of([&] { open(train, test); });
+  };
+  const std::string place = (folder / "x.test.csv").string() + ":2: field 3: ";
+  CHECK(error_of(words, "1,2,ant\n1,2,dog\n") ==
+        place + "label 'dog' does not occur in the training part (ant, bee, cat)");
+  CHECK(error_of("1,2,0\n3,4,1\n", "1,2,1\n1,2,no\n") ==
+        place + "label 'no' does not occur in the training part (numbers)");
+  CHECK(error_of("1,2,0\n3,4,1\n", "1,2,5\n").find("label 5 does not occur in the training part") != std::string::npos);
+  // FILE.t comes before STEM.test.EXTENSION and has the format of FILE.
+  CHECK(open(words, "9,9,bee\n", "x.csv.t").test.labels == std::vector<double>{1});
+}
+
 TEST_CASE("the known tabular sets have their published sizes and labels") {
   const char* const directory = std::getenv("DEQ_DATA_DIR");
   if (directory == nullptr) {

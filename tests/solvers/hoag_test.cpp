@@ -162,6 +162,25 @@ TEST_CASE("every method with a hypergradient comes close to the best penalty of 
   }
 }
 
+TEST_CASE("the losses of a point belong to the same w") {
+  // With one part for both, the two losses of any w are equal.
+  const Samples held_out = random_samples(80, 2);
+  const ProblemFactory make = [&] {
+    return std::make_unique<LogisticRegression>(
+        BilevelSamples{.train = random_samples(60, 1), .validation = held_out, .test = held_out},
+        PenaltyGroups::shared);
+  };
+  for (const char* name : {"hoag", "shine-opa", "shine-probes-5", "nystrom-6", "esj-1", "unrolled-3"}) {
+    INFO(name);
+    HoagOptions options = options_for(name);
+    options.points = 5;
+    options.lower.make_problem = make;
+    const auto problem = make();
+    for (const OuterPoint& point : run_hoag(*problem, {0.0}, start_w(), options).trace)
+      CHECK(point.validation_loss == doctest::Approx(point.test_loss).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("every outer optimiser comes close to the best penalty of a fine grid") {
   for (const OuterStep& step :
        {OuterStep(AdaptiveStepOptions{.form = AdaptiveForm::clean}), OuterStep(GradientDescent{.rate = 0.2}),
@@ -262,6 +281,16 @@ TEST_CASE("searches visit their candidates, the grid's at equal distances") {
   CHECK(random == random_candidates(50, 3, 2, 7));
   CHECK(random != random_candidates(50, 3, 2, 8));
   for (const auto& candidate : random) CHECK(std::max(std::abs(candidate[0]), std::abs(candidate[1])) <= 3);
+}
+
+TEST_CASE("a search goes on past a candidate whose loss is not finite") {
+  const auto problem = make_problem();
+  const OuterResult found = run_search(*problem, {{800.0}, {1.0}}, {0.0}, start_w(), {});
+  CHECK(found.status == OuterStatus::finished);
+  REQUIRE(found.trace.size() == 3);
+  CHECK(found.trace[1].inner_status == SolveStatus::nonfinite);
+  CHECK(found.trace[2].inner_status == SolveStatus::converged);
+  CHECK(run_search(*problem, {{1.0}}, {800.0}, start_w(), {}).status == OuterStatus::nonfinite);
 }
 
 }  // namespace deq

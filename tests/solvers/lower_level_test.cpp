@@ -57,4 +57,23 @@ TEST_CASE("HOAG does not go on from a q that has met negative curvature") {
   CHECK(at.gradients[1] == at.gradients[0]);
 }
 
+TEST_CASE("Differences of whole runs resolve the move of lambda, however loose the inner tolerance is") {
+  // At the solution of its lambda no run has to move for the tolerance alone: the hypergradient would be zero.
+  AtRest at(spread(0.5));
+  const double exact = [&] {
+    at.solve_twice();
+    return at.gradients[1][0];
+  }();
+  const LowerOptions options{.method = *method_preset("esj-1"),
+                             .make_problem = [&] { return std::make_unique<QuadraticProblem>(at.problem); }};
+  const auto level = make_lower_level(at.problem, options, at.w);
+  Numbers gradient(1);
+  for (int outer = 1; outer <= 2; ++outer) {
+    const LowerReport report =
+        level->solve({.lambda = at.lambda, .outer = outer, .tolerance = 1e-3, .inner_tolerance = 1e3}, at.w, gradient);
+    CHECK(report.adjoint_status == AdjointStatus::converged);
+    CHECK(gradient[0] == doctest::Approx(exact).epsilon(0.02));
+  }
+}
+
 }  // namespace deq::test

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "train/durable_file.h"
 #include "train/interrupt.h"
+#include "train/output_folder.h"
 #include "train/progress.h"
 #include "train/quality_report.h"
 #include "train/tune_audit.h"
@@ -21,7 +22,7 @@ using Json = nlohmann::ordered_json;
 
 std::int64_t first_seed(const TuneRequest& request, int seeds) {
   const std::int64_t first = request.run.seed.value_or(0);
-  require(first + seeds <= std::numeric_limits<std::uint32_t>::max(), "--seed", first, " leaves no room for ", seeds,
+  require(first <= std::numeric_limits<std::uint32_t>::max() - seeds, "--seed", first, " leaves no room for ", seeds,
           " seeds below 2^32");
   return first;
 }
@@ -51,11 +52,13 @@ int tune(const TuneRequest& request, const TuneConfig& config, const TuneData& d
               << " runs; the same command goes on from there\n";
     return kInterruptedStatus;
   }
-  write_tune_report(config, traces, runs.out);
+  write_tune_summary(config, traces, runs.out);
   if (request.run.is_json)
     std::cout << traces_json(traces).dump(1) << "\n";
   else
     print_tune_report(std::cout, config, traces);
+  write_tune_charts(config, traces, runs.out,
+                    [](const std::string& line) { std::cerr << "warning: " << line << "\n"; });
   return 0;
 }
 
@@ -63,6 +66,7 @@ Json audit_json(const TuneAudit& audit) {
   Json methods = Json::array();
   for (const HypergradientAudit& method : audit.methods)
     methods.push_back({{"name", method.method},
+                       {"points", method.errors.size()},
                        {"relative_error", method.relative_error},
                        {"cosine", method.cosine},
                        {"norm_ratio", method.norm_ratio},
@@ -80,17 +84,26 @@ void print_audit(const TuneAudit& audit) {
   std::cout << "medians over " << audit.path.size() << " points; exact: inner residual " << audit.exact_inner_residual
             << ", adjoint residual " << audit.exact_adjoint_residual << "\n"
             << "method            rel. error  cosine      norm ratio  at own w    gradients  products  seconds\n";
-  for (const HypergradientAudit& method : audit.methods)
-    std::cout << std::left << std::setprecision(3) << std::setw(18) << method.method << std::setw(12)
-              << method.relative_error << std::setw(12) << std::setprecision(6) << method.cosine << std::setw(12)
-              << std::setprecision(4) << method.norm_ratio << std::setw(12) << std::setprecision(3)
-              << method.estimate_error << std::setw(11) << method.inner_gradients << std::setw(10)
-              << method.hessian_products << method.seconds << "\n";
+  for (const HypergradientAudit& method : audit.methods) {
+    const std::size_t left_out = audit.path.size() - method.errors.size();
+    std::cout << std::left << std::setw(18) << method.method;
+    if (method.errors.empty()) {
+      std::cout << "no point where the exact hypergradient and this one are finite and not zero\n";
+      continue;
+    }
+    std::cout << std::setprecision(3) << std::setw(12) << method.relative_error << std::setw(12) << std::setprecision(6)
+              << method.cosine << std::setw(12) << std::setprecision(4) << method.norm_ratio << std::setw(12)
+              << std::setprecision(3) << method.estimate_error << std::setw(11) << method.inner_gradients
+              << std::setw(10) << method.hessian_products << method.seconds;
+    if (left_out > 0) std::cout << "  (" << left_out << " points left out: no finite hypergradient, or zero)";
+    std::cout << "\n";
+  }
 }
 
 int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& data,
           const std::vector<std::string>& methods) {
   const std::int64_t seed = first_seed(request, 1);
+  make_output_folder(request.out);
   Progress progress(progress_style(request.run.is_quiet));
   const TuneAudit result = audit_hypergradients(config, data.task(static_cast<std::uint32_t>(seed)), methods, seed,
                                                 [&](std::int64_t done, std::int64_t total) {
@@ -99,7 +112,6 @@ int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& 
                                                 });
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
-  std::filesystem::create_directories(request.out);
   write_durably(request.out / "audit.json", audit_json(result).dump(1) + "\n");
   if (request.run.is_json)
     std::cout << audit_json(result).dump(1) << "\n";
@@ -109,8 +121,10 @@ int audit(const TuneRequest& request, const TuneConfig& config, const TuneData& 
 }
 
 int inverse_quality(const TuneRequest& request, const TuneConfig& config, const TuneData& data) {
-  const QualityReport report = measure_quality(config, data);
-  std::filesystem::create_directories(request.out);
+  make_output_folder(request.out);
+  TuneConfig seeded = config;
+  seeded.quality.seed = request.run.seed.value_or(config.quality.seed);
+  const QualityReport report = measure_quality(seeded, data);
   write_quality_report(report, request.out);
   if (request.run.is_json)
     std::cout << quality_json(report).dump(1) << "\n";
@@ -124,13 +138,13 @@ int inverse_quality(const TuneRequest& request, const TuneConfig& config, const 
 int run_tune_command(const TuneRequest& request) {
   const TuneConfig config = load_tune_config(request.config);
   std::vector<std::string> methods = method_list(config.outer.methods, request.config.string());
-  if (!request.methods.empty()) methods = method_list(request.methods, "--method");
+  if (request.methods) methods = method_list(*request.methods, "--method");
   if (request.is_dry_run) {
     std::cout << write_tune_config(config);
     return 0;
   }
   // An audit without --method leaves out the searches of the configuration, which have no hypergradient.
-  if (request.is_audit && request.methods.empty())
+  if (request.is_audit && !request.methods)
     std::erase_if(methods, [](const std::string& name) { return name == "grid" || name == "random"; });
   const InterruptGuard guard;
   const TuneData data(config, data_folder(request.data, config.data.path));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,8 @@ namespace deq {
 struct TuneRequest {
   RunOptions run;
   std::filesystem::path config;
-  std::string methods;  ///< separated by commas; empty: as configured
-  int seeds = 0;        ///< 0: as configured
+  std::optional<std::string> methods;  ///< separated by commas; default: as configured
+  int seeds = 0;                       ///< 0: as configured
   std::filesystem::path data;
   std::filesystem::path out;
   bool is_dry_run = false;          ///< print the whole configuration and do nothing
