@@ -1,5 +1,7 @@
 #include "data/file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -8,6 +10,21 @@
 #include "core/error.h"
 
 namespace deq {
+
+namespace {
+
+/// What `path` points at; it need not exist. Errors: Error when its links lead nowhere.
+std::filesystem::path links_followed(std::filesystem::path path) {
+  constexpr int kMostLinks = 40;  // as Linux
+  std::error_code failure;
+  for (int links = 0; std::filesystem::is_symlink(path, failure); ++links) {
+    check(links < kMostLinks, path.string(), "is one of too many symbolic links in a row");
+    path = path.parent_path() / std::filesystem::read_symlink(path);
+  }
+  return path;
+}
+
+}  // namespace
 
 std::vector<std::byte> read_file(const std::filesystem::path& path) {
   std::error_code failure;
@@ -25,12 +42,38 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
   return bytes;
 }
 
+std::filesystem::path replace_file(const std::filesystem::path& path,
+                                   const std::function<void(const std::filesystem::path&)>& write) {
+  std::error_code failure;
+  const auto status = std::filesystem::status(path, failure);
+  check(!std::filesystem::is_directory(status), path.string(), "is a folder, expected a file");
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    write(path);
+    return path;
+  }
+  const std::filesystem::path target = links_followed(path);
+  std::filesystem::path fresh = target;
+  fresh += concat(".", ::getpid(), ".new");
+  try {
+    write(fresh);
+    if (std::filesystem::exists(status)) std::filesystem::permissions(fresh, status.permissions(), failure);
+    std::filesystem::rename(fresh, target, failure);
+    check(!failure, path.string(), "cannot be replaced: ", failure.message());
+  } catch (...) {
+    std::filesystem::remove(fresh, failure);
+    throw;
+  }
+  return target;
+}
+
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  check(out.is_open(), path.string(), "cannot be created: ", std::strerror(errno));
-  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  out.flush();
-  check(out.good(), path.string(), "writing ", bytes.size(), " bytes failed: ", std::strerror(errno));
+  replace_file(path, [&](const std::filesystem::path& file) {
+    std::ofstream out(file, std::ios::binary | std::ios::trunc);
+    check(out.is_open(), path.string(), "cannot be created: ", std::strerror(errno));
+    out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    out.close();
+    check(out.good(), path.string(), "writing ", bytes.size(), " bytes failed: ", std::strerror(errno));
+  });
 }
 
 }  // namespace deq

@@ -145,7 +145,8 @@ void replace_folder(const fs::path& folder, const FolderPieces& files, const Sav
     fs::remove_all(beside(folder, ".old"));
   } catch (const std::exception& failure) {
     std::error_code ignored;
-    if (fs::exists(folder, ignored)) fs::remove_all(fresh, ignored);
+    // A complete one may be all there is: find_complete then finds it.
+    if (fs::exists(folder, ignored) || !is_complete(fresh)) fs::remove_all(fresh, ignored);
     throw Error(concat("checkpoint ", folder.string(), " was not saved: ", failure.what()));
   }
 }

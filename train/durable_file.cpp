@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "data/file.h"
 
 namespace deq {
 
@@ -37,7 +38,11 @@ class Descriptor {
       written_ += static_cast<std::size_t>(count);
     }
   }
-  void sync() const { check(::fsync(fd_) == 0, path_.string(), "cannot be synced: ", std::strerror(errno)); }
+  /// Waits for the disk; what has none behind it (a pipe, a terminal) is as it should be at once.
+  void sync() const {
+    const bool is_synced = ::fsync(fd_) == 0 || errno == EINVAL || errno == EROFS;
+    check(is_synced, path_.string(), "cannot be synced: ", std::strerror(errno));
+  }
   /// Closes and reports what close reports (network file systems tell of a full disk only here).
   void close() {
     const int result = ::close(fd_);
@@ -79,17 +84,8 @@ bool exchange_paths(const std::filesystem::path& a, const std::filesystem::path&
 }
 
 void write_durably(const std::filesystem::path& path, std::string_view text) {
-  std::filesystem::path beside = path;
-  beside += concat(".", ::getpid(), ".new");
-  try {
-    write_durable(beside, std::as_bytes(std::span(text)));
-    std::filesystem::rename(beside, path);
-  } catch (const std::exception& failure) {
-    std::error_code ignored;
-    std::filesystem::remove(beside, ignored);
-    throw Error(failure.what());
-  }
-  sync_folder(path.parent_path());
+  const auto write = [&](const std::filesystem::path& file) { write_durable(file, std::as_bytes(std::span(text))); };
+  sync_folder(replace_file(path, write).parent_path());
 }
 
 std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed) {

@@ -22,9 +22,8 @@ void sync_folder(const std::filesystem::path& folder);
 /// Errors: Error when it can but failed.
 [[nodiscard]] bool exchange_paths(const std::filesystem::path& a, const std::filesystem::path& b);
 
-/// Replaces `path` with `text` so that a kill at any instant leaves the old or the new contents, on the disk.
-/// Uses `path` + ".PID.new", so that processes may write the same file. Errors: as write_durable; the old contents then
-/// stay.
+/// Replaces `path` with `text`, as replace_file, so that a kill at any instant leaves the old or the new contents, on
+/// the disk. Errors: as write_durable and replace_file; the old contents then stay.
 void write_durably(const std::filesystem::path& path, std::string_view text);
 
 /// CRC-32 (the one of zlib and PNG) of `bytes`, continuing from `seed`.

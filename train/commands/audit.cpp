@@ -12,7 +12,6 @@
 #include "train/audit.h"
 #include "train/audit_chart.h"
 #include "train/datasets.h"
-#include "train/durable_file.h"
 #include "train/interrupt.h"
 #include "train/make_backend.h"
 #include "train/progress.h"
@@ -63,7 +62,7 @@ std::vector<AuditBatch> data_batches(const AuditRequest& request, const Config& 
 void save_gradients(const std::filesystem::path& folder, const EstimatorAudit& audit) {
   SafetensorsFile file{.tensors = audit.gradients, .metadata = {{"estimator", audit.name}}};
   file.tensors.insert_or_assign("loss", Tensor::of<float>(Shape{1}, {static_cast<float>(audit.loss)}));
-  write_durable(folder / (audit.name + ".safetensors"), encode_safetensors(file));
+  write_safetensors(folder / (audit.name + ".safetensors"), file);
 }
 
 /// What an audit found; `differences` is absent when none were asked for.
