@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "train/durable_file.h"
+#include "train/json_text.h"
 
 namespace deq {
 
@@ -174,7 +175,7 @@ std::string summary_json(const RunSummary& summary) {
     json["best_miou"] = summary.best_miou;
   }
   if (summary.bad_files > 0) json["bad_files"] = summary.bad_files;
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 void write_summary(const std::filesystem::path& file, const RunSummary& summary) {

@@ -6,6 +6,7 @@
 
 #include "train/correction.h"
 #include "train/jacobian_schedule.h"
+#include "train/json_text.h"
 #include "train/plan_warnings.h"
 #include "train/run_memory.h"
 #include "train/trainer.h"
@@ -80,7 +81,7 @@ std::string plan_json(const RunPlan& plan) {
                                        {"dataset", {{"train", plan.train_images}, {"test", plan.test_images}}},
                                        {"solver", plan.solver},
                                        {"warnings", plan.warnings}};
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 std::string plan_text(const Config& config, const RunPlan& plan) {

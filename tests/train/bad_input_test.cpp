@@ -7,55 +7,29 @@
 #include "data/npy.h"
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
+#include "tests/train/tiny_run.h"
 #include "train/checkpoint.h"
 
 // Bad input through the program itself: the right exit status and one clear message, each.
 
 namespace deq {
 
+using test::check_refused;
 using test::config_file;
 using test::contains;
-using test::is_one_line;
 using test::joined;
 using test::Outcome;
 using test::read_text;
 using test::run_program;
 using test::small_run;
 using test::TemporaryFolder;
+using test::tiny_run;
+using test::TinyRun;
 using test::write_text;
 
 namespace {
 
 using Folder = std::filesystem::path;
-
-void check_refused(const std::string& arguments, const std::string& part, int status = 2) {
-  const Outcome outcome = run_program(arguments);
-  INFO("deq " << arguments << ": " << outcome.err);
-  CHECK(outcome.status == status);
-  CHECK(is_one_line(outcome.err));
-  CHECK(contains(outcome.err, part));
-  CHECK(outcome.err.starts_with("deq: "));
-  for (const char* trace : {"terminate", "Aborted", "core dumped", "std::"}) CHECK_FALSE(contains(outcome.err, trace));
-}
-
-/// A run of a few steps, made once, with two test images.
-struct TinyRun {
-  TinyRun() {
-    REQUIRE(run_program(joined(small_run(path, 3))).status == 0);
-    REQUIRE(run_program("data export shapes --count 2 --out " + (folder.path() / "images").string()).status == 0);
-    for (const auto& entry : std::filesystem::directory_iterator(folder.path() / "images"))
-      images.push_back(entry.path().string());
-  }
-  TemporaryFolder folder;
-  Folder path = folder.path() / "run";
-  std::string checkpoint = (path / "checkpoints" / "last").string();
-  std::vector<std::string> images;
-};
-
-const TinyRun& tiny_run() {
-  static const TinyRun run;
-  return run;
-}
 
 void flip_byte(const Folder& file, std::size_t at) {
   std::string bytes = read_text(file);

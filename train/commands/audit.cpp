@@ -13,6 +13,7 @@
 #include "train/audit_chart.h"
 #include "train/datasets.h"
 #include "train/interrupt.h"
+#include "train/json_text.h"
 #include "train/make_backend.h"
 #include "train/progress.h"
 
@@ -163,7 +164,7 @@ int run_audit(const AuditRequest& request) {
   }
   if (!request.plot.empty()) write_chart(audit_chart(report.result), request.plot);
   if (request.run.is_json)
-    std::cout << audit_json(report).dump(2) << "\n";
+    std::cout << json_text(audit_json(report));
   else
     print_text(report);
   return 0;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "train/benchmark.h"
+#include "train/json_text.h"
 #include "train/make_backend.h"
 
 namespace deq {
@@ -49,7 +50,7 @@ void print_json(const BenchRequest& request, const Config& config, const Benchma
                                        {"reachable_flops_per_s", result.rates.flops_per_s},
                                        {"map_floor_ms", floor_ms(result)},
                                        {"host_waits_per_solve", result.host_waits_per_solve}};
-  std::cout << json.dump(2) << "\n";
+  std::cout << json_text(json);
 }
 
 void print_text(const Config& config, const BenchmarkResult& result) {

@@ -15,6 +15,7 @@
 #include "train/checkpoint_folder.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
+#include "train/json_text.h"
 
 namespace deq {
 namespace {
@@ -106,12 +107,8 @@ void print_report(const DataVerifyRequest& request, const IntegrityReport& repor
   for (const FileCheck& file : report.files)
     files.push_back(
         {{"file", file.file}, {"state", name_of(file.state)}, {"expected", file.expected}, {"found", file.found}});
-  std::cout << Json{{"path", request.path.string()},
-                    {"against", report.against},
-                    {"intact", report.is_intact()},
-                    {"files", files}}
-                   .dump(2)
-            << "\n";
+  std::cout << json_text(
+      {{"path", request.path.string()}, {"against", report.against}, {"intact", report.is_intact()}, {"files", files}});
 }
 
 }  // namespace
@@ -133,7 +130,7 @@ int run_data_list(const DataListRequest& request) {
                 << std::string(kNameWidth, ' ') << "files: " << set.files
                 << (is_published ? concat(" (deq data fetch ", set.name, ")") : "") << "\n";
   }
-  if (request.run.is_json) std::cout << all.dump(2) << "\n";
+  if (request.run.is_json) std::cout << json_text(all);
   return 0;
 }
 
@@ -145,7 +142,7 @@ int run_data_export(const DataExportRequest& request) {
   std::filesystem::create_directories(request.out);
   const Json files = info.label_shape.rank() > 0 ? export_pairs(*set, request) : export_images(*set, request);
   if (request.run.is_json)
-    std::cout << Json{{"name", request.name}, {"split", request.split}, {"files", files}}.dump(2) << "\n";
+    std::cout << json_text({{"name", request.name}, {"split", request.split}, {"files", files}});
   else
     std::cout << "wrote " << request.count << " images to " << request.out.string() << "\n";
   return 0;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "data/published_set.h"
 #include "train/interrupt.h"
+#include "train/json_text.h"
 #include "train/progress.h"
 
 namespace deq {
@@ -56,8 +57,7 @@ int run_data_fetch(const DataFetchRequest& request) {
       std::cout << std::left << std::setw(15) << name_of(state) << (folder / file.name).string() << "\n";
   }
   if (request.run.is_json)
-    std::cout << Json{{"name", set.name}, {"folder", folder.string()}, {"terms", set.terms}, {"files", files}}.dump(2)
-              << "\n";
+    std::cout << json_text({{"name", set.name}, {"folder", folder.string()}, {"terms", set.terms}, {"files", files}});
   else
     std::cout << "terms: " << set.terms << "\n";
   return 0;

@@ -7,6 +7,7 @@
 #include "train/evaluator.h"
 #include "train/interrupt.h"
 #include "train/make_backend.h"
+#include "train/json_text.h"
 #include "train/progress.h"
 #include "train/solve_json.h"
 
@@ -26,7 +27,7 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result,
       for (std::size_t i = 0; i < result.class_iou.size(); ++i) json["class_iou"][class_names[i]] = result.class_iou[i];
     }
     if (result.bad_images > 0) json["bad_images"] = result.bad_images;
-    std::cout << json.dump(2) << "\n";
+    std::cout << json_text(json);
     return;
   }
   if (!result.class_iou.empty()) std::cout << "mIoU " << result.miou * 100 << " %, ";

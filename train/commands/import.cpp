@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "data/safetensors.h"
 #include "train/import.h"
+#include "train/json_text.h"
 
 namespace deq {
 namespace {
@@ -35,7 +36,7 @@ int run_import(const ImportRequest& request) {
                                          {"parameters", parameters},
                                          {"ignored", imported.ignored},
                                          {"notes", imported.notes}};
-    std::cout << json.dump(2) << "\n";
+    std::cout << json_text(json);
   } else {
     std::cout << request.out.string() << ": " << imported.checkpoint.model.size() << " tensors, " << parameters
               << " parameters; " << imported.ignored.size() << " tensors of the file left out\n";

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "train/build_info.h"
 #include "train/checkpoint.h"
+#include "train/json_text.h"
 #include "train/make_backend.h"
 #include "train/model.h"
 
@@ -157,7 +158,7 @@ Checkpoint untrained(const std::filesystem::path& config) {
 int run_info(const InfoRequest& request) {
   if (request.checkpoint.empty()) {
     if (request.run.is_json)
-      std::cout << machine_json().dump(2) << "\n";
+      std::cout << json_text(machine_json());
     else
       print_machine();
     return 0;
@@ -182,7 +183,7 @@ int run_info(const InfoRequest& request) {
     json["training"] = training_json(checkpoint.training);
     json["manifest"] = manifest;
   }
-  std::cout << json.dump(2) << "\n";
+  std::cout << json_text(json);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "train/json_text.h"
 #include "train/project.h"
 
 namespace deq {
@@ -15,8 +16,7 @@ int run_new_project(const NewProjectRequest& request) {
   if (request.run.is_json) {
     nlohmann::ordered_json files = nlohmann::ordered_json::array();
     for (const ProjectFile& file : project_template()) files.push_back((path / file.name).string());
-    std::cout << nlohmann::ordered_json{{"name", name}, {"files", files}, {"package", package.string()}}.dump(2)
-              << "\n";
+    std::cout << json_text({{"name", name}, {"files", files}, {"package", package.string()}});
     return 0;
   }
   std::cout << "made " << folder << ": model.h, train.cpp, CMakeLists.txt, README.md. Next:\n"

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "train/durable_file.h"
+#include "train/json_text.h"
 #include "train/run_figure.h"
 #include "train/run_history.h"
 #include "train/run_report.h"
@@ -23,7 +24,7 @@ void print_json(const PlotRequest& request, const std::vector<RunHistory>& runs)
                             {"training_records", run.training.size()},
                             {"evaluations", run.evaluations.size()},
                             {"notes", run.notes}});
-  std::cout << json.dump(2) << "\n";
+  std::cout << json_text(json);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "data/npy.h"
 #include "train/commands/predict_labels.h"
 #include "train/interrupt.h"
+#include "train/json_text.h"
 #include "train/make_backend.h"
 #include "train/prediction_sheet.h"
 #include "train/predictor.h"
@@ -61,7 +62,7 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
     all.push_back(prediction_json(prediction));
     if (!request.run.is_json) print_prediction(prediction);
   }
-  if (request.run.is_json) std::cout << all.dump(2) << "\n";
+  if (request.run.is_json) std::cout << json_text(all);
   if (!request.sheet.empty() && !std::all_of(predictions.begin(), predictions.end(), has_error)) {
     const SheetSummary sheet = write_prediction_sheet(request.sheet, predictions, loaded);
     if (!request.run.is_quiet) std::cerr << describe(sheet, request.sheet) << "\n";

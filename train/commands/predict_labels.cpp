@@ -5,6 +5,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "train/json_text.h"
+
 namespace deq {
 namespace {
 
@@ -47,7 +49,7 @@ int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Bac
     all.push_back(prediction_json(prediction));
     if (!request.run.is_json) print_prediction(prediction);
   }
-  if (request.run.is_json) std::cout << all.dump(2) << "\n";
+  if (request.run.is_json) std::cout << json_text(all);
   const bool has_failed = std::ranges::any_of(predictions, [](const auto& p) { return !p.error.empty(); });
   return predict_status(request.images.size(), predictions.size(), has_failed);
 }
