@@ -22,7 +22,7 @@ void add_train(CLI::App& app, Parsed& parsed) {
   add_set_option(*command, request.overrides);
   command->add_flag("--resume", request.is_resume, "go on from the last checkpoint of the run");
   command->add_option("--max-steps", request.max_steps, "stop, saved, after this many steps")
-      ->check(CLI::Range(1, kLargest));
+      ->transform(whole_number(1, kLargest));
   command->add_flag("--dry-run", request.is_dry_run, "print the plan and train nothing");
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
@@ -41,7 +41,7 @@ void add_inference_limits(CLI::App& command, SolverLimits& limits) {
       .add_option(
           "--time-budget", limits.time_budget_ms,
           "milliseconds the solve of one batch may take, checked once a step; 0: no limit; default: as configured")
-      ->check(CLI::Range(0.0, kNoLimit));
+      ->transform(finite_number(0));
   command.add_flag_callback(
       "--no-compaction", [&limits] { limits.has_compaction = false; },
       "go on computing images whose solve has stopped, for comparison");
@@ -54,9 +54,9 @@ void add_eval(CLI::App& app, Parsed& parsed) {
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
   command->add_option("--split", request.split, "test or train")->check(CLI::IsMember({"test", "train"}));
-  command->add_option("--limit", request.limit, "most images; default: all")->check(CLI::Range(1, kLargest));
+  command->add_option("--limit", request.limit, "most images; default: all")->transform(whole_number(1, kLargest));
   command->add_option("--batch", request.batch, "images at once; default: as configured")
-      ->check(CLI::Range(1, 1 << 20));
+      ->transform(whole_number(1, 1 << 20));
   add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::eval);
@@ -76,7 +76,7 @@ void add_predict(CLI::App& app, Parsed& parsed) {
   PredictRequest& request = parsed.predict;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
   command->add_option("images", request.images, "image files (PNG, JPEG, BMP)");
-  command->add_option("--top-k", request.top_k, "classes listed for an image")->check(CLI::Range(1, kLargest));
+  command->add_option("--top-k", request.top_k, "classes listed for an image")->transform(whole_number(1, kLargest));
   command->add_option("--save-dir", request.save_dir,
                       "folder of label maps and overlays of a segmentation model; default: predictions");
   command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer");
@@ -117,8 +117,8 @@ void add_data_export(CLI::App& data, Parsed& parsed) {
   command->add_option("name", request.name, "data set, see deq data list")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
   command->add_option("--split", request.split, "test or train")->check(CLI::IsMember({"test", "train"}));
-  command->add_option("--count", request.count, "images")->check(CLI::Range(1, 99999));
-  command->add_option("--out", request.out, "folder of the images")->required();
+  command->add_option("--count", request.count, "images")->transform(whole_number(1, 99999));
+  command->add_option("--out", request.out, "folder of the images")->required()->check(named_path());
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::data_export);
 }

@@ -50,8 +50,8 @@ void add_bench(CLI::App& app, Parsed& parsed) {
   command->add_option("config", request.config, "configuration (TOML)")->required();
   add_set_option(*command, request.overrides);
   command->add_option("--batch", request.batch, "images at once; default: as configured")
-      ->check(CLI::Range(1, 1 << 20));
-  command->add_option("--repeats", request.repeats, "timed repetitions")->check(CLI::Range(1, 100000));
+      ->transform(whole_number(1, 1 << 20));
+  command->add_option("--repeats", request.repeats, "timed repetitions")->transform(whole_number(1, 100000));
   command->add_option("--estimators", parsed.estimators, "gradient estimators, separated by commas");
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
@@ -75,14 +75,14 @@ void add_audit(CLI::App& app, Parsed& parsed) {
   command->add_option("--estimators", parsed.audit_estimators,
                       "gradient estimators, separated by commas; default: about 20 of them");
   command->add_option("--batch", request.batch, "images at once; default: the whole tensor, or as configured")
-      ->check(CLI::Range(1, 1 << 20));
+      ->transform(whole_number(1, 1 << 20));
   command->add_option("--batches", request.batches, "batches to average over; default: the whole tensor, or 1")
-      ->check(CLI::Range(1, kLargest));
+      ->transform(whole_number(1, kLargest));
   add_solver_limits(*command, request.tolerance, request.max_steps);
   command
       ->add_option("--differences", request.differences,
                    "directions in which the exact gradient is checked against differences of the loss; 0: none")
-      ->check(CLI::Range(0, 1000))
+      ->transform(whole_number(0, 1000))
       ->capture_default_str();
   command->add_option("--plot", request.plot, "chart of error against cost, .svg or .png");
   command->add_option("--save-gradients", request.save_gradients, "folder for one safetensors file an estimator");
@@ -107,7 +107,7 @@ void add_tune(CLI::App& app, Parsed& parsed) {
   command->add_option("--method", request.methods,
                       concat("methods, separated by commas: ", method_preset_names(), "; default: as configured"));
   command->add_option("--seeds", request.seeds, "number of seeds, from --seed or 0 on; default: as configured")
-      ->check(CLI::Range(1, 10000));
+      ->transform(whole_number(1, 10000));
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
   command->add_option("--out", request.out, "folder of traces, summary and plots; default: runs/NAME");
   command->add_flag("--dry-run", request.is_dry_run, "print the whole configuration and do nothing");

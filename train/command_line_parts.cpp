@@ -1,5 +1,7 @@
 #include "train/command_line_parts.h"
 
+#include "train/config_keys.h"
+
 namespace deq {
 
 CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& what, const std::string& example) {
@@ -10,8 +12,9 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 
 void add_run_options(CLI::App& command, RunOptions& run, Parsed& parsed) {
   command.add_option("--device", parsed.device, "cpu, cuda, cuda:N or reference; default: the best there is");
-  command.add_option("--threads", run.threads, "threads of the computation; default: all")->check(CLI::Range(1, 1024));
-  command.add_option("--seed", parsed.seed, "seed of everything random")->check(CLI::Range(std::int64_t{0}, INT64_MAX));
+  command.add_option("--threads", run.threads, "threads of the computation; default: all")
+      ->transform(whole_number(1, 1024));
+  command.add_option("--seed", parsed.seed, "seed of everything random")->transform(whole_number(0, INT64_MAX));
   command.add_flag("--json", run.is_json, "machine-readable result on stdout");
   command.add_flag("--quiet", run.is_quiet, "no progress on stderr");
 }
@@ -29,9 +32,10 @@ void add_set_option(CLI::App& command, std::vector<std::string>& overrides) {
 
 void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps) {
   command.add_option("--tol", tolerance, "tolerance of the solver; default: as configured")
-      ->check(CLI::Range(0.0, kNoLimit));
+      ->transform(finite_number(0));
+  const double most = find_config_key("solver.max_steps")->maximum;
   command.add_option("--max-steps", max_steps, "most solver steps; default: as configured")
-      ->check(CLI::Range(1, kLargest));
+      ->transform(whole_number(1, static_cast<std::int64_t>(most)));
 }
 
 }  // namespace deq

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "train/command_line.h"
+#include "train/command_line_values.h"
 
 namespace deq {
 
@@ -32,7 +33,6 @@ struct Parsed {
   std::function<Request()> finish;  ///< set by the command that was called
 };
 
-inline constexpr double kNoLimit = 1e300;
 inline constexpr int kLargest = 1'000'000'000;
 
 /// A command with its line in the list of commands and an example in its help.
@@ -59,7 +59,7 @@ void answer_with(CLI::App& command, Parsed& parsed, Asked Parsed::*asked) {
 /// --set section.key=value
 void add_set_option(CLI::App& command, std::vector<std::string>& overrides);
 
-/// --tol and --max-steps
+/// --tol and --max-steps, within what the configuration takes for solver.tolerance and solver.max_steps.
 void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps);
 
 /// The commands that measure and compare: bench, audit, tune, plot.

@@ -99,9 +99,13 @@ Config load_config(const std::filesystem::path& file, std::span<const std::strin
   require(!std::filesystem::is_directory(file), file.string(), "is a folder, expected a TOML configuration");
   std::ifstream in(file, std::ios::binary);
   require(in.good(), file.string(), "cannot open the configuration; train/configs holds those that come with deq");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return parse_config(text.str(), file.string(), overrides);
+  // A pipe may be one; a device that never ends is none.
+  constexpr std::streamsize kLargestFile = 1 << 20;
+  std::string text(kLargestFile + 1, '\0');
+  in.read(text.data(), std::ssize(text));
+  require(in.gcount() <= kLargestFile, file.string(), "is longer than 1 MiB, expected a TOML configuration");
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return parse_config(text, file.string(), overrides);
 }
 
 std::string write_config(const Config& config) {

@@ -59,7 +59,18 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
       {"train " + shapes + " --set train.batchsize=4", "did you mean 'train.batch_size'"},
       {"train " + shapes + " --nonsense", "--nonsense"},
       {"train " + shapes + " --threads none", "--threads"},
-      {"train " + shapes + " --threads 0", "--threads"},
+      {"train " + shapes + " --threads 0", "--threads: '0' is no whole number from 1 to 1024"},
+      {"train " + shapes + " --seed 99999999999999999999",
+       "--seed: '99999999999999999999' is no whole number from 0 to"},
+      {"train /dev/zero", "/dev/zero: is longer than 1 MiB"},
+      {"eval c --limit 1e3", "--limit: '1e3' is no whole number from 1 to 1000000000"},
+      {"eval c --limit 0x10", "--limit: '0x10' is no whole number"},
+      {"eval c --tol abc", "--tol: 'abc' is no finite number of at least 0 (see deq eval --help)"},
+      {"eval c --tol -1", "--tol: '-1' is no finite number"},
+      {"eval c --tol inf", "--tol: 'inf' is no finite number"},
+      {"eval c --tol 0,5", "--tol: '0,5' is no finite number"},
+      {"eval c --time-budget nan", "--time-budget: 'nan' is no finite number"},
+      {"eval c --max-steps 1000000000", "--max-steps: '1000000000' is no whole number from 1 to 100000"},
       {"train " + shapes + " --device toaster", "toaster"},
       {"train " + shapes + " --device cuda:99", "cuda:99"},
       {"train " + shapes + " --device cuda:x", "cuda:x"},
@@ -220,6 +231,7 @@ TEST_CASE("the flags of eval, predict and bench reach the request") {
   CHECK(predict.images.size() == 2);
   CHECK(predict.top_k == 2);
   CHECK(predict.limits.max_steps == 7);
+  CHECK(parsed<EvalRequest>({"eval", "c", "--limit", "010"}).limit == 10);
   const auto bench = parsed<BenchRequest>({"bench", "x.toml", "--estimators", "shine,jfb-refine-3", "--repeats", "2"});
   CHECK(bench.estimators == std::vector<std::string>{"shine", "jfb-refine-3"});
   CHECK(bench.repeats == 2);
