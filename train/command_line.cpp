@@ -1,7 +1,5 @@
 #include "train/command_line.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "train/build_info.h"
 #include "train/command_line_parts.h"
@@ -18,7 +16,7 @@ void add_train(CLI::App& app, Parsed& parsed) {
   TrainRequest& request = parsed.train;
   command->add_option("config", request.config, "configuration (TOML)")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--out", request.out, "folder of the run; default: runs/NAME");
+  command->add_option("--out", request.out, "folder of the run; default: runs/NAME")->check(named_path());
   add_set_option(*command, request.overrides);
   command->add_flag("--resume", request.is_resume, "go on from the last checkpoint of the run");
   command->add_option("--max-steps", request.max_steps, "stop, saved, after this many steps")
@@ -99,7 +97,8 @@ void add_predict(CLI::App& app, Parsed& parsed) {
 void add_info(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(app, "info", "Describe this build and machine, a checkpoint or a configuration",
                                   "deq info runs/shapes/checkpoints/best");
-  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder, model.safetensors or CONFIG.toml");
+  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder, model.safetensors or CONFIG.toml")
+      ->check(named_path());
   add_run_options(*command, parsed.info.run, parsed);
   answer_with(*command, parsed, &Parsed::info);
 }
@@ -163,7 +162,7 @@ void add_import(CLI::App& app, Parsed& parsed) {
   ImportRequest& request = parsed.import_mdeq;
   command->add_option("--config", request.config, "configuration of the model (TOML)")->required();
   command->add_option("--weights", request.weights, "the weights (safetensors)")->required();
-  command->add_option("--out", request.out, "folder of the checkpoint")->required();
+  command->add_option("--out", request.out, "folder of the checkpoint")->required()->check(named_path());
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::import_mdeq);
 }
@@ -177,16 +176,20 @@ void add_new(CLI::App& app, Parsed& parsed) {
   answer_with(*command, parsed, &Parsed::new_project);
 }
 
-/// CLI11 would only say that the word was not expected.
-void check_command_name(const CLI::App& app, std::span<const std::string> arguments) {
+/// CLI11 would only say that the word was not expected. `called`: the words before the arguments.
+void check_command_name(const CLI::App& app, std::span<const std::string> arguments, const std::string& called) {
   if (arguments.empty() || arguments.front().starts_with('-')) return;
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    names.push_back(command->get_name());
-  if (std::find(names.begin(), names.end(), arguments.front()) != names.end()) return;
-  const std::vector<std::string_view> views(names.begin(), names.end());
-  throw RequestError(concat("unknown command '", arguments.front(), "'; did you mean '",
-                            nearest_name(arguments.front(), views), "'? See deq --help"));
+  const std::string& word = arguments.front();
+  std::vector<std::string_view> names;
+  std::string all;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == word) return check_command_name(*command, arguments.subspan(1), called + " " + word);
+    names.emplace_back(command->get_name());
+    all += concat(all.empty() ? "" : ", ", command->get_name());
+  }
+  if (names.empty()) return;  // a command that takes files or names
+  throw RequestError(concat("unknown command '", word, "'; did you mean '", nearest_name(word, names), "'? ", called,
+                            " has ", all, " (see ", called, " --help)"));
 }
 
 }  // namespace
@@ -208,7 +211,7 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
   add_tune(app, parsed);
   add_plot(app, parsed);
   add_new(app, parsed);
-  check_command_name(app, arguments);
+  check_command_name(app, arguments, "deq");
   try {
     // CLI11 takes the arguments last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "data/file.h"
+#include "train/output_folder.h"
 
 namespace deq {
 namespace {
@@ -15,7 +16,9 @@ void check_name(const std::string& name) {
   const bool is_right = !name.empty() && std::isalpha(static_cast<unsigned char>(name.front())) != 0 &&
                         std::ranges::all_of(name, is_allowed);
   require(is_right, "new", "'", name, "' is no name for a project: a letter, then letters, digits, '_' and '-'");
-  constexpr std::string_view kTaken[] = {"test", "all", "install", "help", "clean", "deq"};
+  constexpr std::string_view kTaken[] = {"all",     "clean",      "deq",           "edit_cache", "help",
+                                         "install", "preinstall", "rebuild_cache", "test",       "ALL_BUILD",
+                                         "INSTALL", "ZERO_CHECK", "CMakeFiles"};
   require(std::ranges::find(kTaken, name) == std::end(kTaken), "new", "'", name,
           "' is taken by CMake or by deq itself");
 }
@@ -39,10 +42,17 @@ void make_project(const std::filesystem::path& folder, const std::filesystem::pa
   const std::string name = folder.filename().string();
   check_name(name);
   require(!std::filesystem::exists(folder), "new", "'", folder.string(), "' exists already; choose another name");
-  std::filesystem::create_directories(folder);
-  for (const ProjectFile& file : project_template()) {
-    const std::string text = replaced(replaced(std::string(file.text), "@NAME@", name), "@PACKAGE@", package.string());
-    write_file(folder / file.name, std::as_bytes(std::span(text)));
+  make_output_folder(folder, "NAME");
+  try {
+    for (const ProjectFile& file : project_template()) {
+      const std::string text =
+          replaced(replaced(std::string(file.text), "@NAME@", name), "@PACKAGE@", package.string());
+      write_file(folder / file.name, std::as_bytes(std::span(text)));
+    }
+  } catch (const Error&) {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+    throw;
   }
 }
 

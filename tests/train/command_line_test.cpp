@@ -85,7 +85,14 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
       {"new 2fast", "2fast"},
       {"new deq", "taken"},
       {"new deq/", "taken"},
+      {"new edit_cache", "taken"},
+      {"new rebuild_cache", "taken"},
+      {"new preinstall", "taken"},
+      {"new ALL_BUILD", "taken"},
+      {"new CMakeFiles", "taken"},
       {"data", "subcommand"},
+      {"data foo", "unknown command 'foo'; did you mean 'list'? deq data has list, fetch, export, verify"},
+      {"import foo", "unknown command 'foo'; did you mean 'mdeq'? deq import has mdeq"},
       {"data export", "name is required"},
       {"data export shapes", "--out"},
       {"data export shape --out /nowhere", "shapes"},
@@ -224,6 +231,7 @@ TEST_CASE("the flags of eval, predict and bench reach the request") {
   CHECK(eval.limits.tolerance == 1e-5);
   CHECK_FALSE(eval.limits.max_steps.has_value());
   CHECK(eval.limits.has_compaction);
+  CHECK(parsed<EvalRequest>({"eval", "c", "--limit", "010"}).limit == 10);
   const auto hurried = parsed<EvalRequest>({"eval", "c", "--time-budget", "2.5", "--no-compaction"});
   CHECK(hurried.limits.time_budget_ms == 2.5);
   CHECK_FALSE(hurried.limits.has_compaction);
@@ -231,7 +239,6 @@ TEST_CASE("the flags of eval, predict and bench reach the request") {
   CHECK(predict.images.size() == 2);
   CHECK(predict.top_k == 2);
   CHECK(predict.limits.max_steps == 7);
-  CHECK(parsed<EvalRequest>({"eval", "c", "--limit", "010"}).limit == 10);
   const auto bench = parsed<BenchRequest>({"bench", "x.toml", "--estimators", "shine,jfb-refine-3", "--repeats", "2"});
   CHECK(bench.estimators == std::vector<std::string>{"shine", "jfb-refine-3"});
   CHECK(bench.repeats == 2);

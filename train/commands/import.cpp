@@ -7,6 +7,7 @@
 #include "data/safetensors.h"
 #include "train/import.h"
 #include "train/json_text.h"
+#include "train/output_folder.h"
 
 namespace deq {
 namespace {
@@ -16,6 +17,7 @@ void check_out(const std::filesystem::path& out) {
   require(!std::filesystem::exists(out) || has_checkpoint(out) ||
               (std::filesystem::is_directory(out) && std::filesystem::is_empty(out)),
           out.string(), "is there already and is not a checkpoint; choose another --out");
+  if (out.has_parent_path()) make_output_folder(out.parent_path());
 }
 
 }  // namespace

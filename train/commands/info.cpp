@@ -163,6 +163,7 @@ int run_info(const InfoRequest& request) {
       print_machine();
     return 0;
   }
+  check_readable(request.checkpoint);
   const bool is_config = request.checkpoint.extension() == ".toml";
   const Checkpoint checkpoint = is_config ? untrained(request.checkpoint) : load_checkpoint(request.checkpoint);
   // Loading has checked the manifest where there is one.

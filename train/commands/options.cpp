@@ -1,7 +1,11 @@
 #include "train/commands/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "core/error.h"
 #include "train/make_backend.h"
@@ -28,6 +32,17 @@ Device device_named(const std::string& name) {
   require(!gpus.empty(), "--device", "'", name, "' asked for, but ", no_gpu_reason(), "; use --device cpu");
   require(wanted < std::ssize(gpus), "--device", "'", name, "' asked for, but the last GPU is cuda:", gpus.size() - 1);
   return {.kind = DeviceKind::cuda, .index = wanted};
+}
+
+void check_readable(const std::filesystem::path& path) {
+  std::error_code failure;
+  const auto status = std::filesystem::status(path, failure);
+  if (status.type() == std::filesystem::file_type::not_found) return;
+  require(!failure, path.string(), "cannot be read: ", failure.message());
+  const bool is_folder = std::filesystem::is_directory(status);
+  require(is_folder || std::filesystem::is_regular_file(status), path.string(), "is neither a file nor a folder");
+  const bool is_open = ::access(path.c_str(), is_folder ? R_OK | X_OK : R_OK) == 0;
+  require(is_open, path.string(), "cannot be read: ", std::strerror(errno));
 }
 
 std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured) {

@@ -34,6 +34,11 @@ void apply(const SolverLimits& limits, SolverConfig& solver);
 /// Errors: RequestError for another name or for a device this build or machine does not have.
 Device device_named(const std::string& name);
 
+/// Refuses what no checkpoint or configuration can be read from: a loop of links, a device, a pipe, a folder that may
+/// not be read. What is not there passes: whoever reads it says what was expected.
+/// Errors: RequestError naming the path and the reason.
+void check_readable(const std::filesystem::path& path);
+
 /// The folder with data: `given` (--data) if not empty, else `configured` (data.path), else $DEQ_DATA_DIR, else empty.
 std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured);
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "train/json_text.h"
+#include "train/output_folder.h"
 
 namespace deq {
 namespace {
@@ -40,6 +41,7 @@ void print_prediction(const SegmentationPrediction& prediction) {
 
 int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
   require(request.sheet.empty(), "--sheet", "is for classification; this model names pixels: see --save-dir");
+  make_output_folder(request.save_dir, "--save-dir");
   Progress progress(progress_style(request.run.is_quiet));
   const auto predictions = predict_label_maps(loaded, backend, request.images, request.save_dir, shown_on(progress));
   progress.finish();

@@ -8,6 +8,7 @@
 #include "train/interrupt.h"
 #include "train/make_backend.h"
 #include "train/model.h"
+#include "train/output_folder.h"
 #include "train/plan_report.h"
 #include "train/trainer.h"
 
@@ -50,6 +51,7 @@ int run_train(const TrainRequest& request) {
   if (!request.run.is_quiet)
     for (const std::string& warning : outline(config, train_set->size(), test_set->size()).warnings)
       std::cerr << "warning: " << warning << "\n";
+  make_output_folder(request.out);
   Trainer trainer(config, train_set, test_set, *backend,
                   {.out = request.out,
                    .is_resume = request.is_resume,
