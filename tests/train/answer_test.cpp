@@ -33,4 +33,47 @@ TEST_CASE("names of files that are not UTF-8 do not cost the JSON answer") {
   CHECK(contains(summary_json(summary), "caf\xEF\xBF\xBD"));
 }
 
+TEST_CASE("predict tells about the logits of a tensor as JSON") {
+  const TemporaryFolder folder;
+  const std::string x = (folder.path() / "x.npy").string(), y = (folder.path() / "y.npy").string();
+  write_npy(x, Tensor(DType::f32, {3, 3, 32, 32}));
+  const Outcome outcome =
+      run_program("predict " + tiny_run().checkpoint + " --tensor " + x + " --save-logits " + y + " --json");
+  REQUIRE(outcome.status == 0);
+  const auto json = nlohmann::json::parse(outcome.out);
+  CHECK(json["images"] == 3);
+  CHECK(json["classes"] == 10);
+  CHECK(json["logits"] == y);
+  CHECK(json["solver"]["steps_mean"] > 0);
+  CHECK(json["solver"].contains("residual_mean"));
+  CHECK_FALSE(json["solver"]["status"].empty());
+  CHECK(read_npy(y).shape() == Shape{3, 10});
+}
+
+TEST_CASE("eval computes no more images than there are, whatever the batch") {
+  const Outcome all = run_program("eval " + tiny_run().checkpoint + " --batch 1048576 --json --quiet");
+  INFO(all.err);
+  REQUIRE(all.status == 0);  // a million images would not fit into memory
+  CHECK(nlohmann::json::parse(all.out)["images"] == 10);
+  const Outcome some = run_program("eval " + tiny_run().checkpoint + " --batch 1048576 --limit 3 --json --quiet");
+  REQUIRE(some.status == 0);
+  CHECK(nlohmann::json::parse(some.out)["images"] == 3);
+}
+
+TEST_CASE("audit says which images of a tensor it leaves out, and refuses one without images") {
+  const TemporaryFolder folder;
+  const std::string x = (folder.path() / "x.npy").string(), labels = (folder.path() / "l.npy").string();
+  const std::string audit = "audit " + tiny_run().checkpoint + " --tensor " + x + " --labels " + labels +
+                            " --estimators jfb --differences 0 --max-steps 4 --quiet";
+  write_npy(x, Tensor(DType::f32, {4, 3, 32, 32}));
+  write_npy(labels, Tensor(DType::i64, {4}));
+  const std::string left_out = "warning: the last 1 of 4 images are left out: they fill no batch of 3";
+  CHECK(contains(run_program(audit + " --batch 3").err, left_out));
+  CHECK_FALSE(contains(run_program(audit + " --batch 2").err, "left out"));
+  CHECK_FALSE(contains(run_program(audit + " --batch 3 --batches 1").err, "left out"));
+  write_npy(x, Tensor(DType::f32, {0, 3, 32, 32}));
+  write_npy(labels, Tensor(DType::i64, {0}));
+  check_refused(audit, x + ": holds no image");
+}
+
 }  // namespace deq

@@ -15,6 +15,7 @@
 #include "train/interrupt.h"
 #include "train/json_text.h"
 #include "train/make_backend.h"
+#include "train/output_folder.h"
 #include "train/progress.h"
 
 namespace deq {
@@ -34,13 +35,19 @@ SolverConfig audit_solver(const AuditRequest& request, SolverConfig solver) {
 
 std::vector<AuditBatch> tensor_batches(const AuditRequest& request, const Model& model) {
   const Tensor x = read_npy(request.tensor);
-  require(x.shape().rank() == 4 && x.shape()[0] > 0, request.tensor.string(), "is ", x.type(), ", needs f32[N,C,H,W]");
-  const int batch = request.batch > 0 ? request.batch : static_cast<int>(x.shape()[0]);
+  require(x.shape().rank() == 4, request.tensor.string(), "is ", x.type(), ", needs f32[N,C,H,W]");
+  const std::int64_t images = x.shape()[0];
+  require(images > 0, request.tensor.string(), "holds no image: it is ", x.type());
+  const int batch = request.batch > 0 ? request.batch : static_cast<int>(images);
   std::vector<AuditBatch> out = audit_batches(model, x, read_npy(request.labels), batch);
   const auto wanted = static_cast<std::size_t>(request.batches);
   require(wanted <= out.size(), "--batches", request.batches, " batches of ", batch, " images, but the tensor holds ",
-          x.shape()[0], " images");
-  if (wanted > 0) out.resize(wanted);
+          images, " images");
+  if (wanted > 0)
+    out.resize(wanted);
+  else if (const std::int64_t left_out = images % batch; left_out > 0)
+    std::cerr << "warning: the last " << left_out << " of " << images << " images are left out: they fill no batch of "
+              << batch << "\n";
   return out;
 }
 
@@ -136,10 +143,13 @@ void warn_of_unsolved(const AuditResult& result, const SolverConfig& solver) {
 }  // namespace
 
 int run_audit(const AuditRequest& request) {
+  check_readable(request.checkpoint);
   const LoadedModel loaded = load_model(request.checkpoint);
   const Model& model = *loaded.model;
   const std::vector<AuditBatch> batches =
       request.tensor.empty() ? data_batches(request, model.config) : tensor_batches(request, model);
+  check_output_file(request.plot, "--plot");
+  if (!request.save_gradients.empty()) make_output_folder(request.save_gradients, "--save-gradients");
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, model.config.compute);
   const InterruptGuard guard;
   Progress progress(progress_style(request.run.is_quiet));
@@ -158,10 +168,8 @@ int run_audit(const AuditRequest& request) {
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
   warn_of_unsolved(report.result, solver);
-  if (!request.save_gradients.empty()) {
-    std::filesystem::create_directories(request.save_gradients);
+  if (!request.save_gradients.empty())
     for (const EstimatorAudit& audit : report.result.estimators) save_gradients(request.save_gradients, audit);
-  }
   if (!request.plot.empty()) write_chart(audit_chart(report.result), request.plot);
   if (request.run.is_json)
     std::cout << json_text(audit_json(report));

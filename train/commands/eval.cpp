@@ -1,13 +1,14 @@
 #include "train/commands/eval.h"
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "train/datasets.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
-#include "train/make_backend.h"
 #include "train/json_text.h"
+#include "train/make_backend.h"
 #include "train/progress.h"
 #include "train/solve_json.h"
 
@@ -43,13 +44,16 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result,
 }  // namespace
 
 int run_eval(const EvalRequest& request) {
+  check_readable(request.checkpoint);
   LoadedModel loaded = load_model(request.checkpoint);
   Config& config = loaded.model->config;
   apply(request.limits, config.solver);
   const auto dataset =
       open_split(config, split_of(request.split), data_folder(request.data, config.data.path), View::evaluation);
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, config.compute);
-  const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
+  const std::int64_t images = request.limit > 0 ? std::min(request.limit, dataset->size()) : dataset->size();
+  const std::int64_t wanted = request.batch > 0 ? request.batch : config.train.batch_size;
+  const int batch = static_cast<int>(std::min(wanted, images));
   InferenceStep step(*loaded.model, *backend, loaded.model->evaluation_shape(batch), config.solver,
                      unrolled_steps_of(loaded.checkpoint), /*plans_only=*/false, ScoreSize::image);
   const InterruptGuard guard;

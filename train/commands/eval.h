@@ -15,7 +15,7 @@ struct EvalRequest {
   std::filesystem::path data;
   std::string split = "test";
   std::int64_t limit = 0;  ///< images; 0: all
-  int batch = 0;           ///< 0: as configured
+  int batch = 0;           ///< at most the images there are; 0: as configured
   SolverLimits limits;
 };
 

@@ -10,6 +10,7 @@
 #include "train/interrupt.h"
 #include "train/json_text.h"
 #include "train/make_backend.h"
+#include "train/output_folder.h"
 #include "train/prediction_sheet.h"
 #include "train/predictor.h"
 #include "train/solve_json.h"
@@ -76,6 +77,11 @@ void predict_logits(const PredictRequest& request, const LoadedModel& loaded, Ba
   const Tensor logits = predict_tensor(loaded, backend, read_npy(request.tensor), solves, shown_on(progress));
   progress.finish();
   write_npy(request.save_logits, logits);
+  if (request.run.is_json)
+    std::cout << json_text({{"images", logits.shape()[0]},
+                            {"classes", logits.shape()[1]},
+                            {"logits", request.save_logits.string()},
+                            {"solver", forward_json(solves)}});
   report_solves(request, solves);
   if (!request.run.is_quiet) std::cerr << "wrote " << request.save_logits.string() << "\n";
 }
@@ -95,8 +101,11 @@ int predict_status(std::size_t given, std::size_t answered, bool has_failed) {
 }
 
 int run_predict(const PredictRequest& request) {
+  check_readable(request.checkpoint);
   LoadedModel loaded = load_model(request.checkpoint);
   apply(request.limits, loaded.model->config.solver);
+  check_output_file(request.sheet, "--sheet");
+  check_output_file(request.save_logits, "--save-logits");
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, loaded.model->config.compute);
   if (request.tensor.empty() && loaded.model->is_segmentation()) return predict_labels(request, loaded, *backend);
   if (request.tensor.empty()) return predict_images(request, loaded, *backend);
