@@ -9,6 +9,7 @@
 #include "data/cifar10.h"
 #include "data/digest.h"
 #include "data/file.h"
+#include "data/published_set.h"
 
 namespace deq {
 namespace {
@@ -28,17 +29,20 @@ constexpr std::array kCifar10{KnownSum{"data_batch_1.bin", "5dd7e06a14cb22eb9f67
                               KnownSum{"data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d"},
                               KnownSum{"test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d"}};
 
-FileCheck compare(std::string file, std::string expected, std::string found) {
-  const FileState state = found == expected ? FileState::intact : FileState::damaged;
-  return {std::move(file), state, std::move(expected), std::move(found)};
-}
+/// A file to be compared: `sum` is empty when it is missing.
+struct Comparison {
+  std::string file, expected;
+  std::function<std::string()> sum;
+};
+
+std::string sum_if_there(const fs::path& file) { return fs::exists(file) ? sha256_of(file) : std::string(); }
 
 /// Lines "SUM  NAME" or "SUM *NAME".
-std::vector<FileCheck> read_sums(const fs::path& list) {
+std::vector<Comparison> comparisons_of(const fs::path& list) {
   constexpr std::size_t kDigits = 64;
   const std::vector<std::byte> bytes = read_file(list);
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  std::vector<FileCheck> out;
+  std::vector<Comparison> out;
   std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -54,26 +58,15 @@ std::vector<FileCheck> read_sums(const fs::path& list) {
             ": expected 64 hexadecimal digits, two spaces and a file's name");
     std::string sum = line.substr(0, kDigits);
     std::ranges::transform(sum, sum.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    out.push_back(
-        {.file = line.substr(kDigits + 2), .state = FileState::missing, .expected = std::move(sum), .found = {}});
+    const std::string name = line.substr(kDigits + 2);
+    out.push_back({name, std::move(sum), [file = list.parent_path() / name] { return sum_if_there(file); }});
   }
   require(!out.empty(), list.string(), "lists no file");
   return out;
 }
 
-IntegrityReport check_sums(const fs::path& list, const std::function<void(std::size_t, std::size_t)>& on_file) {
-  IntegrityReport report{.against = list.string(), .files = read_sums(list)};
-  for (std::size_t i = 0; i < report.files.size(); ++i) {
-    FileCheck& entry = report.files[i];
-    on_file(i, report.files.size());
-    const fs::path file = list.parent_path() / entry.file;
-    if (fs::exists(file)) entry = compare(entry.file, entry.expected, sha256_of(file));
-  }
-  return report;
-}
-
 /// The bytes of CIFAR-10's files by name. None where there is none of them.
-std::optional<ArchiveFiles> read_known(const fs::path& path) {
+std::optional<ArchiveFiles> read_cifar10_files(const fs::path& path) {
   std::vector<std::string> names;
   for (const KnownSum& known : kCifar10) names.emplace_back(known.file);
   const bool is_archive = fs::is_regular_file(path) && path.filename().string().ends_with(".tar.gz");
@@ -86,6 +79,46 @@ std::optional<ArchiveFiles> read_known(const fs::path& path) {
   return found;
 }
 
+void add_cifar10(const fs::path& path, std::vector<Comparison>& out) {
+  const std::optional<ArchiveFiles> files = read_cifar10_files(path);
+  if (!files) return;
+  for (const KnownSum& known : kCifar10) {
+    const auto file = files->find(std::string(known.file));
+    const std::string sum = file == files->end() ? std::string() : md5_of(file->second);
+    out.push_back({std::string(known.file), std::string(known.md5), [sum] { return sum; }});
+  }
+}
+
+/// The files of a set when any of them lies at `path`: itself, in it, or in the set's own folder in it.
+void add_published(const PublishedSet& set, const fs::path& path, std::vector<Comparison>& out) {
+  const bool is_file = fs::is_regular_file(path);
+  for (const fs::path& folder : {is_file ? path.parent_path() : path, path / set.folder}) {
+    const auto is_there = [&](const PublishedFile& file) {
+      return is_file ? path == folder / file.name : fs::exists(folder / file.name);
+    };
+    if (std::ranges::none_of(set.files, is_there)) continue;
+    for (const PublishedFile& file : set.files)
+      if (!is_file || is_there(file))
+        out.push_back({std::string(file.name), std::string(file.sha256),
+                       [place = folder / file.name] { return sum_if_there(place); }});
+    return;
+  }
+}
+
+/// Against the published sums of the sets of which something lies at `path`; their names are put into `names`.
+std::vector<Comparison> published_comparisons(const fs::path& path, std::string& names) {
+  std::vector<Comparison> out;
+  for (const PublishedSet& set : published_sets()) {
+    const std::size_t before = out.size();
+    if (set.name == "cifar10")
+      add_cifar10(path, out);  // packed or unpacked
+    else
+      add_published(set, path, out);
+    if (out.size() > before) names += concat(names.empty() ? "" : ", ", set.name);
+  }
+  return out;
+}
+
 }  // namespace
 
 bool IntegrityReport::is_intact() const {
@@ -94,20 +127,19 @@ bool IntegrityReport::is_intact() const {
 
 IntegrityReport check_integrity(const fs::path& path, const std::function<void(std::size_t, std::size_t)>& on_file) {
   require(fs::exists(path), path.string(), "no such file or folder");
-  if (fs::is_regular_file(path) && path.filename() == kSums) return check_sums(path, on_file);
-  if (fs::exists(path / kSums)) return check_sums(path / kSums, on_file);
-  const std::optional<ArchiveFiles> found = read_known(path);
-  require(found.has_value(), path.string(), "holds nothing that has sums: neither ", kSums,
-          " (make it with sha256sum) nor the files of cifar10");
-  IntegrityReport report{.against = "the published sums of cifar10", .files = {}};
-  for (std::size_t i = 0; i < kCifar10.size(); ++i) {
-    const std::string name(kCifar10[i].file), expected(kCifar10[i].md5);
-    on_file(i, kCifar10.size());
-    const auto file = found->find(name);
-    if (file == found->end())
-      report.files.push_back({.file = name, .state = FileState::missing, .expected = expected, .found = {}});
-    else
-      report.files.push_back(compare(name, expected, md5_of(file->second)));
+  const bool is_list = fs::is_regular_file(path) && path.filename() == kSums;
+  const fs::path list = is_list ? path : path / kSums;
+  const bool has_list = is_list || fs::exists(list);
+  std::string sets;
+  const std::vector<Comparison> all = has_list ? comparisons_of(list) : published_comparisons(path, sets);
+  require(!all.empty(), path.string(), "holds nothing that has sums: no ", kSums,
+          " (make it with sha256sum), no file of a published set (deq data list), no checkpoint");
+  IntegrityReport report{.against = has_list ? list.string() : "the published sums of " + sets, .files = {}};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    on_file(i, all.size());
+    FileCheck check{.file = all[i].file, .expected = all[i].expected, .found = all[i].sum()};
+    if (check.found != check.expected) check.state = check.found.empty() ? FileState::missing : FileState::damaged;
+    report.files.push_back(std::move(check));
   }
   return report;
 }

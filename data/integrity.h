@@ -24,7 +24,8 @@ struct IntegrityReport {
 };
 
 /// Compares what lies at `path` with sums: a list SHA256SUMS (as sha256sum writes it) there or at `path` itself;
-/// without one, the published MD5 sums of CIFAR-10's binary version, as files, in its folder or in its archive.
+/// without one, the sums of published_sets(), whose files may lie at `path`, in it or in the set's own folder in it;
+/// CIFAR-10's by the published MD5 sums of what its archive holds, packed or unpacked.
 /// @param on_file told before each file: how many are done, and of how many
 /// Errors (RequestError): no such path; nothing there that has sums, and what would be; a list that is not one (with
 /// line).

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "data/digest.h"
 #include "data/file.h"
+#include "data/published_set.h"
 #include "tests/data/temporary_folder.h"
 
 using namespace deq;
@@ -79,6 +80,22 @@ TEST_CASE("what is no list of sums, and what has none, is refused") {
   refused(folder.path(), "lists no file");
   write(folder.path() / "SHA256SUMS", std::string(kAbc) + "  a\nabc  b\n");
   refused(folder.path(), "line 2");
+}
+
+TEST_CASE("files of the other published sets are compared with the sums they are fetched with") {
+  const testing::TemporaryFolder folder;
+  write(folder.path() / "digits" / "optdigits.tra", "not digits");
+  write(folder.path() / "wdbc.data", "not wdbc");
+  const IntegrityReport all = checked(folder.path());
+  CHECK(all.against == "the published sums of digits, wdbc");
+  REQUIRE(all.files.size() == 3);
+  CHECK(all.files[0].file == "optdigits.tra");
+  CHECK(all.files[0].state == FileState::damaged);
+  CHECK(all.files[0].expected == published_set("digits").files[0].sha256);
+  CHECK(all.files[1].state == FileState::missing);
+  CHECK(all.files[2].file == "wdbc.data");
+  CHECK(checked(folder.path() / "digits").files.size() == 2);
+  CHECK(checked(folder.path() / "wdbc.data").files.size() == 1);
 }
 
 TEST_CASE("files of CIFAR-10 have published sums") {

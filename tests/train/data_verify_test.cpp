@@ -39,8 +39,23 @@ TEST_CASE("deq data verify compares a checkpoint with its manifest") {
   const Outcome whole = run_program("data verify " + checkpoint.string() + " --quiet");
   CHECK(whole.status == 0);
   CHECK(whole.out.find("intact   model.safetensors") != std::string::npos);
+  const std::string verify = "data verify " + checkpoint.string() + " --quiet --json";
+  const auto intact = nlohmann::json::parse(run_program(verify).out);
+  const std::string sum = intact.at("files").at(0).at("expected");
+  CHECK(sum.find(" bytes, CRC-32 ") != std::string::npos);
+  CHECK(intact.at("files").at(0).at("found") == sum);
   std::filesystem::resize_file(checkpoint / "model.safetensors", 100);
-  CHECK(run_program("data verify " + checkpoint.string() + " --quiet").status == 2);
+  std::filesystem::remove(checkpoint / "state.safetensors");
+  const Outcome damaged = run_program(verify);
+  CHECK(damaged.status == 2);
+  CHECK(damaged.err.find("2 of 2 files are damaged or missing") != std::string::npos);
+  const auto files = nlohmann::json::parse(damaged.out).at("files");
+  CHECK(files.at(0).at("state") == "damaged");
+  CHECK(files.at(0).at("expected") == sum);
+  CHECK(files.at(0).at("found").get<std::string>().starts_with("100 bytes, CRC-32 "));
+  CHECK(files.at(1).at("state") == "missing");
+  write_text(checkpoint / "manifest.json", "{}");
+  CHECK(run_program(verify).err.find("not the manifest of a checkpoint") != std::string::npos);
 }
 
 TEST_CASE("deq data verify finds CIFAR-10 as it was published") {

@@ -13,9 +13,11 @@
 #include "data/published_set.h"
 #include "data/tabular.h"
 #include "train/checkpoint_folder.h"
+#include "train/checkpoint_integrity.h"
 #include "train/interrupt.h"
-#include "train/progress.h"
 #include "train/json_text.h"
+#include "train/output_folder.h"
+#include "train/progress.h"
 
 namespace deq {
 namespace {
@@ -43,7 +45,7 @@ std::string file_name(const std::string& class_name, int index) {
 Json export_pairs(const Dataset& set, const DataExportRequest& request) {
   constexpr std::int32_t kIgnored = 255;
   const DatasetInfo& info = set.info();
-  for (const char* part : {"images", "labels"}) std::filesystem::create_directories(request.out / part);
+  for (const char* part : {"images", "labels"}) make_output_folder(request.out / part);
   Json files = Json::array();
   for (int i = 0; i < request.count; ++i) {
     stop_if_interrupted();
@@ -75,13 +77,6 @@ Json export_images(const Dataset& set, const DataExportRequest& request) {
     files.push_back({{"file", file.string()}, {"class", sample.label}, {"name", name}});
   }
   return files;
-}
-
-/// A checkpoint's own sums are in its manifest. Errors: RequestError naming the file and what differs.
-IntegrityReport check_checkpoint(const std::filesystem::path& folder) {
-  IntegrityReport report{.against = (folder / kManifestFile).string(), .files = {}};
-  for (const auto& [name, bytes] : read_folder(folder)) report.files.push_back({name, FileState::intact, {}, {}});
-  return report;
 }
 
 std::string_view name_of(FileState state) {
@@ -139,7 +134,7 @@ int run_data_export(const DataExportRequest& request) {
   const DatasetInfo& info = set->info();
   require(request.count <= set->size(), "--count", request.count, " images asked for but '", request.name, "' has ",
           set->size(), " in split '", request.split, "'");
-  std::filesystem::create_directories(request.out);
+  make_output_folder(request.out);
   const Json files = info.label_shape.rank() > 0 ? export_pairs(*set, request) : export_images(*set, request);
   if (request.run.is_json)
     std::cout << json_text({{"name", request.name}, {"split", request.split}, {"files", files}});
@@ -150,7 +145,8 @@ int run_data_export(const DataExportRequest& request) {
 
 int run_data_verify(const DataVerifyRequest& request) {
   IntegrityReport report;
-  if (std::filesystem::exists(request.path / kManifestFile)) {
+  const bool is_checkpoint = std::filesystem::exists(request.path / kManifestFile);
+  if (is_checkpoint) {
     report = check_checkpoint(request.path);
   } else {
     Progress progress(progress_style(request.run.is_quiet));
@@ -164,7 +160,7 @@ int run_data_verify(const DataVerifyRequest& request) {
   const auto bad =
       std::ranges::count_if(report.files, [](const auto& file) { return file.state != FileState::intact; });
   require(bad == 0, request.path.string(), bad, " of ", report.files.size(), " files are damaged or missing (",
-          report.against, "); fetch them again");
+          report.against, "); ", is_checkpoint ? "use another checkpoint" : "fetch them again");
   return 0;
 }
 
