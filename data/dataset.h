@@ -114,6 +114,7 @@ struct KnownDataset {
   std::string_view name;
   std::string_view description;
   std::string_view files;  ///< what is read, or how to get it
+  bool is_drawn = false;   ///< from a seed: it needs no folder
 };
 std::span<const KnownDataset> known_datasets();
 

@@ -9,6 +9,7 @@
 #include "data/digits.h"
 #include "data/image_folder.h"
 #include "data/imagenet.h"
+#include "data/published_set.h"
 #include "data/segmentation_folder.h"
 #include "data/shape_scenes.h"
 #include "data/shapes.h"
@@ -56,10 +57,11 @@ constexpr std::array<KnownDataset, 8> kDatasets = {{
      "cifar-10/ with cifar-10-binary.tar.gz or its unpacked batches"},
     {"digits", "handwritten digits: grey images of 8 x 8, 10 classes", "digits/"},
     {"folder", "images of your own, one folder a class, read into memory", "train/CLASS/*.png, test/CLASS/*.png"},
-    {"shapes", "drawn outlines: colour images of 32 x 32, 10 classes", "none, drawn from a seed"},
+    {"shapes", "drawn outlines: colour images of 32 x 32, 10 classes", "none, drawn from a seed", /*is_drawn=*/true},
     {"imagenet", "images of any size, one folder a class, decoded while training",
      "train/CLASS/*.jpg, val/CLASS/*.jpg"},
-    {"shapes-seg", "drawn scenes of 48 x 64 with a class for each pixel, 6 classes", "none, drawn from a seed"},
+    {"shapes-seg", "drawn scenes of 48 x 64 with a class for each pixel, 6 classes", "none, drawn from a seed",
+     /*is_drawn=*/true},
     {"segmentation_folder", "images of your own with label PNGs",
      "train.txt and val.txt of \"IMAGE LABELS\" lines, or train/images + train/labels and val/..."},
     {"cityscapes", "Cityscapes: street scenes of 1024 x 2048 with a class for each pixel, 19 classes",
@@ -70,6 +72,14 @@ constexpr std::array<Opener, kDatasets.size()> kOpeners = {
     open_cifar10,   open_digits, open_folder, open_shapes, open_imagenet, open_scenes, open_segmentation_folder,
     open_cityscapes};
 
+void check_folder_given(const KnownDataset& set, const Directory& directory) {
+  const bool is_published =
+      std::ranges::find(published_sets(), set.name, &PublishedSet::name) != published_sets().end();
+  require(set.is_drawn || !directory.empty(), concat("data set '", set.name, "'"),
+          "no data folder was given; name one with --data, data.path or DEQ_DATA_DIR",
+          is_published ? concat(" (`deq data fetch ", set.name, "` fills it)") : "");
+}
+
 }  // namespace
 
 std::span<const KnownDataset> known_datasets() { return kDatasets; }
@@ -78,7 +88,10 @@ std::shared_ptr<const Dataset> open_dataset(std::string_view name, const std::fi
                                             const DatasetOptions& options) {
   std::string names;
   for (std::size_t i = 0; i < kDatasets.size(); ++i) {
-    if (kDatasets[i].name == name) return kOpeners[i](directory, split, options);
+    if (kDatasets[i].name == name) {
+      check_folder_given(kDatasets[i], directory);
+      return kOpeners[i](directory, split, options);
+    }
     names += concat(names.empty() ? "" : ", ", kDatasets[i].name);
   }
   throw RequestError(concat("data set: no set is called \"", name, "\"; there are ", names));

@@ -99,6 +99,14 @@ TEST_CASE("missing and truncated CIFAR-10 files are named with what was expected
         std::string::npos);
 }
 
+TEST_CASE("a set that is read from files asks for a folder, and says how to name one") {
+  const std::string message = request_error_of([] { return open_dataset("cifar10", "", Split::test); });
+  for (const char* part : {"no data folder was given", "--data", "data.path", "DEQ_DATA_DIR", "deq data fetch cifar10"})
+    CHECK(message.find(part) != std::string::npos);
+  CHECK(request_error_of([] { return open_dataset("folder", "", Split::test); }).ends_with("DEQ_DATA_DIR"));
+  CHECK(request_error_of([] { return open_dataset("shapes", "", Split::test, {.size = 1}); }).empty());
+}
+
 TEST_CASE("CIFAR-10 in an archive holds its images and class counts") {
   const char* folder = data_folder();
   if (folder == nullptr) return;
