@@ -119,11 +119,9 @@ std::vector<std::string_view> files_of(const Place& place, CheckpointParts parts
 }
 
 void append_list(std::string& text, std::string_view title, const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 8;
   if (names.empty()) return;
   text += concat(text.empty() ? "" : "; ", names.size(), " ", title, ":");
-  for (std::size_t i = 0; i < names.size() && i < kShown; ++i) text += concat(i ? ", " : " ", names[i]);
-  if (names.size() > kShown) text += ", ...";
+  for (std::size_t i = 0; i < names.size(); ++i) text += concat(i ? ", " : " ", names[i]);
 }
 
 }  // namespace

@@ -87,6 +87,12 @@ TEST_CASE("missing, surplus and misshapen tensors are listed") {
   CHECK(contains(message, "2 missing: classifier.bias, fullstage.post_fuse_layers.0.gnorm.bias"));
   CHECK(contains(message, "1 surplus: extra.weight"));
   CHECK(contains(message, "1 misshapen: classifier.weight"));
+
+  const NamedTensors all = weights_of(tiny_config());
+  NamedTensors few = all;
+  std::erase_if(few, [](const auto& entry) { return !contains(entry.first, "post_fuse"); });
+  const std::string list = message_of<RequestError>([&] { (void)import_mdeq(tiny_config(), few, "w"); });
+  for (const auto& [name, tensor] : all) CHECK(contains(list, name) == !few.contains(name));
 }
 
 TEST_CASE("a tensor given twice or with a value that is not finite is refused") {
