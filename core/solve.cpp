@@ -24,7 +24,6 @@ void RegionMap::set(std::vector<BoundLaunch> launches, std::size_t count, DepthF
 }
 
 void RegionMap::begin() {
-  for (const Preset& preset : presets_) backend_->copy(preset.to, preset.from, preset.bytes);
   ladder_.forget();
   for (RegionMap* beside : {pullback_.get(), pushforward_.get(), outer_gradient_.get()})
     if (beside != nullptr) beside->begin();
@@ -44,7 +43,10 @@ RegionMap& RegionMap::of(RegionRole role) {
 
 int RegionMap::replay_running(std::span<const std::uint8_t> running) {
   const bool are_all = std::find(running.begin(), running.end(), std::uint8_t{0}) == running.end();
-  if (!ladder_.is_empty() && !are_all) return ladder_.replay(input(), output(), running);
+  if (!ladder_.is_empty() && !are_all) {
+    preset();
+    return ladder_.replay(input(), output(), running);
+  }
   replay();
   return spec_.batch;
 }

@@ -14,7 +14,7 @@ namespace deq {
 /// The replayed launches of one region, bound to the arena, with its rungs if it has any.
 class RegionMap final : public FixedPointMap {
  public:
-  /// A result that does not depend on the states: copied into the output once per solve.
+  /// A result that does not depend on the states: copied into the output at every replay, for solvers write there.
   struct Preset {
     const std::byte* from = nullptr;
     std::byte* to = nullptr;
@@ -27,11 +27,14 @@ class RegionMap final : public FixedPointMap {
   StateView input() override { return {input_}; }
   StateView output() override { return {output_}; }
   void replay() override {
+    preset();
     segment_->run();
     ladder_.forget();
   }
   int replay_running(std::span<const std::uint8_t> running) override;
-  [[nodiscard]] int sample_threads() const override { return samples_ == nullptr ? 0 : samples_->threads(); }
+  [[nodiscard]] int sample_threads() const override {
+    return samples_ == nullptr || !presets_.empty() ? 0 : samples_->threads();
+  }
   void replay_sample(int sample) override { samples_->run_sample(sample); }
 
   FixedPointMap* pullback() override { return pullback_.get(); }
@@ -51,6 +54,10 @@ class RegionMap final : public FixedPointMap {
   [[nodiscard]] Ladder& ladder() { return ladder_; }
 
  private:
+  void preset() {
+    for (const Preset& at : presets_) backend_->copy(at.to, at.from, at.bytes);
+  }
+
   StateSpec spec_;
   void* input_ = nullptr;
   void* output_ = nullptr;

@@ -4,10 +4,15 @@
 
 #include <algorithm>
 
+#include "autodiff/vjp.h"
+#include "core/cpu/backend.h"
+#include "core/program.h"
 #include "evaluate.h"
 #include "layers/batch_norm.h"
 #include "layers/dropout.h"
 #include "layers/linear.h"
+#include "solvers/names.h"
+#include "solvers/policy.h"
 
 using namespace deq;
 using namespace deq::layers_tests;
@@ -114,6 +119,56 @@ TEST_CASE("several states of different shapes are solved together") {
   CHECK(y[0].type() == a.type());
   CHECK(y[1].type() == b.type());
   CHECK(graph.node(y[0].ref).inputs.size() == 4);
+}
+
+TEST_CASE("a state that f does not read gets its gradient through every adjoint") {
+  // z = 0.5 z + x, y = 3 z: y stands for 6 x, and no product with J^T ever touches its block.
+  for (const auto& [name, method] : {std::pair<std::string, std::string>{"exact", "broyden"},
+                                     {"exact", "broyden-lowrank"},
+                                     {"exact", "anderson"},
+                                     {"exact", "picard"},
+                                     {"exact", "gmres"},
+                                     {"exact", "bicgstab"},
+                                     {"limited-20", "broyden"},
+                                     {"shine-refine-20", "broyden"},
+                                     {"jfb-refine-20", "broyden"}}) {
+    CAPTURE(name);
+    CAPTURE(method);
+    Graph graph(Mode::training);
+    const Value x = graph.input("x", {DType::f32, {1, 2}}, Rate::batch);
+    const auto f = [&](std::span<const Value> z) { return std::vector<Value>{z[0] * 0.5 + x, z[0] * 3.0}; };
+    const auto policy = std::make_shared<ImplicitPolicy>(SolverOptions{.max_steps = 60, .tolerance = {.value = 1e-6}},
+                                                         with_backward_method(adjoint_from_name(name), method));
+    const std::vector<Value> z = equilibrium(f, {zeros_like(x), zeros_like(x)}, {.policy = policy});
+    const std::vector<Value> gradient = gradients(sum(z[1]), std::vector{x});
+    CpuBackend backend;
+    Program program = Program::compile(graph, gradient, backend);
+    program.bind(x, Tensor::of<float>({1, 2}, std::vector<float>{1, 2}));
+    for (int run = 0; run < 2; ++run) {
+      program.run();
+      const Tensor found = program.read(gradient[0]);
+      for (const float entry : found.data<float>()) CHECK(entry == doctest::Approx(6).epsilon(1e-3));
+    }
+  }
+}
+
+TEST_CASE("a state that does not depend on any keeps its value while others leave the batch") {
+  const std::vector<float> rates{0.1F, 0.9F, 0.5F, 0.7F, 0.3F};  // so that samples stop one by one
+  Graph graph(Mode::inference);
+  const Value x = graph.input("x", {DType::f32, {5, 1}}, Rate::batch);
+  const auto f = [&](std::span<const Value> z) { return std::vector<Value>{z[0] * x + z[1], x * 3.0}; };
+  const auto policy = std::make_shared<ImplicitPolicy>(
+      SolverOptions{.method = Picard{}, .max_steps = 200, .tolerance = {.value = 1e-6}}, JacobianFree{},
+      Compaction::on);
+  const std::vector<Value> z = equilibrium(f, {zeros_like(x), zeros_like(x)}, {.policy = policy});
+  CpuBackend backend;
+  Program program = Program::compile(graph, z, backend);
+  program.bind(x, Tensor::of<float>({5, 1}, rates));
+  program.run();
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    CHECK(program.read(z[1]).data<float>()[i] == doctest::Approx(3 * rates[i]));
+    CHECK(program.read(z[0]).data<float>()[i] == doctest::Approx(3 * rates[i] / (1 - rates[i])).epsilon(1e-3));
+  }
 }
 
 TEST_CASE("two equilibria in one graph keep apart") {
