@@ -180,8 +180,15 @@ Ref Program::State::mapped_input(Value input) const {
   return rewritten.refs[input.ref.node][input.ref.output];
 }
 
+Ref Program::State::bindable(Value input) const {
+  const Ref ref = mapped_input(input);
+  check(std::ranges::find(graph().inputs(), ref.node) != graph().inputs().end(), "program",
+        "only inputs can be bound, the value is the result of ", name_of(graph().node(ref.node).op));
+  return ref;
+}
+
 void Program::bind(Value input, const Tensor& value) {
-  const Ref ref = state_->mapped_input(input);
+  const Ref ref = state_->bindable(input);
   const TensorType& type = state_->graph().type(ref);
   state_->enter();
   check(value.type() == type || (value.shape() == type.shape && value.dtype() == state_->backend->storage(type.dtype)),
@@ -191,7 +198,7 @@ void Program::bind(Value input, const Tensor& value) {
 }
 
 void Program::bind(Value input, const PixelBatch& images) {
-  const Ref ref = state_->mapped_input(input);
+  const Ref ref = state_->bindable(input);
   const TensorType& type = state_->graph().type(ref);
   PixelFeed* const feed = state_->backend->pixel_feed();
   check(feed != nullptr, "program", name_of(state_->backend->device()), " takes no 8-bit images");
@@ -227,10 +234,13 @@ void Program::read(Value output, Tensor& into) const {
   const Ref ref = state_->mapped_input(output);
   const TensorType& type = state_->graph().type(ref);
   state_->check_present("results");
-  check(into.shape() == type.shape, "program", "output is ", type, ", got room for ", into.type());
+  const DType stored = state_->backend->storage(type.dtype);
+  const auto is_real = [](DType dtype) { return dtype == DType::f32 || dtype == DType::f64; };
+  check(into.shape() == type.shape && (into.dtype() == stored || (is_real(into.dtype()) && is_real(stored))), "program",
+        "output is ", type, ", got room for ", into.type());
   const void* from = state_->address(ref);
   check(from != nullptr, "program", "the value is not kept by this program");
-  fetch(*state_->backend, from, state_->backend->storage(type.dtype), into.raw(), into.dtype(), type.shape.elements());
+  fetch(*state_->backend, from, stored, into.raw(), into.dtype(), type.shape.elements());
 }
 
 Tensor Program::read(Value output) const {

@@ -115,6 +115,8 @@ struct Program::State {
   void send_parameters();
   void store_assignments();
   [[nodiscard]] Ref mapped_input(Value input) const;
+  /// As mapped_input. Errors: not an input.
+  [[nodiscard]] Ref bindable(Value input) const;
 };
 
 }  // namespace deq

@@ -43,10 +43,7 @@ RegionMap& RegionMap::of(RegionRole role) {
 
 int RegionMap::replay_running(std::span<const std::uint8_t> running) {
   const bool are_all = std::find(running.begin(), running.end(), std::uint8_t{0}) == running.end();
-  if (!ladder_.is_empty() && !are_all) {
-    preset();
-    return ladder_.replay(input(), output(), running);
-  }
+  if (!ladder_.is_empty() && !are_all) return ladder_.replay(input(), output(), running);
   replay();
   return spec_.batch;
 }

@@ -262,6 +262,10 @@ TEST_CASE("wrong bindings are refused by name and type") {
   Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
   CHECK_THROWS_WITH_AS(program.bind("q", filled({1}, 1)), "program: has no input called 'q'", Error);
   CHECK_THROWS_WITH_AS(program.bind("x", filled({3}, 1)), "program: input 'x' is f32[2,9,7,8], got f32[3]", Error);
+  const Tensor result(DType::f32, net.y.shape());
+  CHECK_THROWS_WITH_AS(program.bind(net.y, result), doctest::Contains("only inputs can be bound"), Error);
+  Tensor counts(DType::i32, net.y.shape());
+  CHECK_THROWS_WITH_AS(program.read(net.y, counts), doctest::Contains("got room for i32"), Error);
 }
 
 TEST_CASE("a program that checks finiteness stops at the node that made a nan") {
