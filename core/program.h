@@ -63,7 +63,8 @@ class Program {
   /// called before the host reads or changes them; does nothing on other backends.
   void fetch_parameters();
 
-  /// Copies an output to the host (f32 on every backend for values of type f32). Errors: as `run`.
+  /// Copies an output to the host (f32 on every backend for values of type f32; room of f64 takes it too).
+  /// Errors: as `run`; room of another shape or kind of number.
   void read(Value output, Tensor& into) const;
   [[nodiscard]] Tensor read(Value output) const;
 

@@ -32,6 +32,7 @@ class RegionMap final : public FixedPointMap {
     ladder_.forget();
   }
   int replay_running(std::span<const std::uint8_t> running) override;
+  /// None where results are preset, which is done for all samples together.
   [[nodiscard]] int sample_threads() const override {
     return samples_ == nullptr || !presets_.empty() ? 0 : samples_->threads();
   }

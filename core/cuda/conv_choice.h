@@ -13,7 +13,8 @@ struct Vendor;
 class ConvChoices {
  public:
   /// The cut of a convolution that is to run in tiles: where the library's kernel takes longer, as measured once on
-  /// this device, or with deterministic kernels by a rule of extents. None in f32.
+  /// this device, or by a rule of extents with deterministic kernels and where no memory is left to measure in. None in
+  /// f32.
   [[nodiscard]] std::optional<ConvTiles> tiles_of(const Vendor& vendor, const ConvShape& shape, ConvPass pass);
 
  private:
