@@ -93,6 +93,9 @@ Value Graph::rng_seed() {
 }
 
 RegionId Graph::add_region(std::vector<Value> states, std::vector<Value> results) {
+  const auto is_foreign = [this](const Value& value) { return value.graph != this; };
+  check(std::ranges::none_of(states, is_foreign) && std::ranges::none_of(results, is_foreign), "region",
+        "a value is empty or belongs to another graph (layer '", label_, "')");
   Region region;
   for (const Value& value : states) region.states.push_back(value.ref);
   for (const Value& value : results) region.results.push_back(value.ref);
@@ -100,12 +103,11 @@ RegionId Graph::add_region(std::vector<Value> states, std::vector<Value> results
   return static_cast<RegionId>(regions_.size() - 1);
 }
 
-void Graph::set_rungs(RegionId region, std::vector<Region::Rung> rungs, std::string refusal) {
-  regions_[region].rungs = std::move(rungs);
-  regions_[region].rung_refusal = std::move(refusal);
-}
+void Graph::set_rungs(RegionId region, std::vector<Region::Rung> rungs) { regions_[region].rungs = std::move(rungs); }
+void Graph::set_joint(RegionId region, std::string reason) { regions_[region].joint = std::move(reason); }
 
 void Graph::assign(Value target, Value updated) {
+  check(target.graph == this && updated.graph == this, "assign", "a value is empty or belongs to another graph");
   check(storages_.contains(target.ref.node), "assign", "the target is not a parameter");
   check(target.type() == updated.type(), "assign", "target ", target.type(), ", update ", updated.type(), " ('",
         input_name(target.ref.node), "')");

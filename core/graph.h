@@ -58,7 +58,7 @@ struct Region {
   std::vector<Ref> states;
   std::vector<Ref> results;
   std::vector<Rung> rungs = {};
-  std::string rung_refusal = {};  ///< why there are no rungs although they were asked for
+  std::string joint = {};  ///< why samples cannot be taken apart; empty where each is a fixed point of its own
 };
 
 /// After a run, the value `updated` replaces the contents of the input `target` (optimiser, running statistics).
@@ -94,8 +94,12 @@ class Graph {
   /// A number no other random draw of this graph has.
   std::uint32_t next_random_site() { return random_sites_++; }
 
+  /// Errors: a value is empty or belongs to another graph.
   RegionId add_region(std::vector<Value> states, std::vector<Value> results);
-  void set_rungs(RegionId region, std::vector<Region::Rung> rungs, std::string refusal);
+  void set_rungs(RegionId region, std::vector<Region::Rung> rungs);
+  void set_joint(RegionId region, std::string reason);
+  /// After each run `target` becomes `updated`, which sees the old values of all targets unless it is computed from
+  /// updates. Errors: empty values or values of another graph; no parameter; another type; assigned twice.
   void assign(Value target, Value updated);
 
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[id]; }

@@ -13,10 +13,11 @@ bool is_solve(const Op& op) {
 }  // namespace
 
 std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const Node& node) {
-  StateSpec spec{
-      .batch = static_cast<int>(node.outputs[0].shape[0]), .block_elems = {}, .dtype = backend->storage(DType::f32)};
+  const bool is_joint = !graph().region(op.region).joint.empty();
+  const std::int64_t batch = is_joint ? 1 : node.outputs[0].shape[0];
+  StateSpec spec{.batch = static_cast<int>(batch), .block_elems = {}, .dtype = backend->storage(DType::f32)};
   for (const TensorType& type : node.outputs)
-    spec.block_elems.push_back(type.shape.elements() / std::max<std::int64_t>(1, type.shape[0]));
+    spec.block_elems.push_back(type.shape.elements() / std::max<std::int64_t>(1, batch));
   auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec, *backend);
   equilibria.push_back(kernel.get());
   adjoints.push_back(nullptr);
@@ -278,7 +279,12 @@ std::vector<std::unique_ptr<Segment>> Program::State::segments_of(const std::vec
 }
 
 Program Program::compile(const Graph& graph, std::span<const Value> outputs, Backend& backend, ProgramOptions options) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    check(!outputs[i].is_empty(), "program", "output ", i, " is an empty value");
+    check(outputs[i].graph == &graph, "program", "output ", i, " belongs to another graph");
+  }
   auto state = std::make_unique<State>();
+  state->source = &graph;
   state->backend = &backend;
   state->options = options;
   state->rewritten = rewrite(graph, outputs, backend);
@@ -307,6 +313,7 @@ void Program::State::settle(std::shared_ptr<Arena> given) {
 }
 
 void Program::place(std::shared_ptr<Arena> arena) {
+  check(arena != nullptr, "program", "there is no arena to have a place in");
   check(state_->arena == nullptr, "program", "has its place in an arena already");
   check(arena->bytes() >= peak_bytes(), "program", "needs an arena of ", peak_bytes(), " bytes, this one has ",
         arena->bytes());

@@ -35,11 +35,11 @@ bool is_parameter_gradient(const Node& node, std::uint32_t output) {
   return std::holds_alternative<GroupNormGrad>(node.op) && output > 0;
 }
 
-/// Why `region` cannot be evaluated for some of its samples alone; empty when it can.
-std::string refusal(const Graph& graph, const Region& region, std::int64_t batch) {
-  for (const Ref& ref : region.states)
-    if (graph.type(ref).shape[0] != batch)
-      return concat("a state is ", graph.type(ref), ", the first has ", batch, " samples");
+}  // namespace
+
+std::string why_joint(const Graph& graph, const Region& region) {
+  const std::int64_t batch = graph.type(region.states.front()).shape[0];
+  if (batch <= 1) return {};
   for (const NodeId id : loop_nodes(graph, region)) {
     const Node& node = graph.node(id);
     const auto says = [&](const auto&... reason) {
@@ -60,6 +60,8 @@ std::string refusal(const Graph& graph, const Region& region, std::int64_t batch
   }
   return {};
 }
+
+namespace {
 
 /// Copies a region for fewer samples.
 class Rebatcher {
@@ -149,13 +151,12 @@ class Rebatcher {
 void add_rungs(Graph& graph, RegionId id, const Backend& backend) {
   const Region region = graph.region(id);
   const std::int64_t batch = graph.type(region.states.front()).shape[0];
-  const std::string reason = refusal(graph, region, batch);
   std::vector<Region::Rung> rungs;
-  for (std::int64_t rows = batch; rows > 1 && reason.empty();) {
+  for (std::int64_t rows = batch; rows > 1 && region.joint.empty();) {
     rows = (rows + 1) / 2;
     rungs.push_back(Rebatcher(graph, backend, batch, static_cast<int>(rows)).run(region));
   }
-  graph.set_rungs(id, std::move(rungs), batch > 1 ? reason : std::string());
+  graph.set_rungs(id, std::move(rungs));
 }
 
 }  // namespace deq

@@ -36,7 +36,7 @@ class Rewriter {
     for (NodeId id = 0; id < from_.size(); ++id)
       if (live_[id]) copy(id);
     for (const Assignment& assignment : from_.assignments())
-      to_.assign(to_.value(mapped(assignment.target)), to_.value(mapped(assignment.updated)));
+      to_.assign(to_.value(mapped(assignment.target)), assigned(mapped(assignment.updated)));
     return std::move(refs_);
   }
 
@@ -44,6 +44,14 @@ class Rewriter {
   void count_use(Ref ref) { ++(ref.output == 0 ? uses_ : other_uses_)[ref.node]; }
   [[nodiscard]] Ref mapped(Ref ref) const { return refs_[ref.node][ref.output]; }
   [[nodiscard]] bool is_used_once(Ref ref) const { return ref.output == 0 && uses_[ref.node] == 1; }
+
+  /// What is stored after the run. The bytes of a parameter are copied before another assignment replaces them.
+  Value assigned(Ref updated) {
+    Ref source = updated;
+    while (std::holds_alternative<Reshape>(to_.node(source).op)) source = to_.node(source).inputs[0];
+    const Value value = to_.value(updated);
+    return to_.storage(source.node) != nullptr ? to_.add_one(Copy{}, {value}) : value;
+  }
 
   void copy(NodeId id) {
     const Node& node = from_.node(id);
@@ -67,6 +75,7 @@ class Rewriter {
   Op remapped(Op op) {
     if (auto* solve = std::get_if<Equilibrium>(&op)) {
       solve->region = copy_region(solve->region);
+      to_.set_joint(solve->region, why_joint(to_, to_.region(solve->region)));
       for (auto* region : {&solve->beside.pullback, &solve->beside.pushforward, &solve->beside.outer_gradient})
         if (*region) *region = copy_region(**region);
       if (solve->policy->compacts()) add_rungs(to_, solve->region, backend_);

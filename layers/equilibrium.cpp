@@ -70,6 +70,9 @@ bool passes_applied(EquilibriumOutput output, Mode mode) {
 EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Value>& z0,
                                    const EquilibriumOptions& options) {
   check(!z0.empty() && !z0[0].is_empty(), options.name, "an equilibrium needs at least one state");
+  for (std::size_t i = 0; i < z0.size(); ++i)
+    check(z0[i].shape().rank() > 0 && z0[i].type().dtype == DType::f32, options.name, "state ", i, " is ", z0[i].type(),
+          " but must be f32 with an axis of samples in front: [1, ..] for one");
   check(options.policy != nullptr, options.name, "no policy: set EquilibriumOptions::policy to say how to solve");
   Graph& graph = *z0[0].graph;
   const Scope named(graph, options.name);

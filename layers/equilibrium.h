@@ -51,10 +51,12 @@ struct EquilibriumTrace {
   NodeId node = 0;  ///< the solve, for reports
 };
 
-/// Adds z* = f(z*) to the graph of `z0`, started at z0 (states [B, ..], f32). Under a policy with an Unrolling a
+/// Adds z* = f(z*) to the graph of `z0`, started at z0 (states [B, ..], f32). Where f keeps the B samples apart, each
+/// is solved and reported on its own; where it joins them (nodes of a graph, batch norm in training) all are one
+/// system, with one entry in the report. Program::describe says which and why. Under a policy with an Unrolling a
 /// training graph passes on what its damped applications make of z*, whatever `output` says. Errors: no policy; no
-/// state; f returns other types or another number of states than it was given, or draws random numbers that a second
-/// trace would draw anew.
+/// state; a state that is a scalar or not f32; f returns other types or another number of states than it was given, or
+/// draws random numbers that a second trace would draw anew.
 EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Value>& z0,
                                    const EquilibriumOptions& options);
 

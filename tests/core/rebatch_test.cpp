@@ -187,7 +187,7 @@ TEST_CASE("stopped samples keep their rows") {
       for (std::int64_t i = 0; i < elems; ++i) CHECK(std::isnan(out[at++]) == (b % 2 == 0));
 }
 
-TEST_CASE("the program names the operation that keeps stopped samples in the batch") {
+TEST_CASE("the program names the operation that joins samples and solves them as one") {
   CpuBackend cpu;
   const std::vector<TensorType> types{{DType::f32, {4, 3}}};
   const auto reason = [&](const Cell& cell) {
@@ -196,24 +196,25 @@ TEST_CASE("the program names the operation that keeps stopped samples in the bat
       return cell(z);
     });
     FixedPointMap& map = *compiled.program->map();
-    CHECK(map.replay_running(std::vector<std::uint8_t>{0, 1, 0, 1}) == 4);
+    CHECK(map.spec().batch == 1);
+    CHECK(map.spec().block_elems == std::vector<std::int64_t>{12});
     const std::string text = compiled.program->describe();
     const std::size_t at = text.find("solve 0: ");
     return at == std::string::npos ? std::string("none") : text.substr(at, text.find('\n', at) - at);
   };
-  const std::string stays = "solve 0: stopped samples stay in the batch, for ";
+  const std::string joint = "solve 0: all samples are solved as one, for ";
   CHECK(reason([](const Blocks& z) { return Blocks{z[0] - mean(z[0], {0}, true)}; }) ==
-        stays + "sum joins samples (layer 'cell')");
+        joint + "sum joins samples (layer 'cell')");
   CHECK(reason([](const Blocks& z) { return Blocks{batch_norm(z[0], 1e-5).y}; }) ==
-        stays + "batch_norm joins samples (layer 'cell')");
+        joint + "batch_norm joins samples (layer 'cell')");
   CHECK(reason([](const Blocks& z) { return Blocks{matmul(matmul(z[0], z[0], false, true), z[0])}; }) ==
-        stays + "matmul reads all samples of operand 1 (layer 'cell')");
+        joint + "matmul reads all samples of operand 1 (layer 'cell')");
   CHECK(reason([](const Blocks& z) {
           return Blocks{reshape(transpose(z[0], {1, 0}), {4, 3})};
-        }) == stays + "transpose joins samples (layer 'cell')");
+        }) == joint + "transpose joins samples (layer 'cell')");
   CHECK(reason([](const Blocks& z) {
           return Blocks{reshape(relu(reshape(z[0], {2, 6})), {4, 3})};
-        }) == stays + "reshape moves samples: its result is f32[2,6] (layer 'cell')");
+        }) == joint + "reshape moves samples: its result is f32[2,6] (layer 'cell')");
 }
 
 TEST_CASE("rungs need hardly more memory than the region they stand for") {

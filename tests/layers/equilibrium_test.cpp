@@ -199,4 +199,23 @@ TEST_CASE("wrong equilibria are refused when they are traced") {
   CHECK_THROWS_WITH(equilibrium(identity, x, {}), doctest::Contains("no policy"));
   CHECK_THROWS_WITH(equilibrium(narrow, x, {.policy = traced_policy(), .name = "deq"}),
                     "deq: state 0 is f32[4,3] but f returns f32[4,1]");
+  const Value scalar = graph.input("scalar", {DType::f32, {}}, Rate::batch);
+  CHECK_THROWS_WITH(equilibrium(identity, scalar, {.policy = traced_policy(), .name = "deq"}),
+                    "deq: state 0 is f32[] but must be f32 with an axis of samples in front: [1, ..] for one");
+  const auto foreign = [&](Value, Value) {
+    static Graph other;
+    return zeros_like(constant(other, 0.0, kState.shape));
+  };
+  CHECK_THROWS_WITH(equilibrium(foreign, x, {.policy = traced_policy()}), doctest::Contains("another graph"));
+}
+
+TEST_CASE("gradients through an equilibrium of an inference graph are refused, not cut off") {
+  Graph graph(Mode::inference);
+  const Value x = graph.input("x", kState, Rate::batch), other = graph.input("other", kState, Rate::batch);
+  const auto cell = [](Value z, Value at) { return deq::tanh(z * 0.5 + at); };
+  for (const EquilibriumOutput output : {EquilibriumOutput::iterate, EquilibriumOutput::applied}) {
+    const Value loss = sum(equilibrium(cell, x, {.policy = traced_policy(), .output = output}) * other);
+    CHECK_THROWS_WITH(gradients(loss, std::vector{x}), doctest::Contains("only training graphs can differentiate"));
+    CHECK_FALSE(gradients(loss, std::vector{other})[0].is_empty());
+  }
 }
