@@ -62,9 +62,19 @@ class Walk {
     is_dependent_.assign(size_, false);
     for (NodeId id = 0; id < size_; ++id) {
       const Node& node = graph_.node(id);
-      if (is_leaf(node.op)) continue;
+      if (is_leaf(node.op)) {
+        is_dependent_[id] = is_hidden(node.op);
+        continue;
+      }
       is_dependent_[id] = std::any_of(node.inputs.begin(), node.inputs.end(), [&](Ref input) { return wants(input); });
     }
+  }
+
+  /// A solve that depends on a variable and whose graph has no ImplicitGradient to say how.
+  [[nodiscard]] bool is_hidden(const Op& op) const {
+    const auto* solve = std::get_if<Equilibrium>(&op);
+    if (solve == nullptr || graph_.mode() == Mode::training) return false;
+    return std::ranges::any_of(graph_.region(solve->region).results, [&](Ref result) { return wants(result); });
   }
 
   void visit(NodeId id) {
@@ -80,6 +90,9 @@ class Walk {
       has_cotangent = has_cotangent || !context.cotangents.back().is_empty();
     }
     if (!has_cotangent) return;
+    check(!is_leaf(node.op), "vjp",
+          "the gradient passes an equilibrium, which only training graphs can differentiate: ",
+          "trace it in a Graph(Mode::training) (layer '", node.label, "')");
     for (const Ref input : node.inputs) {
       context.inputs.push_back(graph_.value(input));
       context.needs.push_back(wants(input));

@@ -168,7 +168,7 @@ class Planner {
         place = plan_.place(alias_source(node, output));
         continue;
       }
-      if (place_update(node, id, output, place)) continue;
+      if (place_update(node, id, output, position, place)) continue;
       const int last = survives ? end() : last_use_[id][output];
       if (last < 0) continue;  // nobody reads it
       if (!survives && hold_sample(node, id, output, {position, last + 1})) continue;
@@ -228,13 +228,14 @@ class Planner {
     return r_.backend.may_overwrite(node.op, i) && !(is_read_twice && node.inputs.size() > 2);
   }
 
-  /// An optimiser's results go straight into the storage of what they update.
-  bool place_update(const Node& node, NodeId id, std::uint32_t output, Place& place) {
+  /// An optimiser's results go straight into the storage of what they update, unless its old value is read later.
+  bool place_update(const Node& node, NodeId id, std::uint32_t output, int position, Place& place) {
     const bool is_sgd = std::holds_alternative<SgdUpdate>(node.op);
     if (!is_sgd && !std::holds_alternative<AdamUpdate>(node.op)) return false;
     const Ref operand = node.inputs[output == 0 ? 0 : output + 1];
     for (const Assignment& assignment : graph_.assignments()) {
       if (assignment.updated != Ref{id, output} || assignment.target != operand) continue;
+      if (last_use_[operand.node][operand.output] > position) return false;
       place = plan_.place(operand);
       return true;
     }

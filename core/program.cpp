@@ -108,11 +108,20 @@ void Program::State::store_assignments() {
 
 void Program::State::enter() {
   check(arena != nullptr, "program", "was compiled for its plan only and has no place yet");
-  if (arena->enter(this)) are_constants_stale = is_step_stale = true;
+  if (!arena->enter(this)) return;
+  are_constants_stale = is_step_stale = true;
+  has_run = false;
+  unbound.clear();
+  for (const NodeId id : graph().inputs())
+    if (graph().rate(Ref{id, 0}) < Rate::iterate) unbound.push_back(id);
 }
 
 bool Program::State::takes_inputs() const {
   return std::ranges::any_of(graph().inputs(), [&](NodeId id) { return graph().rate(Ref{id, 0}) < Rate::iterate; });
+}
+
+bool Program::State::is_input(NodeId id) const {
+  return std::ranges::find(graph().inputs(), id) != graph().inputs().end();
 }
 
 void Program::State::check_present(std::string_view wanted) const {
@@ -129,6 +138,8 @@ void Program::run() {
   State& s = *state_;
   if (!s.takes_inputs()) s.enter();
   s.check_present("inputs; bind them all again");
+  check(s.unbound.empty(), "program", "input '", s.unbound.empty() ? "" : s.graph().input_name(s.unbound.front()),
+        "' was never bound");
   if (s.are_constants_stale) s.execute_constants();
   if (s.is_step_stale) {
     s.send_parameters();
@@ -137,12 +148,13 @@ void Program::run() {
   }
   s.execute(s.batch_runs, s.batch_segments);
   s.store_assignments();
+  s.has_run = true;
 }
 
 std::vector<Program::LaunchTime> Program::profile() {
   using Clock = std::chrono::steady_clock;
   State& s = *state_;
-  if (s.is_step_stale) run();
+  if (s.is_step_stale || !s.has_run) run();
   std::vector<LaunchTime> out;
   s.backend->synchronize();
   for (const std::size_t position : s.batch_runs) {
@@ -174,28 +186,39 @@ void Program::fetch_parameters() {
   }
 }
 
-Ref Program::State::mapped_input(Value input) const {
-  check(!input.is_empty() && input.ref.node < rewritten.refs.size() && !rewritten.refs[input.ref.node].empty(),
-        "program", "the value is not an input of this program");
-  return rewritten.refs[input.ref.node][input.ref.output];
+Ref Program::State::mapped(Value value) const {
+  check(!value.is_empty(), "program", "the value is empty");
+  check(value.graph == source, "program", "the value belongs to another graph than the program was compiled from");
+  check(value.ref.node < rewritten.refs.size() && !rewritten.refs[value.ref.node].empty(), "program",
+        "the value is no part of this program: nothing that it computes needs it");
+  return rewritten.refs[value.ref.node][value.ref.output];
 }
 
 Ref Program::State::bindable(Value input) const {
-  const Ref ref = mapped_input(input);
-  check(std::ranges::find(graph().inputs(), ref.node) != graph().inputs().end(), "program",
-        "only inputs can be bound, the value is the result of ", name_of(graph().node(ref.node).op));
+  const Ref ref = mapped(input);
+  check(is_input(ref.node), "program", "only inputs can be bound, the value is the result of ",
+        name_of(graph().node(ref.node).op));
   return ref;
 }
 
-void Program::bind(Value input, const Tensor& value) {
-  const Ref ref = state_->bindable(input);
-  const TensorType& type = state_->graph().type(ref);
-  state_->enter();
-  check(value.type() == type || (value.shape() == type.shape && value.dtype() == state_->backend->storage(type.dtype)),
-        "program", "input '", state_->graph().input_name(ref.node), "' is ", type, ", got ", value.type());
-  send(*state_->backend, value.raw(), value.dtype(), state_->address(ref), state_->backend->storage(type.dtype),
-       type.shape.elements());
+void Program::State::bound(NodeId input) {
+  std::erase(unbound, input);
+  const Rate rate = graph().node(input).rate;
+  if (rate <= Rate::step) is_step_stale = true;
+  if (rate == Rate::constant) are_constants_stale = true;
 }
+
+void Program::State::bind(NodeId input, const Tensor& value) {
+  const TensorType& type = graph().node(input).outputs[0];
+  const DType stored = backend->storage(type.dtype);
+  check(value.shape() == type.shape && (value.dtype() == type.dtype || value.dtype() == stored), "program", "input '",
+        graph().input_name(input), "' is ", type, ", got ", value.type());
+  enter();
+  send(*backend, value.raw(), value.dtype(), address(Ref{input, 0}), stored, type.shape.elements());
+  bound(input);
+}
+
+void Program::bind(Value input, const Tensor& value) { state_->bind(state_->bindable(input).node, value); }
 
 void Program::bind(Value input, const PixelBatch& images) {
   const Ref ref = state_->bindable(input);
@@ -206,6 +229,7 @@ void Program::bind(Value input, const PixelBatch& images) {
         state_->graph().input_name(ref.node), "' is ", type, ", got 8-bit images ", images.shape);
   state_->enter();
   feed->deliver(images, state_->address(ref));
+  state_->bound(ref.node);
 }
 
 bool Program::has_input(const std::string& input_name) const {
@@ -215,36 +239,34 @@ bool Program::has_input(const std::string& input_name) const {
 }
 
 void Program::bind(const std::string& input_name, const Tensor& value) {
-  const Graph& graph = state_->graph();
-  for (const NodeId id : graph.inputs()) {
-    if (graph.input_name(id) != input_name) continue;
-    const TensorType& type = graph.type(Ref{id, 0});
-    check(value.shape() == type.shape &&
-              (value.dtype() == type.dtype || value.dtype() == state_->backend->storage(type.dtype)),
-          "program", "input '", input_name, "' is ", type, ", got ", value.type());
-    state_->enter();
-    send(*state_->backend, value.raw(), value.dtype(), state_->address(Ref{id, 0}),
-         state_->backend->storage(type.dtype), type.shape.elements());
-    return;
-  }
+  for (const NodeId id : state_->graph().inputs())
+    if (state_->graph().input_name(id) == input_name) return state_->bind(id, value);
   check(false, "program", "has no input called '", input_name, "'");
 }
 
+Ref Program::State::readable(Value output) const {
+  const Ref ref = mapped(output);
+  const bool is_kept = std::ranges::find(rewritten.outputs, ref) != rewritten.outputs.end();
+  check(is_kept || is_input(ref.node) || graph().storage(ref.node) != nullptr, "program", "the value (",
+        name_of(graph().node(ref.node).op), ' ', graph().type(ref),
+        ") is no output of this program, which may have used its memory again: name it when you compile");
+  check_present("results");
+  check(has_run || is_input(ref.node), "program", "has not run since its inputs were bound: there is nothing to read");
+  return ref;
+}
+
 void Program::read(Value output, Tensor& into) const {
-  const Ref ref = state_->mapped_input(output);
+  const Ref ref = state_->readable(output);
   const TensorType& type = state_->graph().type(ref);
-  state_->check_present("results");
   const DType stored = state_->backend->storage(type.dtype);
   const auto is_real = [](DType dtype) { return dtype == DType::f32 || dtype == DType::f64; };
   check(into.shape() == type.shape && (into.dtype() == stored || (is_real(into.dtype()) && is_real(stored))), "program",
         "output is ", type, ", got room for ", into.type());
-  const void* from = state_->address(ref);
-  check(from != nullptr, "program", "the value is not kept by this program");
-  fetch(*state_->backend, from, stored, into.raw(), into.dtype(), type.shape.elements());
+  fetch(*state_->backend, state_->address(ref), stored, into.raw(), into.dtype(), type.shape.elements());
 }
 
 Tensor Program::read(Value output) const {
-  Tensor out(output.type());
+  Tensor out(state_->graph().type(state_->readable(output)));
   read(output, out);
   return out;
 }
@@ -320,8 +342,8 @@ std::string Program::describe() const {
   out << "arena " << s.plan.peak_bytes << " bytes, " << s.plan.buffers.size() << " buffers, " << s.plan.in_place_count
       << " results in place\n";
   for (std::size_t i = 0; i < s.schedule.solves.size(); ++i)
-    if (const std::string& reason = s.graph().region(s.schedule.solves[i].region).rung_refusal; !reason.empty())
-      out << "solve " << i << ": stopped samples stay in the batch, for " << reason << '\n';
+    if (const std::string& reason = s.graph().region(s.schedule.solves[i].region).joint; !reason.empty())
+      out << "solve " << i << ": all samples are solved as one, for " << reason << '\n';
   for (const SampleRun& run : s.sample_runs)
     out << "launches " << run.positions.first << " to " << run.positions.last - 1 << " run sample by sample\n";
   for (std::size_t position = 0; position < s.launches.size(); ++position) {

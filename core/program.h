@@ -21,8 +21,8 @@ struct ProgramOptions {
 class Program {
  public:
   /// Plans and lowers what `outputs` (and the graph's assignments) need.
-  /// Errors: a node without a kernel on `backend`, an equilibrium inside another's region.
-  /// The program keeps what it needs of `graph`; `backend` must outlive the program.
+  /// Errors: an empty output or one of another graph, a node without a kernel on `backend`, an equilibrium inside
+  /// another's region. The program keeps what it needs of `graph`; `backend` must outlive the program.
   static Program compile(const Graph& graph, std::span<const Value> outputs, Backend& backend,
                          ProgramOptions options = {});
 
@@ -35,7 +35,7 @@ class Program {
   void place(std::shared_ptr<Arena> arena);
 
   /// Copies `value` into the input. In a shared arena inputs stay until another program is bound or run; bind them all
-  /// again then. Errors: not an input of this program, wrong type, no place.
+  /// again then. Errors: not an input of this program, a value of another graph, wrong type, no place.
   void bind(Value input, const Tensor& value);
   /// As above by name. Errors also: no input of that name.
   void bind(const std::string& input_name, const Tensor& value);
@@ -47,7 +47,7 @@ class Program {
   void limit_steps(int max_steps);
 
   /// Executes everything that changed: the step segment when parameters may have changed, then the batch segment.
-  /// Errors: no place; another program of the arena has run since inputs were bound.
+  /// Errors: no place; an input was never bound; another program of the arena has run since inputs were bound.
   void run();
   /// As `run`, measuring every launch outside loops (a solve counts as one), for benchmarks.
   struct LaunchTime {
@@ -64,7 +64,8 @@ class Program {
   void fetch_parameters();
 
   /// Copies an output to the host (f32 on every backend for values of type f32; room of f64 takes it too).
-  /// Errors: as `run`; room of another shape or kind of number.
+  /// Parameters and inputs can be read as well. Errors: no output; no run yet; another program of the arena has run
+  /// since; room of another shape or kind of number.
   void read(Value output, Tensor& into) const;
   [[nodiscard]] Tensor read(Value output) const;
 

@@ -35,6 +35,7 @@ struct Store {
 
 /// What a program is made of. Compiled in program_compile.cpp, executed in program.cpp.
 struct Program::State {
+  const Graph* source = nullptr;  // compared, never read: it may be gone
   Backend* backend = nullptr;
   ProgramOptions options;
   Rewritten rewritten;
@@ -54,6 +55,8 @@ struct Program::State {
   bool is_training = false;
   bool are_constants_stale = true;
   bool is_step_stale = true;
+  bool has_run = false;              // since the arena became this program's
+  std::vector<NodeId> unbound;       // inputs without a value
   bool are_parameters_stale = true;  // the host may have written them since they were last sent
   std::vector<BoundParameter> parameters;
   std::vector<Store> stores;
@@ -114,9 +117,16 @@ struct Program::State {
   void check_finite(const Launch& launch) const;
   void send_parameters();
   void store_assignments();
-  [[nodiscard]] Ref mapped_input(Value input) const;
-  /// As mapped_input. Errors: not an input.
+  [[nodiscard]] bool is_input(NodeId id) const;
+  /// What became of `value`. Errors: it is empty, of another graph, or not needed by the program.
+  [[nodiscard]] Ref mapped(Value value) const;
+  /// As mapped. Errors: not an input.
   [[nodiscard]] Ref bindable(Value input) const;
+  /// As mapped. Errors: not kept until the end of a run; no place; no run yet.
+  [[nodiscard]] Ref readable(Value output) const;
+  void bind(NodeId input, const Tensor& value);
+  /// Notes that `input` has a new value.
+  void bound(NodeId input);
 };
 
 }  // namespace deq

@@ -1,11 +1,26 @@
 #include "core/schedule.h"
 
+#include <algorithm>
+
 #include "core/live_nodes.h"
 
 namespace deq {
 namespace {
 
-bool is_update(const Op& op) { return std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<AdamUpdate>(op); }
+/// Optimiser steps, which write parameters in place, and what reads their results: [node] 1 or 0. All else comes first.
+std::vector<std::uint8_t> updates_and_readers(const Graph& graph, const std::vector<std::uint8_t>& live) {
+  std::vector<std::uint8_t> out(graph.size(), 0);
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    const bool is_update = std::holds_alternative<SgdUpdate>(node.op) || std::holds_alternative<AdamUpdate>(node.op);
+    const auto is_late = [&](Ref ref) { return out[ref.node] != 0; };
+    bool reads_one = std::ranges::any_of(node.inputs, is_late);
+    for (const RegionId region : regions_of(node.op))
+      reads_one = reads_one || std::ranges::any_of(graph.region(region).results, is_late);
+    out[id] = live[id] != 0 && (is_update || reads_one) ? 1 : 0;
+  }
+  return out;
+}
 
 /// The map of a solve comes directly before the regions beside it.
 std::vector<SolveSpan> find_solves(const Graph& graph, const std::vector<std::uint8_t>& live) {
@@ -119,16 +134,16 @@ Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
   share_out(graph, out.solves, parts, part_of);
   for (const int part : part_of) out.solve_of.push_back(part < 0 ? -1 : parts[static_cast<std::size_t>(part)].solve);
 
-  std::vector<NodeId> outer, updates;
+  std::vector<NodeId> outer, late;
+  const std::vector<std::uint8_t> is_late = updates_and_readers(graph, live);
   for (NodeId id = 0; id < graph.size(); ++id) {
-    const Op& op = graph.node(id).op;
-    if (!live[id] || std::holds_alternative<Input>(op)) continue;
+    if (!live[id] || std::holds_alternative<Input>(graph.node(id).op)) continue;
     if (part_of[id] >= 0)
       parts[static_cast<std::size_t>(part_of[id])].nodes.push_back(id);
     else
-      (is_update(op) ? updates : outer).push_back(id);
+      (is_late[id] != 0 ? late : outer).push_back(id);
   }
-  outer.insert(outer.end(), updates.begin(), updates.end());
+  outer.insert(outer.end(), late.begin(), late.end());
 
   const auto place = [&](NodeId id) {
     out.position[id] = out.end();

@@ -264,6 +264,8 @@ TEST_CASE("wrong bindings are refused by name and type") {
   CHECK_THROWS_WITH_AS(program.bind("x", filled({3}, 1)), "program: input 'x' is f32[2,9,7,8], got f32[3]", Error);
   const Tensor result(DType::f32, net.y.shape());
   CHECK_THROWS_WITH_AS(program.bind(net.y, result), doctest::Contains("only inputs can be bound"), Error);
+  program.bind(net.x, filled(net.x.shape(), 1));
+  program.run();
   Tensor counts(DType::i32, net.y.shape());
   CHECK_THROWS_WITH_AS(program.read(net.y, counts), doctest::Contains("got room for i32"), Error);
 }
@@ -309,4 +311,71 @@ TEST_CASE("an optimiser update overwrites its parameter in place") {
   CHECK(program.read(doubled).data<float>()[1] == 4.0f);
   program.run();  // momentum 0.5 * 10 + 10 = 15
   CHECK(storage->data<float>()[0] == doctest::Approx(-1.5f));
+}
+
+TEST_CASE("values of another graph are refused wherever a program takes values") {
+  SmallNet net, other;
+  CpuBackend cpu;
+  CHECK_THROWS_WITH_AS(Program::compile(net.graph, std::vector<Value>{other.y}, cpu),
+                       "program: output 0 belongs to another graph", Error);
+  CHECK_THROWS_WITH_AS(Program::compile(net.graph, std::vector<Value>{net.y, Value{}}, cpu),
+                       "program: output 1 is an empty value", Error);
+  Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
+  const Tensor x = filled(net.x.shape(), 1);
+  CHECK_THROWS_WITH_AS(program.bind(other.x, x), doctest::Contains("another graph"), Error);
+  CHECK_THROWS_WITH_AS(program.bind(Value{}, x), "program: the value is empty", Error);
+  program.bind(net.x, x);
+  program.run();
+  CHECK_THROWS_WITH_AS(std::ignore = program.read(other.y), doctest::Contains("another graph"), Error);
+  CHECK_THROWS_WITH_AS(std::ignore = program.read(Value{}), "program: the value is empty", Error);
+}
+
+TEST_CASE("a program says what is missing instead of reading zeros") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {3}}, Rate::batch),
+              y = graph.input("y", {DType::f32, {3}}, Rate::batch);
+  const Value hidden = exp(x), out = hidden * y + 1.0;
+  CpuBackend cpu;
+  Program program = Program::compile(graph, std::vector<Value>{out}, cpu);
+  program.bind(x, filled({3}, 1));
+  CHECK_THROWS_WITH_AS(program.run(), "program: input 'y' was never bound", Error);
+  program.bind(y, filled({3}, 1));
+  CHECK_THROWS_WITH_AS(std::ignore = program.read(out), doctest::Contains("has not run"), Error);
+  program.run();
+  CHECK(program.read(x).data<float>()[0] == filled({3}, 1).data<float>()[0]);
+  CHECK_THROWS_WITH_AS(std::ignore = program.read(hidden), doctest::Contains("no output of this program"), Error);
+}
+
+TEST_CASE("results can be read when the graph is gone") {
+  auto net = std::make_unique<SmallNet>();
+  CpuBackend cpu;
+  Program program = Program::compile(net->graph, std::vector<Value>{net->y}, cpu);
+  const Value x = net->x, y = net->y;
+  const Shape shape = y.shape();
+  net.reset();
+  program.bind(x, filled(shape, 1));
+  program.run();
+  CHECK(program.read(y).shape() == shape);
+}
+
+TEST_CASE("inputs that change seldom are seen when they do") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2}}, Rate::batch);
+  const Value slow = graph.input("slow", {DType::f32, {2}}, Rate::step);
+  const Value fixed = graph.input("fixed", {DType::f32, {2}}, Rate::constant);
+  const Value y = x + slow * 2.0 + exp(fixed) + slow * fixed;
+  CpuBackend cpu;
+  Program program = Program::compile(graph, std::vector<Value>{y}, cpu);
+  for (const float value : {1.0f, 2.0f, 3.0f})
+    for (const char* changed : {"x", "slow", "fixed"}) {
+      const Tensor to = Tensor::of<float>({2}, std::vector<float>{value, -value});
+      if (value == 1.0f)
+        for (const char* name : {"x", "slow", "fixed"}) program.bind(name, to);
+      program.bind(changed, to);
+      program.run();
+      ReferenceBackend reference;
+      Bindings values;
+      for (const Value input : {x, slow, fixed}) values.emplace(graph.input_name(input.ref.node), program.read(input));
+      CHECK(normalised_error(program.read(y), interpret(graph, std::vector{y}, values, reference)[0]) < 1e-6);
+    }
 }
