@@ -19,7 +19,8 @@ std::string_view name_of(SolveStatus status);
 /// True where another solver may do better: stalled, diverged, nonfinite.
 bool is_breakdown(SolveStatus status);
 
-/// Record of one solve, per sample; where f joins samples, the batch counts as one (core/rebatch.h). Vectors are sized once (`resize`), so a solve fills them without allocating.
+/// Record of one solve, per sample; where f joins samples, the batch counts as one (core/rebatch.h). Vectors are sized
+/// once (`resize`), so a solve fills them without allocating.
 struct SolveReport {
   std::vector<SolveStatus> status;        ///< [batch]
   std::vector<int> steps;                 ///< [batch] steps until the sample stopped
