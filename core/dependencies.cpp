@@ -15,14 +15,16 @@ bool meet(const std::vector<ByteRange>& some, const std::vector<ByteRange>& othe
 
 }  // namespace
 
+bool depend(const BoundLaunch& a, const BoundLaunch& b) {
+  return meet(a.writes, b.reads) || meet(a.writes, b.writes) || meet(a.reads, b.writes);
+}
+
 std::vector<std::vector<std::size_t>> dependencies_of(std::span<const BoundLaunch> launches) {
   Precedence order(launches.size());
   std::vector<std::vector<std::size_t>> out(launches.size());
   for (std::size_t then = 0; then < launches.size(); ++then)
     for (std::size_t first = then; first-- > 0;) {
-      const BoundLaunch &a = launches[first], &b = launches[then];
-      if (order.precedes(first, then)) continue;
-      if (!meet(a.writes, b.reads) && !meet(a.writes, b.writes) && !meet(a.reads, b.writes)) continue;
+      if (order.precedes(first, then) || !depend(launches[first], launches[then])) continue;
       order.add(first, then);
       out[then].push_back(first);
     }

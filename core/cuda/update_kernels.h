@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "core/cuda/update_rules.h"
+#include "core/dependencies.h"
 
 // Parameter updates. Element i of every operand is read before element i of any output is written, so outputs may lie
 // over the inputs they replace. Updates that follow each other with the same rule run as one launch (join_updates).
@@ -18,15 +20,19 @@ class UpdateKernel : public Kernel {
   [[nodiscard]] virtual std::unique_ptr<Kernel> joined(std::span<UpdateKernel* const> updates) const = 0;
 };
 
-/// `launches` with runs of updates that go together replaced by one each, whose kernel `owned` receives.
+/// `launches` with runs of updates that go together, and of which none touches what another writes, replaced by one
+/// each, whose kernel `owned` receives.
 inline std::vector<BoundLaunch> join_updates(std::span<const BoundLaunch> launches,
                                              std::vector<std::unique_ptr<Kernel>>& owned) {
   std::vector<BoundLaunch> out;
   for (std::size_t i = 0; i < launches.size();) {
     std::vector<UpdateKernel*> run;
     while (i + run.size() < launches.size()) {
-      auto* next = dynamic_cast<UpdateKernel*>(launches[i + run.size()].kernel);
+      const BoundLaunch& candidate = launches[i + run.size()];
+      auto* next = dynamic_cast<UpdateKernel*>(candidate.kernel);
       if (next == nullptr || !next->goes_with(run.empty() ? *next : *run.front())) break;
+      const auto is_tied = [&](const BoundLaunch& other) { return depend(candidate, other); };
+      if (std::ranges::any_of(launches.subspan(i, run.size()), is_tied)) break;
       run.push_back(next);
     }
     BoundLaunch& launch = out.emplace_back(launches[i++]);

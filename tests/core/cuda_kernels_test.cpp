@@ -239,6 +239,12 @@ TEST_CASE("joined updates do what each would have done") {
     for (std::size_t i = 0; i < together.size(); ++i)
       for (std::size_t k = 0; k < together[i].size(); ++k)
         CHECK(relative_difference(together[i][k], one_by_one[i][k]) <= 1e-6);
+    // The gradient of update 40 is what update 7 writes: they must not run side by side.
+    bound[7].writes.push_back({static_cast<const std::byte*>(kept[7][0].raw()), kept[7][0].bytes()});
+    bound[40].reads = bound[7].writes;
+    const std::vector<BoundLaunch> tied = cuda::join_updates(bound, owned);
+    REQUIRE(tied.size() == 2);
+    CHECK(depend(tied[0], tied[1]));
   }
 }
 
