@@ -4,6 +4,7 @@
 #include "core/cpu/backend.h"
 #include "core/program.h"
 #include "core/reference/backend.h"
+#include "tests/op_cases/emulated_cuda.h"
 
 using namespace deq;
 
@@ -33,6 +34,7 @@ struct Parameters {
     const std::vector<Value> wanted = outputs.empty() ? std::vector{constant(graph, 0.0, {2})} : outputs;
     Program program = Program::compile(graph, wanted, backend);
     program.run();
+    program.fetch_parameters();
     std::vector<float> out;
     for (const auto& tensor : tensors) out.push_back(tensor->data<float>()[0]);
     for (const Value& value : outputs) out.push_back(program.read(value).data<float>()[0]);
@@ -42,12 +44,13 @@ struct Parameters {
 
 using Floats = std::vector<float>;
 
-/// What `make` computes on the CPU and on the reference, which keep parameters in different memory.
+/// What `make` computes on the CPU, the reference and a device: all keep parameters in memory of their own kind.
 template <class Make>
 void expect(const Make& make, const Floats& wanted) {
   CpuBackend cpu;
   ReferenceBackend reference;
-  for (Backend* backend : {static_cast<Backend*>(&cpu), static_cast<Backend*>(&reference)}) {
+  tests::EmulatedCuda device;
+  for (Backend* backend : std::initializer_list<Backend*>{&cpu, &reference, &device}) {
     Parameters all;
     CHECK(all.run(*backend, make(all)) == wanted);
   }
