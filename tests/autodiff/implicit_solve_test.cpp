@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 
 #include "autodiff/vjp.h"
@@ -11,6 +10,7 @@
 #include "core/program.h"
 #include "core/reference/backend.h"
 #include "tests/op_cases/op_cases.h"
+#include "tests/op_cases/plain_solvers.h"
 
 using namespace deq;
 
@@ -20,70 +20,6 @@ namespace {
 
 // Contraction by less than 0.7 a step: 0.7^120 is below 1e-18.
 constexpr int kSteps = 120;
-
-class NoEstimate final : public InverseEstimate {
- public:
-  void apply(StateView, StateView) const override {}
-  void apply_transpose(StateView, StateView) const override {}
-  [[nodiscard]] std::span<const int> rank() const override { return {}; }
-};
-
-/// z <- f(z), a fixed number of times.
-class PlainSolver final : public FixedPointSolver {
- public:
-  explicit PlainSolver(std::size_t bytes) : bytes_(bytes) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
-  [[nodiscard]] std::size_t estimate_bytes() const override { return 0; }
-  void bind(void*, void*) override {}
-  void solve(FixedPointMap& map, StateView z, SolveReport&) override {
-    for (int step = 0; step < kSteps; ++step) {
-      std::memcpy(map.input().data, z.data, bytes_);
-      map.replay();
-      std::memcpy(z.data, map.output().data, bytes_);
-    }
-  }
-  [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
-
- private:
-  std::size_t bytes_;
-  NoEstimate estimate_;
-};
-
-/// u <- w + J^T u, a fixed number of times; states of doubles.
-class PlainAdjoint final : public AdjointSolver {
- public:
-  explicit PlainAdjoint(std::size_t elements) : elements_(elements) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
-  void bind(void*) override {}
-  void solve(FixedPointMap& vjp_map, const InverseEstimate&, const SolveReport&, StateView w, StateView u,
-             SolveReport&) override {
-    std::memcpy(u.data, w.data, elements_ * sizeof(double));
-    for (int step = 0; step < kSteps; ++step) {
-      std::memcpy(vjp_map.input().data, u.data, elements_ * sizeof(double));
-      vjp_map.replay();
-      const auto* product = static_cast<const double*>(vjp_map.output().data);
-      for (std::size_t i = 0; i < elements_; ++i) {
-        static_cast<double*>(u.data)[i] = static_cast<const double*>(w.data)[i] + product[i];
-      }
-    }
-  }
-
- private:
-  std::size_t elements_;
-};
-
-class PlainPolicy final : public EquilibriumPolicy {
- public:
-  [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec& spec, StateOps&) const override {
-    return std::make_unique<PlainSolver>(spec.bytes());
-  }
-  [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec& spec, StateOps&) const override {
-    REQUIRE(spec.dtype == DType::f64);
-    return std::make_unique<PlainAdjoint>(static_cast<std::size_t>(spec.elements()));
-  }
-  [[nodiscard]] bool needs_vjp() const override { return true; }
-  [[nodiscard]] std::string describe() const override { return "plain"; }
-};
 
 using Blocks = std::vector<Value>;
 
@@ -126,7 +62,8 @@ std::vector<Tensor> implicit_gradients() {
   const Blocks states{graph.input("z0", {DType::f32, {2, 3}}, Rate::iterate),
                       graph.input("z1", {DType::f32, {2, 5}}, Rate::iterate)};
   const RegionId region = graph.add_region(states, model.f(states));
-  const Blocks z = graph.add(Equilibrium{.region = region, .policy = std::make_shared<PlainPolicy>()}, model.start());
+  const Blocks z =
+      graph.add(Equilibrium{.region = region, .policy = std::make_shared<tests::PlainPolicy>(kSteps)}, model.start());
   const Blocks y = model.f(z);
   const Blocks out = graph.add(ImplicitGradient{.equilibrium = z[0].ref.node}, Blocks{y[0], y[1], z[0], z[1]});
   const Blocks grads = gradients(Model::loss(out), model.variables());

@@ -4,21 +4,13 @@
 #include <algorithm>
 #include <set>
 
-#include "tests/core/cpu_kernel_cases.h"
+#include "tests/core/kernel_laws.h"
 #include "tests/op_cases/allocation_counter.h"
 
 using namespace deq;
 using namespace deq::tests;
 
 namespace {
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.type() == b.type() && std::equal(a.raw(), a.raw() + a.bytes(), b.raw());
-}
-
-std::vector<std::uint8_t> all_used(const KernelCase& kernel_case) {
-  return std::vector<std::uint8_t>(kernel_case.outputs().size(), 1);
-}
 
 /// Sets the number of threads and puts it back.
 class Threads {
@@ -38,15 +30,7 @@ TEST_CASE("every cpu kernel agrees with the reference") {
   // Relative to the largest element. A float32 result of a few operations is off by a few 6e-8; float sums of up to
   // 4096 elements, and a normalisation's division by a variance, stay under 30 of these.
   constexpr double kTolerance = 2e-6;
-  for (const KernelCase& kernel_case : kernel_cases()) {
-    CAPTURE(kernel_case.name);
-    const std::vector<Tensor> found = run_case(kernel_case, all_used(kernel_case));
-    const std::vector<Tensor> wanted = run_reference(kernel_case);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      CAPTURE(i);
-      CHECK(relative_difference(found[i], wanted[i]) <= kTolerance);
-    }
-  }
+  check_values(kernel_cases(), kTolerance);
 }
 
 TEST_CASE("the cases cover every op outside convolutions and products") {
@@ -59,34 +43,9 @@ TEST_CASE("the cases cover every op outside convolutions and products") {
   CHECK(covered.size() == std::variant_size_v<Op> - 11);
 }
 
-TEST_CASE("an output over an input of equal size gets the same bits") {
-  int checked = 0;
-  for (const KernelCase& kernel_case : kernel_cases()) {
-    CAPTURE(kernel_case.name);
-    const std::vector<Tensor> apart = run_case(kernel_case, all_used(kernel_case));
-    for (const std::size_t input : overwritable_inputs(kernel_case)) {
-      const std::vector<Tensor> over = run_case(kernel_case, all_used(kernel_case), static_cast<int>(input));
-      for (std::size_t i = 0; i < apart.size(); ++i) CHECK(same_bits(over[i], apart[i]));
-      ++checked;
-    }
-  }
-  CHECK(checked > 100);
-}
+TEST_CASE("an output over an input of equal size gets the same bits") { check_overwriting(kernel_cases()); }
 
-TEST_CASE("an output that nobody reads changes nothing in the others") {
-  for (const KernelCase& kernel_case : kernel_cases()) {
-    CAPTURE(kernel_case.name);
-    const std::vector<Tensor> all = run_case(kernel_case, all_used(kernel_case));
-    for (std::size_t absent = 0; absent < all.size(); ++absent) {
-      std::vector<std::uint8_t> used = all_used(kernel_case);
-      used[absent] = 0;
-      const std::vector<Tensor> rest = run_case(kernel_case, used);
-      for (std::size_t i = 0; i < all.size(); ++i) {
-        if (i != absent) CHECK(same_bits(rest[i], all[i]));
-      }
-    }
-  }
-}
+TEST_CASE("an output that nobody reads changes nothing in the others") { check_unread_outputs(kernel_cases()); }
 
 TEST_CASE("results do not depend on the number of threads") {
   for (const KernelCase& kernel_case : kernel_cases()) {

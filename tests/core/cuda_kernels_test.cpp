@@ -15,7 +15,7 @@
 #include "core/interpreter.h"
 #include "core/program.h"
 #include "core/reference/backend.h"
-#include "tests/core/cpu_kernel_cases.h"
+#include "tests/core/kernel_laws.h"
 #include "tests/op_cases/emulated_cuda.h"
 #include "tests/op_cases/program_grid.h"
 
@@ -26,14 +26,6 @@ using namespace deq;
 using namespace deq::tests;
 
 namespace {
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.type() == b.type() && std::equal(a.raw(), a.raw() + a.bytes(), b.raw());
-}
-
-std::vector<std::uint8_t> all_used(const KernelCase& kernel_case) {
-  return std::vector<std::uint8_t>(kernel_case.outputs().size(), 1);
-}
 
 std::vector<Tensor> emulate(const KernelCase& kernel_case, const std::vector<std::uint8_t>& used, int over = -1) {
   return run_case(kernel_case, used, over, &lower_emulated);
@@ -95,45 +87,17 @@ std::vector<KernelCase> all_cases() {
 TEST_CASE("every CUDA kernel, emulated, agrees with the reference") {
   // As for the CPU's kernels: a few roundings of 6e-8, sums in float over at most a few hundred terms.
   constexpr double kTolerance = 2e-6;
-  for (const KernelCase& kernel_case : all_cases()) {
-    CAPTURE(kernel_case.name);
-    const std::vector<Tensor> found = emulate(kernel_case, all_used(kernel_case));
-    const std::vector<Tensor> wanted = run_reference(kernel_case);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      CAPTURE(i);
-      CHECK(relative_difference(found[i], wanted[i]) <= kTolerance);
-    }
-  }
+  check_values(all_cases(), kTolerance, &lower_emulated);
 }
 
 TEST_CASE("an emulated CUDA kernel gives the same bits over an input of equal size") {
-  int checked = 0;
-  for (const KernelCase& kernel_case : all_cases()) {
-    CAPTURE(kernel_case.name);
-    const std::vector<Tensor> apart = emulate(kernel_case, all_used(kernel_case));
-    for (const std::size_t input : overwritable_inputs(kernel_case)) {
-      REQUIRE(cuda::overwrites(kernel_case.op, input));
-      const std::vector<Tensor> over = emulate(kernel_case, all_used(kernel_case), static_cast<int>(input));
-      for (std::size_t i = 0; i < apart.size(); ++i) CHECK(same_bits(over[i], apart[i]));
-      ++checked;
-    }
-  }
-  CHECK(checked > 100);
+  for (const KernelCase& kernel_case : all_cases())
+    for (const std::size_t input : overwritable_inputs(kernel_case)) REQUIRE(cuda::overwrites(kernel_case.op, input));
+  check_overwriting(all_cases(), &lower_emulated);
 }
 
 TEST_CASE("an emulated CUDA kernel does without outputs that nobody reads") {
-  for (const KernelCase& kernel_case : all_cases()) {
-    CAPTURE(kernel_case.name);
-    const std::vector<Tensor> all = emulate(kernel_case, all_used(kernel_case));
-    for (std::size_t absent = 0; absent < all.size(); ++absent) {
-      std::vector<std::uint8_t> used = all_used(kernel_case);
-      used[absent] = 0;
-      const std::vector<Tensor> rest = emulate(kernel_case, used);
-      for (std::size_t i = 0; i < all.size(); ++i) {
-        if (i != absent) CHECK(same_bits(rest[i], all[i]));
-      }
-    }
-  }
+  check_unread_outputs(all_cases(), &lower_emulated);
 }
 
 TEST_CASE("no order of blocks or threads changes a bit of what a CUDA kernel computes") {

@@ -9,60 +9,14 @@
 #include "core/interpreter.h"
 #include "core/program.h"
 #include "core/reference/backend.h"
+#include "tests/core/float_tensors.h"
+#include "tests/op_cases/plain_solvers.h"
 
 using namespace deq;
 
 namespace {
 
 constexpr int kSteps = 3;
-
-class NoEstimate final : public InverseEstimate {
- public:
-  void apply(StateView, StateView) const override {}
-  void apply_transpose(StateView, StateView) const override {}
-  [[nodiscard]] std::span<const int> rank() const override { return {}; }
-};
-
-/// z <- f(z), kSteps times.
-class PlainSolver final : public FixedPointSolver {
- public:
-  explicit PlainSolver(std::size_t bytes) : bytes_(bytes) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
-  [[nodiscard]] std::size_t estimate_bytes() const override { return 0; }
-  void bind(void*, void*) override {}
-  void solve(FixedPointMap& map, StateView z, SolveReport&) override {
-    for (int step = 0; step < kSteps; ++step) {
-      std::memcpy(map.input().data, z.data, bytes_);
-      map.replay();
-      std::memcpy(z.data, map.output().data, bytes_);
-    }
-  }
-  [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
-
- private:
-  std::size_t bytes_;
-  NoEstimate estimate_;
-};
-
-class PlainPolicy final : public EquilibriumPolicy {
- public:
-  [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec& spec, StateOps&) const override {
-    return std::make_unique<PlainSolver>(spec.bytes());
-  }
-  [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec&, StateOps&) const override {
-    return nullptr;
-  }
-  [[nodiscard]] bool needs_vjp() const override { return false; }
-  [[nodiscard]] std::string describe() const override { return "plain"; }
-};
-
-Tensor random_tensor(Shape shape, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  Tensor out(DType::f32, std::move(shape));
-  for (float& value : out.data<float>()) value = normal(generator);
-  return out;
-}
 
 using Blocks = std::vector<Value>;
 
@@ -96,7 +50,7 @@ struct Solved {
       start.push_back(constant(graph, 0.0, cell.states[i].shape));
     }
     const RegionId region = graph.add_region(z, cell(z));
-    solution = graph.add(Equilibrium{.region = region, .policy = std::make_shared<PlainPolicy>()}, start);
+    solution = graph.add(Equilibrium{.region = region, .policy = std::make_shared<tests::PlainPolicy>(kSteps)}, start);
     program = std::make_unique<Program>(Program::compile(graph, solution, backend));
     program->bind("x", x);
     program->bind("drive", drive);
@@ -184,8 +138,8 @@ TEST_CASE("the description of a program shows what left the loop") {
   }
   const RegionId region = graph.add_region({z}, {result});
   const Value start = constant(graph, 0.0, {2, 3});
-  const std::vector<Value> solution =
-      graph.add(Equilibrium{.region = region, .policy = std::make_shared<PlainPolicy>()}, std::vector<Value>{start});
+  const std::vector<Value> solution = graph.add(
+      Equilibrium{.region = region, .policy = std::make_shared<tests::PlainPolicy>(kSteps)}, std::vector<Value>{start});
   const std::vector<Value> outputs{relu(solution[0])};
   CpuBackend cpu;
   const Program program = Program::compile(graph, outputs, cpu);

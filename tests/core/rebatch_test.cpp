@@ -12,55 +12,12 @@
 #include "core/cpu/backend.h"
 #include "core/program.h"
 #include "core/reference/backend.h"
+#include "tests/core/float_tensors.h"
+#include "tests/op_cases/plain_solvers.h"
 
 using namespace deq;
 
 namespace {
-
-class NoEstimate final : public InverseEstimate {
- public:
-  void apply(StateView, StateView) const override {}
-  void apply_transpose(StateView, StateView) const override {}
-  [[nodiscard]] std::span<const int> rank() const override { return {}; }
-};
-
-/// Evaluates nothing: the tests drive the map themselves.
-class IdleSolver final : public FixedPointSolver {
- public:
-  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
-  [[nodiscard]] std::size_t estimate_bytes() const override { return 0; }
-  void bind(void*, void*) override {}
-  void solve(FixedPointMap&, StateView, SolveReport&) override {}
-  [[nodiscard]] const InverseEstimate& estimate() const override { return estimate_; }
-
- private:
-  NoEstimate estimate_;
-};
-
-class IdlePolicy final : public EquilibriumPolicy {
- public:
-  explicit IdlePolicy(bool compacts) : compacts_(compacts) {}
-  [[nodiscard]] std::unique_ptr<FixedPointSolver> make_solver(const StateSpec&, StateOps&) const override {
-    return std::make_unique<IdleSolver>();
-  }
-  [[nodiscard]] std::unique_ptr<AdjointSolver> make_adjoint(const StateSpec&, StateOps&) const override {
-    return nullptr;
-  }
-  [[nodiscard]] bool needs_vjp() const override { return false; }
-  [[nodiscard]] bool compacts() const override { return compacts_; }
-  [[nodiscard]] std::string describe() const override { return "idle"; }
-
- private:
-  bool compacts_;
-};
-
-Tensor random_tensor(const Shape& shape, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  Tensor out(DType::f32, shape);
-  for (float& value : out.data<float>()) value = normal(generator);
-  return out;
-}
 
 using Blocks = std::vector<Value>;
 using Cell = std::function<Blocks(const Blocks&)>;
@@ -74,7 +31,7 @@ struct Compiled {
       start.push_back(constant(graph, 0.0, types[i].shape));
     }
     const RegionId region = graph.add_region(z, cell(z));
-    const auto policy = std::make_shared<IdlePolicy>(compacts);
+    const auto policy = std::make_shared<tests::PlainPolicy>(0, compacts);
     const Blocks solution = graph.add(Equilibrium{.region = region, .policy = policy}, start);
     program = std::make_unique<Program>(Program::compile(graph, solution, backend));
     for (const NodeId id : graph.inputs()) {
