@@ -82,6 +82,21 @@ TEST_CASE("the gradient of |v^T J|^2 is right for batch norm") {
   CHECK(report.worst_error <= kTolerance);
 }
 
+TEST_CASE("an empty batch has second derivatives") {
+  Graph graph;
+  Bindings bindings;
+  const Value x = bound_input(graph, bindings, "x", {0, 3, 3, 4});
+  const Value gamma = bound_input(graph, bindings, "gamma", {4}), beta = bound_input(graph, bindings, "beta", {4});
+  for (const Value y : {group_norm(x, 2, 1e-5, gamma, beta).y, batch_norm(x, 1e-5, gamma, beta).y}) {
+    const std::vector<Value> dx = gradients(sum(y * y), std::vector<Value>{x});
+    const std::vector<Value> second = gradients(sum(square(dx[0])), std::vector<Value>{x, gamma});
+    ReferenceBackend backend;
+    const std::vector<Tensor> values = interpret(graph, second, bindings, backend);
+    CHECK(values[0].shape() == x.shape());
+    for (const double value : values[1].data<double>()) CHECK(value == 0.0);  // a sum over no samples
+  }
+}
+
 TEST_CASE("an operand that is also the cotangent is differentiated once for both uses") {
   Graph graph;
   Bindings bindings;
