@@ -22,6 +22,8 @@ std::vector<Value> starting_states(Graph& graph, const std::vector<Shape>& shape
         start.gaussian_share, " but must be in (0, 1)");
   const std::int64_t batch = shapes.front()[0];
   for (const Shape& shape : shapes)
+    check(shape.rank() >= 1, "starting_states", "a state is a scalar, expected [B, ..]");
+  for (const Shape& shape : shapes)
     check(shape[0] == batch, "starting_states", "states of ", batch, " and of ", shape[0], " samples");
   const Scope named(graph, "start");
   Value choice;

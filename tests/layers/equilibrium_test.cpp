@@ -96,6 +96,13 @@ TEST_CASE("a function that draws anew at every trace is refused") {
   CHECK_THROWS_WITH(equilibrium(fresh, x, {.policy = traced_policy()}), doctest::Contains("random numbers anew"));
 }
 
+TEST_CASE("a state without a batch axis is refused with what to do") {
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", {DType::f32, {}}, Rate::batch);
+  CHECK_THROWS_WITH_AS(equilibrium([](Value z, Value at) { return z * 0.5 + at; }, x, {.policy = traced_policy()}),
+                       doctest::Contains("state 0 is a scalar, but a state is [batch, ..]; reshape it to [1]"), Error);
+}
+
 TEST_CASE("a batch norm inside f updates its statistics once, at the solution") {
   ParameterStore store;
   const layers::BatchNorm norm(ParamScope(store), 3);
