@@ -64,18 +64,19 @@ class Check {
   Check(std::span<const Value> outputs, const Bindings& bindings, const GradcheckOptions& options)
       : outputs_(outputs.begin(), outputs.end()), bindings_(bindings), options_(options), generator_(options.seed) {
     // The graph grows with each check, so its size never names two.
-    const std::string prefix = concat("gradcheck.", outputs.front().graph->size(), ".c");
+    Graph& graph = outputs.front().owner("gradcheck");
+    const std::string prefix = concat("gradcheck.", graph.size(), ".c");
     for (std::size_t k = 0; k < outputs_.size(); ++k) {
-      const TensorType type = outputs_[k].type();
+      const TensorType type = outputs_[k].type("gradcheck");
       const std::string name = concat(prefix, k);
       weights_.push_back(normal_values(generator_, static_cast<std::size_t>(type.shape.elements())));
       bindings_[name] = Tensor::of(type.shape, weights_.back());
-      cotangents_.push_back(outputs_[k].graph->input(name, type, Rate::batch));
+      cotangents_.push_back(graph.input(name, type, Rate::batch));
     }
   }
 
   void differentiate(std::span<const std::string> names) {
-    Graph& graph = *outputs_.front().graph;
+    Graph& graph = outputs_.front().owner("gradcheck");
     std::vector<Value> wrt;
     for (const std::string& name : names) wrt.push_back(graph.find(name));
     const std::vector<Value> found = vjp(outputs_, cotangents_, wrt);
@@ -95,7 +96,11 @@ class Check {
 
  private:
   void compare(const std::string& name, Value input, const Vector& gradient) {
-    if (!bindings_.contains(name)) bindings_[name] = *outputs_.front().graph->storage(input.ref.node);
+    if (!bindings_.contains(name)) {
+      const std::shared_ptr<Tensor> storage = input.owner("gradcheck").storage(input.ref.node);
+      check(storage != nullptr, "gradcheck", "input '", name, "' has no value");
+      bindings_[name] = *storage;
+    }
     const Tensor original = bindings_[name];
     const Vector at = doubles_of(original);
     double largest = 0;

@@ -10,13 +10,13 @@ namespace deq {
 Value jacobian_penalty(std::span<const Value> y, std::span<const Value> z, int probes) {
   check(!y.empty() && y.size() == z.size(), "jacobian_penalty", y.size(), " results but ", z.size(), " states");
   check(probes >= 1, "jacobian_penalty", "needs at least one probe, got ", probes);
-  Graph& graph = *y.front().graph;
+  Graph& graph = y.front().owner("jacobian_penalty");
   const Scope scope(graph, "jacobian_penalty");
   double elements = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {
-    check(y[i].type() == z[i].type(), "jacobian_penalty", "result ", i, " is ", y[i].type(), " but its state is ",
-          z[i].type());
-    elements += static_cast<double>(z[i].shape().elements());
+    const TensorType &result = y[i].type("jacobian_penalty"), &state = z[i].type("jacobian_penalty");
+    check(result == state, "jacobian_penalty", "result ", i, " is ", result, " but its state is ", state);
+    elements += static_cast<double>(state.shape.elements());
   }
 
   Value total = constant(graph, 0);

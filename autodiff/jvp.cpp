@@ -8,12 +8,14 @@ namespace deq {
 std::vector<Value> jvp(std::span<const Value> outputs, std::span<const Value> wrt, std::span<const Value> tangents) {
   check(wrt.size() == tangents.size(), "jvp", wrt.size(), " variables but ", tangents.size(), " tangents");
   if (outputs.empty()) return {};
-  Graph& graph = *outputs.front().graph;
+  Graph& graph = outputs.front().owner("jvp");
   // u is what J^T u is differentiated by; its value never matters and no result reads it.
   const std::string prefix = concat("jvp.", graph.size(), ".u");
   std::vector<Value> u;
-  for (std::size_t i = 0; i < outputs.size(); ++i)
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    check(&outputs[i].owner("jvp") == &graph, "jvp", "output ", i, " belongs to another graph");
     u.push_back(graph.input(concat(prefix, i), outputs[i].type(), graph.rate(outputs[i].ref)));
+  }
   const std::vector<Value> pulled = vjp(outputs, u, wrt);
   std::vector<Value> rows, along;
   for (std::size_t j = 0; j < pulled.size(); ++j) {

@@ -93,7 +93,7 @@ std::vector<Value> recomputed(std::span<const Value> gradients) {
   std::vector<Value> out(gradients.begin(), gradients.end());
   const auto first = std::ranges::find_if(out, [](const Value& value) { return !value.is_empty(); });
   if (first == out.end()) return out;
-  Graph& graph = *first->graph;
+  Graph& graph = first->owner("recomputed");
   for (NodeId id = 0; id < graph.size(); ++id) {  // grows: an adjoint that depends on another one is repeated as well
     const Op op = graph.node(id).op;
     const auto* adjoint = std::get_if<AdjointSolve>(&op);

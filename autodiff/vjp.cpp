@@ -117,16 +117,17 @@ class Walk {
 std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> cotangents, std::span<const Value> wrt) {
   check(outputs.size() == cotangents.size(), "vjp", outputs.size(), " outputs but ", cotangents.size(), " cotangents");
   if (outputs.empty()) return std::vector<Value>(wrt.size());
-  Graph& graph = *outputs.front().graph;
-  for (const Value& value : wrt) {
-    check(value.graph == &graph, "vjp", "a variable is empty or belongs to another graph");
-    check(is_float(value.type().dtype), "vjp", "a variable has type ", value.type(), ", which has no derivative");
+  Graph& graph = outputs.front().owner("vjp");
+  for (std::size_t j = 0; j < wrt.size(); ++j) {
+    check(&wrt[j].owner("vjp") == &graph, "vjp", "variable ", j, " belongs to another graph");
+    check(is_float(wrt[j].type().dtype), "vjp", "variable ", j, " is ", wrt[j].type(), ", which has no derivative");
   }
 
   Walk walk(graph, wrt);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
+    check(&outputs[i].owner("vjp") == &graph, "vjp", "output ", i, " belongs to another graph");
     if (cotangents[i].is_empty()) continue;
-    check(outputs[i].graph == &graph && cotangents[i].graph == &graph, "vjp", "values of different graphs");
+    check(cotangents[i].graph == &graph, "vjp", "cotangent ", i, " belongs to another graph");
     check(outputs[i].type() == cotangents[i].type(), "vjp", "output ", i, " is ", outputs[i].type(),
           " but its cotangent is ", cotangents[i].type());
     if (walk.wants(outputs[i].ref)) walk.add_cotangent(outputs[i].ref, cotangents[i]);
@@ -140,17 +141,18 @@ std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> co
 }
 
 std::vector<Value> gradients(Value scalar_loss, std::span<const Value> wrt) {
-  check(!scalar_loss.is_empty(), "gradients", "the loss is an empty value");
+  Graph& graph = scalar_loss.owner("gradients");
   const TensorType type = scalar_loss.type();
   check(type.shape == Shape{} && is_float(type.dtype), "gradients", "the loss is ", type, ", expected a float scalar");
-  const Value one = constant(*scalar_loss.graph, 1, type.shape, type.dtype);
+  const Value one = constant(graph, 1, type.shape, type.dtype);
   return vjp(std::span(&scalar_loss, 1), std::span(&one, 1), wrt);
 }
 
 std::vector<Value> gradients_or_zeros(Value scalar_loss, std::span<const Value> wrt) {
   std::vector<Value> results = gradients(scalar_loss, wrt);
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i].is_empty()) results[i] = constant(*wrt[i].graph, 0, wrt[i].shape(), wrt[i].type().dtype);
+    if (results[i].is_empty())
+      results[i] = constant(wrt[i].owner("gradients_or_zeros"), 0, wrt[i].shape(), wrt[i].type().dtype);
   }
   return results;
 }

@@ -16,11 +16,13 @@ namespace deq {
 /// differentiate.
 ///
 /// An empty cotangent stands for zero. An empty result says that no output depends on that value.
-/// Errors: sizes differ; a cotangent is not typed like its output; an operation in between cannot be differentiated
-/// (fused, packed and optimiser nodes, a second derivative through AdjointSolve, an equilibrium of an inference graph).
+/// Errors: sizes differ; an output or a variable is empty or of another graph; a cotangent is not typed like its
+/// output; an operation in between cannot be differentiated (fused, packed and optimiser nodes, a second derivative
+/// through AdjointSolve, an equilibrium of an inference graph).
 std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> cotangents, std::span<const Value> wrt);
 
-/// Gradient of a scalar in every `wrt`; as vjp with cotangent 1. Errors: `scalar_loss` is not a float scalar.
+/// Gradient of a scalar in every `wrt`; as vjp with cotangent 1, so empty where the loss does not depend on it.
+/// Errors: `scalar_loss` is not a float scalar.
 std::vector<Value> gradients(Value scalar_loss, std::span<const Value> wrt);
 
 /// As `gradients`, with zeros for values that the loss does not depend on.

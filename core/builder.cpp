@@ -6,9 +6,13 @@
 namespace deq {
 namespace {
 
-Graph& graph_of(Value x) {
-  check(!x.is_empty(), "builder", "an operand is an empty value");
-  return *x.graph;
+/// One more node in the graph of its first operand.
+std::vector<Value> add(const Op& op, std::span<const Value> operands) {
+  return operands.front().owner(name_of(op)).add(op, operands);
+}
+
+Value add_one(const Op& op, std::initializer_list<Value> operands) {
+  return add(op, std::span(operands.begin(), operands.size())).front();
 }
 
 /// Sorted, non-negative axes; all of them when none are given.
@@ -22,7 +26,13 @@ std::vector<int> normalised_axes(const Shape& shape, std::vector<int> axes) {
   return axes;
 }
 
-Value binary(BinaryFn fn, Value a, Value b) { return graph_of(a).add_one(Binary{fn}, {a, b}); }
+/// x, with gamma and beta unless both are empty.
+std::vector<Value> norm_operands(const Op& op, Value x, Value gamma, Value beta) {
+  check(gamma.is_empty() == beta.is_empty(), name_of(op), "gamma and beta are both given or both empty");
+  return gamma.is_empty() ? std::vector<Value>{x} : std::vector<Value>{x, gamma, beta};
+}
+
+Value binary(BinaryFn fn, Value a, Value b) { return add_one(Binary{fn}, {a, b}); }
 
 }  // namespace
 
@@ -30,7 +40,7 @@ Value constant(Graph& graph, double value, Shape shape, DType dtype) {
   return graph.add_one(Constant{TensorType{dtype, shape}, value}, {});
 }
 
-Value unary(UnaryFn fn, Value x) { return graph_of(x).add_one(Unary{fn}, {x}); }
+Value unary(UnaryFn fn, Value x) { return add_one(Unary{fn}, {x}); }
 Value relu(Value x) { return unary(UnaryFn::relu, x); }
 Value gelu(Value x) { return unary(UnaryFn::gelu, x); }
 Value tanh(Value x) { return unary(UnaryFn::tanh, x); }
@@ -53,64 +63,64 @@ Value operator*(double scale, Value x) { return affine(x, scale, 0); }
 Value operator-(Value x) { return affine(x, -1, 0); }
 Value relu_grad(Value x, Value g) { return binary(BinaryFn::relu_grad, x, g); }
 Value affine(Value x, double scale, double offset) {
-  if (scale == 1 && offset == 0) return x;
-  return graph_of(x).add_one(Affine{scale, offset}, {x});
+  if (scale == 1 && offset == 0 && !x.is_empty()) return x;
+  return add_one(Affine{scale, offset}, {x});
 }
-Value copy(Value x) { return graph_of(x).add_one(Copy{}, {x}); }
+Value copy(Value x) { return add_one(Copy{}, {x}); }
 
 Value reshape(Value x, Shape shape) {
-  if (x.shape() == shape) return x;
-  return graph_of(x).add_one(Reshape{shape}, {x});
+  if (x.shape("reshape") == shape) return x;
+  return add_one(Reshape{shape}, {x});
 }
 
 Value flatten(Value x) {
-  const Shape& shape = x.shape();
+  const Shape& shape = x.shape("flatten");
   check(shape.rank() >= 1, "flatten", "needs a batch axis, got ", x.type());
   std::int64_t inner = 1;
   for (int axis = 1; axis < shape.rank(); ++axis) inner *= shape[axis];
   return reshape(x, {shape[0], inner});
 }
 
-Value transpose(Value x, std::vector<int> permutation) {
-  return graph_of(x).add_one(Transpose{std::move(permutation)}, {x});
-}
+Value transpose(Value x, std::vector<int> permutation) { return add_one(Transpose{std::move(permutation)}, {x}); }
 
 Value concat(const std::vector<Value>& parts, int axis) {
   check(!parts.empty(), "concat", "needs at least one part");
+  const int rank = parts.front().shape("concat").rank();
   if (parts.size() == 1) return parts.front();
-  if (axis < 0) axis += parts.front().shape().rank();
-  return graph_of(parts.front()).add(Concat{axis}, parts).front();
+  if (axis < 0) axis += rank;
+  return add(Concat{axis}, parts).front();
 }
 
 Value slice(Value x, int axis, std::int64_t begin, std::int64_t end) {
-  if (axis < 0) axis += x.shape().rank();
-  return graph_of(x).add_one(Slice{axis, begin, end}, {x});
+  if (axis < 0) axis += x.shape("slice").rank();
+  return add_one(Slice{axis, begin, end}, {x});
 }
 
 Value pad(Value x, int axis, std::int64_t before, std::int64_t after) {
-  if (axis < 0) axis += x.shape().rank();
-  return graph_of(x).add_one(Pad{axis, before, after}, {x});
+  if (axis < 0) axis += x.shape("pad").rank();
+  return add_one(Pad{axis, before, after}, {x});
 }
 
 Value broadcast_to(Value x, Shape shape) {
-  if (x.shape() == shape) return x;
-  return graph_of(x).add_one(BroadcastTo{shape}, {x});
+  if (x.shape("broadcast_to") == shape) return x;
+  return add_one(BroadcastTo{shape}, {x});
 }
 
 Value sum(Value x, std::vector<int> axes, bool keep_dims) {
-  axes = normalised_axes(x.shape(), std::move(axes));
+  axes = normalised_axes(x.shape("sum"), std::move(axes));
   if (axes.empty()) return x;
-  return graph_of(x).add_one(Sum{std::move(axes), keep_dims}, {x});
+  return add_one(Sum{std::move(axes), keep_dims}, {x});
 }
 
 Value mean(Value x, std::vector<int> axes, bool keep_dims) {
+  const double elements = static_cast<double>(x.shape("mean").elements());
   const Value total = sum(x, std::move(axes), keep_dims);
-  const double count = static_cast<double>(x.shape().elements()) / static_cast<double>(total.shape().elements());
+  const double count = elements / static_cast<double>(total.shape().elements());
   return total * (1.0 / count);
 }
 
 Value sum_to(Value x, Shape shape) {
-  const Shape& from = x.shape();
+  const Shape& from = x.shape("sum_to");
   if (from == shape) return x;
   std::vector<int> axes;
   const int lead = from.rank() - shape.rank();
@@ -120,51 +130,48 @@ Value sum_to(Value x, Shape shape) {
 }
 
 Value matmul(Value a, Value b, bool transpose_a, bool transpose_b) {
-  return graph_of(a).add_one(MatMul{transpose_a, transpose_b}, {a, b});
+  return add_one(MatMul{transpose_a, transpose_b}, {a, b});
 }
 
-Value conv2d(Value x, Value weight, Conv2d options) { return graph_of(x).add_one(options, {x, weight}); }
+Value conv2d(Value x, Value weight, Conv2d options) { return add_one(options, {x, weight}); }
 
 Value conv2d_input_grad(Value g, Value weight, Conv2d options, std::int64_t height, std::int64_t width) {
-  return graph_of(g).add_one(Conv2dInputGrad{options, height, width}, {g, weight});
+  return add_one(Conv2dInputGrad{options, height, width}, {g, weight});
 }
 
 Value conv2d_weight_grad(Value x, Value g, Conv2d options, std::int64_t kernel_h, std::int64_t kernel_w) {
-  return graph_of(x).add_one(Conv2dWeightGrad{options, kernel_h, kernel_w}, {x, g});
+  return add_one(Conv2dWeightGrad{options, kernel_h, kernel_w}, {x, g});
 }
 
 GroupNormValues group_norm(Value x, int groups, double eps, Value gamma, Value beta) {
   const GroupNorm op{.groups = groups, .eps = eps, .affine = !gamma.is_empty()};
-  std::vector<Value> inputs{x};
-  if (op.affine) inputs.insert(inputs.end(), {gamma, beta});
-  const std::vector<Value> out = graph_of(x).add(op, inputs);
+  const std::vector<Value> out = add(op, norm_operands(op, x, gamma, beta));
   return {out[0], out[1]};
 }
 
 BatchNormValues batch_norm(Value x, double eps, Value gamma, Value beta) {
   const BatchNorm op{.eps = eps, .affine = !gamma.is_empty()};
-  std::vector<Value> inputs{x};
-  if (op.affine) inputs.insert(inputs.end(), {gamma, beta});
-  const std::vector<Value> out = graph_of(x).add(op, inputs);
+  const std::vector<Value> out = add(op, norm_operands(op, x, gamma, beta));
   return {out[0], out[1], out[2]};
 }
 
-Value resize(Value x, Resize options) { return graph_of(x).add_one(options, {x}); }
+Value resize(Value x, Resize options) { return add_one(options, {x}); }
 
 Value upsample_nearest(Value x, int factor) {
-  return resize(x, {.mode = ResizeMode::nearest, .height = x.shape()[1] * factor, .width = x.shape()[2] * factor});
+  const Shape& shape = x.shape("upsample_nearest");
+  return resize(x, {.mode = ResizeMode::nearest, .height = shape[1] * factor, .width = shape[2] * factor});
 }
 
-Value avg_pool(Value x, AvgPool options) { return graph_of(x).add_one(options, {x}); }
-Value max_pool(Value x, MaxPool options) { return graph_of(x).add_one(options, {x}); }
+Value avg_pool(Value x, AvgPool options) { return add_one(options, {x}); }
+Value max_pool(Value x, MaxPool options) { return add_one(options, {x}); }
 Value global_avg_pool(Value x) { return mean(x, {1, 2}); }
 
-Value gather(Value table, Value index) { return graph_of(table).add_one(Gather{}, {table, index}); }
-Value one_hot(Value index, std::int64_t classes) { return graph_of(index).add_one(OneHot{classes}, {index}); }
+Value gather(Value table, Value index) { return add_one(Gather{}, {table, index}); }
+Value one_hot(Value index, std::int64_t classes) { return add_one(OneHot{classes}, {index}); }
 
 CrossEntropyValues softmax_cross_entropy(Value logits, Value labels) {
   const std::vector<Value> operands{logits, labels};
-  const std::vector<Value> out = graph_of(logits).add(SoftmaxCrossEntropy{}, operands);
+  const std::vector<Value> out = add(SoftmaxCrossEntropy{}, operands);
   return {out[0], out[1]};
 }
 

@@ -6,7 +6,7 @@
 #include "core/graph.h"
 
 // Functions that add one node to the graph of their operands. Shapes and attributes: core/op/*.h. Every function throws
-// Error (op, types, label) when its operands do not fit.
+// Error (op, types, label) when its operands are empty or do not fit.
 
 namespace deq {
 

@@ -25,17 +25,24 @@ Rate rate_of(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-const TensorType& Value::type() const {
-  check(graph != nullptr, "value", "an empty value has no type");
-  return graph->type(ref);
+Graph& Value::owner(std::string_view where, std::string_view layer) const {
+  check(!is_empty(), where,
+        "an empty value: nothing was assigned to it, or it is the gradient in a variable that the loss does not depend "
+        "on, for which gradients_or_zeros gives zeros",
+        layer.empty() ? "" : concat(" (layer '", layer, "')"));
+  return *graph;
+}
+
+const TensorType& Value::type(std::string_view where, std::string_view layer) const {
+  return owner(where, layer).type(ref);
 }
 
 std::vector<Value> Graph::add(Op op, std::span<const Value> inputs) {
   Node node;
   std::vector<TensorType> types;
   for (const Value& value : inputs) {
-    check(!value.is_empty(), name_of(op), "an operand is an empty value (layer '", label_, "')");
-    check(value.graph == this, name_of(op), "an operand belongs to another graph (layer '", label_, "')");
+    check(&value.owner(name_of(op), label_) == this, name_of(op), "an operand belongs to another graph (layer '",
+          label_, "')");
     node.inputs.push_back(value.ref);
     types.push_back(value.type());
   }

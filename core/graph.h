@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -21,13 +22,20 @@ struct Ref {
 };
 
 /// Handle that model code adds, multiplies and passes on. A default-constructed Value is empty.
+///
+/// Reading an empty one is an Error that begins with `where`, the function that was given it, and names `layer`, if
+/// any.
 struct Value {
   Graph* graph = nullptr;
   Ref ref;
 
   [[nodiscard]] bool is_empty() const { return graph == nullptr; }
-  [[nodiscard]] const TensorType& type() const;
-  [[nodiscard]] const Shape& shape() const { return type().shape; }
+  /// The graph it belongs to.
+  [[nodiscard]] Graph& owner(std::string_view where, std::string_view layer = {}) const;
+  [[nodiscard]] const TensorType& type(std::string_view where = "value", std::string_view layer = {}) const;
+  [[nodiscard]] const Shape& shape(std::string_view where = "value", std::string_view layer = {}) const {
+    return type(where, layer).shape;
+  }
   bool operator==(const Value&) const = default;
 };
 

@@ -69,7 +69,9 @@ Types InferRules::operator()(const Equilibrium& op) const {
   expect(op.policy != nullptr, "has no policy");
   for (std::size_t i = 0; i < in_.size(); ++i) {
     expect(in_[i].dtype == DType::f32, "state ", i, " must be f32");
-    expect(in_[i].shape.rank() >= 1 && in_[i].shape[0] == in_[0].shape[0], "states have different batch sizes");
+    expect(in_[i].shape.rank() >= 1, "state ", i,
+           " is a scalar, but a state is [batch, ..]; reshape it to [1] and let f take and return that");
+    expect(in_[i].shape[0] == in_[0].shape[0], "states have different batch sizes");
   }
   return {in_.begin(), in_.end()};
 }

@@ -14,7 +14,7 @@ using Values = std::vector<std::vector<Tensor>>;
 std::vector<std::uint8_t> needed_nodes(const Graph& graph, std::span<const Value> outputs) {
   std::vector<std::uint8_t> needed(graph.size(), 0);
   for (const Value& output : outputs) {
-    check(output.graph == &graph, "interpret", "an output belongs to another graph");
+    check(&output.owner("interpret") == &graph, "interpret", "an output belongs to another graph");
     needed[output.ref.node] = 1;
   }
   for (NodeId id = graph.size(); id-- > 0;) {

@@ -187,8 +187,8 @@ void Program::fetch_parameters() {
 }
 
 Ref Program::State::mapped(Value value) const {
-  check(!value.is_empty(), "program", "the value is empty");
-  check(value.graph == source, "program", "the value belongs to another graph than the program was compiled from");
+  check(&value.owner("program") == source, "program",
+        "the value belongs to another graph than the program was compiled from");
   check(value.ref.node < rewritten.refs.size() && !rewritten.refs[value.ref.node].empty(), "program",
         "the value is no part of this program: nothing that it computes needs it");
   return rewritten.refs[value.ref.node][value.ref.output];

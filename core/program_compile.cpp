@@ -279,10 +279,8 @@ std::vector<std::unique_ptr<Segment>> Program::State::segments_of(const std::vec
 }
 
 Program Program::compile(const Graph& graph, std::span<const Value> outputs, Backend& backend, ProgramOptions options) {
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    check(!outputs[i].is_empty(), "program", "output ", i, " is an empty value");
-    check(outputs[i].graph == &graph, "program", "output ", i, " belongs to another graph");
-  }
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    check(&outputs[i].owner("program") == &graph, "program", "output ", i, " belongs to another graph");
   auto state = std::make_unique<State>();
   state->source = &graph;
   state->backend = &backend;

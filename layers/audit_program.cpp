@@ -29,6 +29,7 @@ AuditProgram::AuditProgram(const AuditedModel& model, const AuditPolicy& policy,
   const AuditedLoss traced = model.loss(graph_, policy);
   {
     const Scope mark(graph_, kLossLabel);
+    check(!traced.loss.is_empty(), "audit", "the model gives an empty value as its loss");
     loss_ = copy(traced.loss);
   }
   std::vector<Value> outputs;

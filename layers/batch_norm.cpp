@@ -25,7 +25,7 @@ BatchNorm::BatchNorm(const ParamScope& scope, int channel_count, BatchNormOption
 }
 
 Value BatchNorm::operator()(Value x) const {
-  const Scope named(*x.graph, label);
+  const Scope named(x.owner("batch_norm", label), label);
   check(x.shape().rank() >= 2 && x.shape()[-1] == channels, "batch_norm", "input ", x.type(), " does not end in ",
         channels, " channels (layer '", label, "')");
   return x.graph->mode() == Mode::training ? with_batch(x) : with_running(x);

@@ -20,7 +20,7 @@ Conv2d::Conv2d(const ParamScope& scope, int in, int out, int kernel, const ConvO
 }
 
 Value Conv2d::operator()(Value x) const {
-  const Scope named(*x.graph, label);
+  const Scope named(x.owner("conv2d", label), label);
   const Value y = conv2d(x, effective_weight(x), geometry);
   return bias.is_absent() ? y : y + bias(x);
 }

@@ -11,7 +11,7 @@ struct Embedding {
       : weight(scope, "weight", {count, width}, init::normal(deviation)), label(scope.prefix()) {}
 
   Value operator()(Value index) const {
-    const Scope named(*index.graph, label);
+    const Scope named(index.owner("embedding", label), label);
     return gather(weight(index), index);
   }
 

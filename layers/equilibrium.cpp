@@ -10,6 +10,7 @@ namespace {
 
 /// f on `states`, checked: a fixed point needs results of the types of its states.
 std::vector<Value> apply(const StateFunction& f, std::span<const Value> states, const std::string& name) {
+  check(f != nullptr && !states.empty(), name, "needs a function and at least one state");
   std::vector<Value> results = f(states);
   check(results.size() == states.size(), name, "f takes ", states.size(), " states but returns ", results.size());
   for (std::size_t i = 0; i < states.size(); ++i) {
@@ -69,12 +70,9 @@ bool passes_applied(EquilibriumOutput output, Mode mode) {
 
 EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Value>& z0,
                                    const EquilibriumOptions& options) {
-  check(!z0.empty() && !z0[0].is_empty(), options.name, "an equilibrium needs at least one state");
-  for (std::size_t i = 0; i < z0.size(); ++i)
-    check(z0[i].shape().rank() > 0 && z0[i].type().dtype == DType::f32, options.name, "state ", i, " is ", z0[i].type(),
-          " but must be f32 with an axis of samples in front: [1, ..] for one");
+  check(!z0.empty(), options.name, "an equilibrium needs at least one state");
   check(options.policy != nullptr, options.name, "no policy: set EquilibriumOptions::policy to say how to solve");
-  Graph& graph = *z0[0].graph;
+  Graph& graph = z0[0].owner(options.name);
   const Scope named(graph, options.name);
 
   const std::vector<Value> states = iterate_inputs(graph, z0, options.name);
@@ -131,6 +129,9 @@ std::vector<Value> unrolled(const StateFunction& f, std::vector<Value> z0, int s
   return z0;
 }
 
-Value zeros_like(Value like) { return constant(*like.graph, 0.0, like.shape(), like.type().dtype); }
+Value zeros_like(Value like) {
+  Graph& graph = like.owner("zeros_like");
+  return constant(graph, 0.0, like.shape(), like.type().dtype);
+}
 
 }  // namespace deq

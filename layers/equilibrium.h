@@ -55,8 +55,8 @@ struct EquilibriumTrace {
 /// is solved and reported on its own; where it joins them (nodes of a graph, batch norm in training) all are one
 /// system, with one entry in the report. Program::describe says which and why. Under a policy with an Unrolling a
 /// training graph passes on what its damped applications make of z*, whatever `output` says. Errors: no policy; no
-/// state; a state that is a scalar or not f32; f returns other types or another number of states than it was given, or
-/// draws random numbers that a second trace would draw anew.
+/// state; a state that is a scalar or not f32; f is empty, returns other types or another number of states than it was
+/// given, or draws random numbers that a second trace would draw anew.
 EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Value>& z0,
                                    const EquilibriumOptions& options);
 

@@ -17,7 +17,7 @@ namespace {
 /// The derivative in `wrt`, which is a gradient or empty; zeros where nothing depends on it.
 Value product_along(Value gradient, Value direction, Value wrt) {
   const Value product = vjp(std::vector<Value>{gradient}, std::vector<Value>{direction}, std::vector<Value>{wrt})[0];
-  return product.is_empty() ? constant(*wrt.graph, 0, wrt.shape()) : product;
+  return product.is_empty() ? constant(wrt.owner("graph problem"), 0, wrt.shape()) : product;
 }
 
 void check_scalar(Value loss, const char* what) {

@@ -14,7 +14,7 @@ GroupNorm::GroupNorm(const ParamScope& scope, int channels, int group_count, Nor
 }
 
 Value GroupNorm::operator()(Value x) const {
-  const Scope named(*x.graph, label);
+  const Scope named(x.owner("group_norm", label), label);
   return group_norm(x, groups, eps, weight(x), bias(x)).y;
 }
 

@@ -12,7 +12,7 @@ struct LayerNorm {
       : features(feature_count), norm(scope, feature_count, /*groups=*/1, options) {}
 
   Value operator()(Value x) const {
-    const Shape shape = x.shape();
+    const Shape shape = x.shape("layer_norm", norm.label);
     check(shape.rank() >= 1 && shape[-1] == features, "layer_norm", "input ", x.type(), " ends in another extent than ",
           features, " (layer '", norm.label, "')");
     if (shape.rank() == 2) return norm(x);

@@ -5,7 +5,7 @@
 namespace deq::layers {
 
 Value Linear::operator()(Value x) const {
-  const Scope named(*x.graph, label);
+  const Scope named(x.owner("linear", label), label);
   const Shape shape = x.shape();
   const Shape wanted = weight.tensor()->shape();
   check(shape.rank() >= 1 && shape[-1] == wanted[1], "linear", "input ", x.type(), " ends in another extent than ",

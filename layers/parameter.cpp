@@ -76,6 +76,6 @@ Value Parameter::operator()(Graph& graph) const {
   return graph.parameter(name_, tensor_);
 }
 
-Value Parameter::operator()(Value like) const { return is_absent() ? Value{} : (*this)(*like.graph); }
+Value Parameter::operator()(Value like) const { return is_absent() ? Value{} : (*this)(like.owner(name_)); }
 
 }  // namespace deq

@@ -94,7 +94,7 @@ class Parameter {
 
   [[nodiscard]] bool is_absent() const { return tensor_ == nullptr; }
   [[nodiscard]] Value operator()(Graph& graph) const;
-  /// In the graph of `like`; an absent parameter gives the empty value.
+  /// In the graph of `like`; an absent parameter gives the empty value. Errors: `like` is empty.
   [[nodiscard]] Value operator()(Value like) const;
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::shared_ptr<Tensor>& tensor() const { return tensor_; }

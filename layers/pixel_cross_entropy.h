@@ -20,6 +20,7 @@ struct PixelCrossEntropy {
 /// @param scores   f32 [B,h,w,classes]
 /// @param labels   i32 [B,H,W]; pixels whose label is not in 0 ... classes - 1 do not count
 /// @param weights  f32 [classes, 1]; kept by the graph
+/// Errors: a value is empty, there are no weights, or the shapes do not fit.
 /// Source of the loss: Bai, Koltun, Kolter, Multiscale Deep Equilibrium Models, NeurIPS 2020 (Cityscapes).
 PixelCrossEntropy pixel_cross_entropy(Value scores, Value labels, std::shared_ptr<Tensor> weights);
 

@@ -20,6 +20,8 @@ std::vector<Value> starting_states(Graph& graph, const std::vector<Shape>& shape
   check(start.deviation > 0.0, "starting_states", "deviation is ", start.deviation, " but must be above 0");
   check(start.gaussian_share > 0.0 && start.gaussian_share < 1.0, "starting_states", "gaussian_share is ",
         start.gaussian_share, " but must be in (0, 1)");
+  for (const Shape& shape : shapes)
+    check(shape.rank() >= 1, "starting_states", "a state is a scalar, expected [B, ..]");
   const std::int64_t batch = shapes.front()[0];
   for (const Shape& shape : shapes)
     check(shape[0] == batch, "starting_states", "states of ", batch, " and of ", shape[0], " samples");

@@ -29,7 +29,7 @@ Tensor lengths(const Tensor& v) {
 
 Value weight_norm(Value v, Value g) {
   std::vector<int> inner;
-  for (int axis = 1; axis < v.shape().rank(); ++axis) inner.push_back(axis);
+  for (int axis = 1; axis < v.shape("weight_norm").rank(); ++axis) inner.push_back(axis);
   check(!inner.empty(), "weight_norm", "the weight needs an axis besides the outputs, found ", v.type());
   return v * (g / sqrt(sum(v * v, inner, /*keep_dims=*/true)));
 }

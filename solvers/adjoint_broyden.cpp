@@ -4,21 +4,21 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "solvers/kept_updates.h"
 
 namespace deq {
 namespace {
 
 /// Updates that `max_steps` steps can make.
-int most_updates(const AdjointBroyden& options, int max_steps) {
-  return max_steps + (options.outer_every > 0 ? (max_steps + 1) / options.outer_every : 0);
+std::int64_t most_updates(const AdjointBroyden& options, int max_steps) {
+  const std::int64_t steps = max_steps;
+  return steps + (options.outer_every > 0 ? (steps + 1) / options.outer_every : 0);
 }
 
 int capacity_of(const AdjointBroyden& options, int max_steps) {
-  require(options.memory >= 0, "adjoint_broyden", "memory is ", options.memory, " but must not be negative");
   require(options.outer_every >= 0, "adjoint_broyden", "outer_every is ", options.outer_every,
           " but must not be negative");
-  const int most = std::max(1, most_updates(options, max_steps));
-  return options.memory > 0 ? std::min(options.memory, most) : most;
+  return kept_updates("adjoint_broyden", options.memory, most_updates(options, max_steps));
 }
 
 }  // namespace

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "solvers/kept_updates.h"
+
 namespace deq {
 
 BroydenLowRankMethod::BroydenLowRankMethod(const StateSpec& spec, StateOps& ops, const Broyden& options, int max_steps)
-    : estimate_(spec, ops, options.memory > 0 ? std::min(options.memory, max_steps) : max_steps),
+    : estimate_(spec, ops, kept_updates("broyden", options.memory, max_steps)),
       pair_(spec, ops, options.breakdown),
       sample_started_at_(static_cast<std::size_t>(spec.batch), 0) {}
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "solvers/kept_updates.h"
 
 namespace deq {
 
@@ -66,8 +67,7 @@ void BroydenProduct::apply_transpose(StateView x, StateView out) const {
 }
 
 BroydenProductMethod::BroydenProductMethod(const StateSpec& spec, StateOps& ops, const Broyden& options, int max_steps)
-    : estimate_(spec, ops, options.memory > 0 ? std::min(options.memory, max_steps) : max_steps, options.breakdown,
-                options.history),
+    : estimate_(spec, ops, kept_updates("broyden", options.memory, max_steps), options.breakdown, options.history),
       sample_started_at_(static_cast<std::size_t>(spec.batch), 0) {}
 
 void BroydenProductMethod::start(const InverseEstimate* base) {

@@ -8,6 +8,7 @@
 namespace deq {
 namespace {
 
+constexpr int kMostBasis = 10000;         // its coefficients take restart^2 doubles a sample
 constexpr double kProgress = 0.99;        // a cycle that leaves more of the residual than this has stalled
 constexpr double kSmallestPivot = 1e-14;  // relative to the largest; 1e2 roundings above double's epsilon
 constexpr double kMoved = 1.0 - 1e-12;    // a residual above this share of the last one is the same up to rounding
@@ -23,6 +24,8 @@ Gmres::Gmres(const StateSpec& spec, StateOps& ops, const KrylovAdjoint& options)
       restart_(std::min(options.restart, options.max_steps)),
       residual_(spec, ops, options.tolerance.mode) {
   require(options.restart >= 1, "gmres", "restart is ", options.restart, " but must be at least 1");
+  require(restart_ <= kMostBasis, "gmres", "restart is ", options.restart, " within ", options.max_steps,
+          " steps, but at most ", kMostBasis, " states can be kept; lower restart, e.g. to 20");
   require(options.max_steps >= 1, "gmres", "max_steps is ", options.max_steps, " but must be at least 1");
   require(options.tolerance.value >= 0.0, "gmres", "tolerance is ", options.tolerance.value,
           " but must not be negative");

@@ -6,6 +6,7 @@
 #include "solvers/broyden_low_rank.h"
 #include "solvers/broyden_product.h"
 #include "solvers/broyden_reduced.h"
+#include "solvers/kept_updates.h"
 #include "solvers/loop.h"
 #include "solvers/newton_krylov.h"
 #include "solvers/picard.h"
@@ -27,7 +28,7 @@ struct Maker {
     return std::make_unique<AndersonMethod>(spec, ops, options);
   }
   std::unique_ptr<Method> operator()(const Broyden& options) const {
-    const bool is_limited = options.memory > 0 && options.memory < max_steps;
+    const bool is_limited = kept_updates("broyden", options.memory, max_steps) < max_steps;
     const bool keeps_pairs =
         options.form == BroydenForm::low_rank || (is_limited && options.limit == MemoryLimit::reduce);
     require(!keeps_pairs || options.history == StepHistory::full, "solver",

@@ -10,6 +10,8 @@
 namespace deq {
 namespace {
 
+constexpr int kMostColumns = 10000;  // they solve a dense system of that size
+
 /// The next number of a splitmix64 sequence. Source: S. Vigna, public domain reference.
 std::uint64_t next_random(std::uint64_t& state) {
   state += 0x9e3779b97f4a7c15ULL;
@@ -29,6 +31,8 @@ Nystrom::Nystrom(const StateSpec& spec, StateOps& ops, const NystromColumns& opt
       residual_(spec, ops, NormMode::relative),
       element_{.batch = 1, .block_elems = {1}, .dtype = spec.dtype} {
   require(options.columns >= 1, "nystrom", "columns is ", options.columns, " but must be at least 1");
+  require(columns_ <= kMostColumns, "nystrom", "columns is ", options.columns, " for a state of ", spec.sample_elems(),
+          " elements, but at most ", kMostColumns, " can be kept; lower it, e.g. to 20");
   const auto batch = static_cast<std::size_t>(spec.batch);
   const auto columns = static_cast<std::size_t>(columns_);
   coordinate_.assign(columns * batch, 0);

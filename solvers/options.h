@@ -46,8 +46,8 @@ enum class MemoryLimit : std::uint8_t {
 /// apply.
 enum class StepHistory : std::uint8_t { full, bf16 };
 
-/// Good Broyden on the inverse with unit steps, M0 = I. `memory` updates are kept, 0: all of them. An update whose
-/// denominator is below `breakdown` (relative) is skipped.
+/// Good Broyden on the inverse with unit steps, M0 = I. `memory` updates are kept, 0: all of them, which are at
+/// most kMostKept (solvers/kept_updates.h). An update whose denominator is below `breakdown` (relative) is skipped.
 struct Broyden {
   BroydenForm form = BroydenForm::product;
   int memory = 0;

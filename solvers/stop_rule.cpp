@@ -18,6 +18,10 @@ void check_limits(const SolverOptions& options) {
   require(options.max_steps >= 1, "solver", "max_steps is ", options.max_steps, " but must be at least 1");
   require(options.tolerance.value >= 0.0, "solver", "tolerance is ", options.tolerance.value,
           " but must not be negative");
+  require(options.patience >= 0, "solver", "patience is ", options.patience,
+          " but must not be negative; 0 never stops a sample for want of progress");
+  require(options.divergence_factor >= 0.0, "solver", "divergence_factor is ", options.divergence_factor,
+          " but must not be negative; 0 never stops a sample for its growth");
   require(options.time_budget_ms >= 0.0, "solver", "time_budget_ms is ", options.time_budget_ms,
           " but must not be negative");
 }

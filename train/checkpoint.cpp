@@ -57,6 +57,35 @@ TrainingRecord training_of(const std::string& text) {
           .test_accuracy = number("test_accuracy")};
 }
 
+/// Class names as a JSON array. Names of folders may be any bytes: one that is not UTF-8, which no JSON string can be,
+/// is the array of its bytes.
+std::string text_of(const std::vector<std::string>& class_names) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const std::string& name : class_names) {
+    nlohmann::json own = name;
+    try {
+      (void)own.dump();
+    } catch (const nlohmann::json::type_error&) {
+      own = std::vector<std::uint8_t>(name.begin(), name.end());
+    }
+    all.push_back(std::move(own));
+  }
+  return all.dump();
+}
+
+std::vector<std::string> class_names_of(const std::string& text) {
+  std::vector<std::string> out;
+  for (const nlohmann::json& name : nlohmann::json::parse(text)) {
+    if (name.is_string()) {
+      out.push_back(name.get<std::string>());
+    } else {
+      const auto bytes = name.get<std::vector<std::uint8_t>>();
+      out.emplace_back(bytes.begin(), bytes.end());
+    }
+  }
+  return out;
+}
+
 const std::string& entry(const SafetensorsFile& file, const std::string& key, const std::string& place) {
   const auto found = file.metadata.find(key);
   require(found != file.metadata.end(), place, "not a checkpoint of deq: its metadata has no '", key, "'");
@@ -68,7 +97,7 @@ SafetensorsFile model_file(const Checkpoint& checkpoint) {
   file.metadata = {{"format", std::string(kFormat)},
                    {"deq_version", DEQ_VERSION},
                    {"config", write_config(checkpoint.config)},
-                   {"class_names", nlohmann::json(checkpoint.class_names).dump()},
+                   {"class_names", text_of(checkpoint.class_names)},
                    {"training", text_of(checkpoint.training)}};
   file.metadata["crc32"] = std::to_string(contents_crc(file));
   return file;
@@ -81,8 +110,7 @@ void read_model(Checkpoint& checkpoint, SafetensorsFile file, const std::string&
           "damaged: the contents do not have the recorded CRC-32");
   checkpoint.config = parse_config(entry(file, "config", place), place + " (config)");
   try {
-    const std::string& names = entry(file, "class_names", place);
-    checkpoint.class_names = nlohmann::json::parse(names).get<std::vector<std::string>>();
+    checkpoint.class_names = class_names_of(entry(file, "class_names", place));
     checkpoint.training = training_of(entry(file, "training", place));
   } catch (const nlohmann::json::exception& failure) {
     throw RequestError(concat(place, ": unreadable metadata: ", failure.what()));

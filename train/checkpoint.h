@@ -29,7 +29,8 @@ struct TrainingRecord {
 
 /// Contents of a checkpoint folder.
 ///
-/// model.safetensors   `model`; its metadata holds format, deq_version, config (TOML), class_names, training
+/// model.safetensors   `model`; its metadata holds format, deq_version, config (TOML), class_names (JSON: strings, or
+///                     the bytes of one that is not UTF-8), training
 /// state.safetensors   `state` and `counters`; only needed to train on
 /// manifest.json       size and CRC-32 of both
 struct Checkpoint {

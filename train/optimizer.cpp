@@ -48,6 +48,11 @@ std::vector<Value> Optimizer::parameters(Graph& graph) const {
 Value Optimizer::update(Graph& graph, std::span<const Value> gradients, Value lr, Value step, double clip_norm) const {
   check(gradients.size() == slots_.size(), "optimizer", gradients.size(), " gradients for ", slots_.size(),
         " parameters");
+  check(!slots_.empty(), "optimizer", "the model has no trainable parameter");
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    check(!gradients[i].is_empty(), "optimizer", "the loss does not depend on the trainable parameter '",
+          slots_[i].name,
+          "', which has no gradient; leave it out of the model, or take gradients_or_zeros, which gives zeros");
   const Scope scope(graph, "optimizer");
   const Value norm = joint_norm(gradients);
   for (std::size_t i = 0; i < slots_.size(); ++i) {

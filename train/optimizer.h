@@ -23,6 +23,7 @@ class Optimizer {
   [[nodiscard]] std::vector<Value> parameters(Graph& graph) const;
   /// Adds one update per parameter and assigns the results. `lr` and `step` (1-based) are f32 scalars.
   /// `clip_norm` > 0 scales all gradients so that their joint norm is at most that.
+  /// Errors: no parameters, another number of gradients than parameters, or a parameter whose gradient is empty.
   /// @returns the joint gradient norm before clipping, f32[]
   Value update(Graph& graph, std::span<const Value> gradients, Value lr, Value step, double clip_norm) const;
 

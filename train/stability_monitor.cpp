@@ -10,7 +10,7 @@ namespace deq {
 
 std::vector<Value> trace_random_adjoint(const Model& model, Value image,
                                         const std::shared_ptr<const EquilibriumPolicy>& policy) {
-  Graph& graph = *image.graph;
+  Graph& graph = image.owner("spectral radius");
   std::vector<Value> z0, w;
   for (const Shape& shape : model.network.config.state_shapes(image.shape())) {
     z0.push_back(constant(graph, 0.0, shape));

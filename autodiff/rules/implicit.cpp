@@ -19,7 +19,7 @@ Blocks blocks_of(const RuleContext& context) {
   return {{context.inputs.begin(), middle}, {middle, context.inputs.end()}};
 }
 
-Value zeros_like(Value value) { return constant(*value.graph, 0, value.shape(), value.type().dtype); }
+Value zeros_like(Value value) { return constant(value.owner("vjp"), 0, value.shape(), value.type().dtype); }
 
 }  // namespace
 

@@ -3,14 +3,23 @@
 #include "core/builder.h"
 
 namespace deq {
+namespace {
+
+/// Product of the extents from axis `first` to the last but one. No quotient of elements, which an empty batch lacks.
+std::int64_t inner_extent(const Shape& x, int first) {
+  std::int64_t product = 1;
+  for (int axis = first; axis + 1 < x.rank(); ++axis) product *= x[axis];
+  return product;
+}
+
+}  // namespace
 
 NormView NormView::of_group_norm(const Shape& x, int groups, double eps) {
-  const std::int64_t members = x[-1] / groups;
-  return {.view = {x[0], x.elements() / (x[0] * x[-1]), groups, members}, .eps = eps};
+  return {.view = {x[0], inner_extent(x, 1), groups, x[-1] / groups}, .eps = eps};
 }
 
 NormView NormView::of_batch_norm(const Shape& x, double eps) {
-  return {.view = {1, x.elements() / x[-1], x[-1], 1}, .eps = eps};
+  return {.view = {1, inner_extent(x, 0), x[-1], 1}, .eps = eps};
 }
 
 NormGradValues decompose_norm_grad(const NormView& norm, Value x, Value g, Value gamma) {

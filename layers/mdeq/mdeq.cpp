@@ -22,7 +22,7 @@ Mdeq::Mdeq(const ParamScope& scope, const MdeqConfig& chosen)
 }
 
 Mdeq::Output Mdeq::operator()(Value image, const MdeqForward& forward) const {
-  Graph& graph = *image.graph;
+  Graph& graph = image.owner("mdeq");
   const std::vector<Shape> shapes = config.state_shapes(image.shape());
   Output output;
   output.injected = stem(image);
@@ -51,6 +51,8 @@ StateFunction Mdeq::function(Value injected) const {
 }
 
 Value Mdeq::head(const std::vector<Value>& states) const {
+  check(static_cast<int>(states.size()) == config.branches(), "mdeq", states.size(), " states for ", config.branches(),
+        " branches");
   return classification ? (*classification)(states) : (*segmentation)(states);
 }
 

@@ -46,6 +46,7 @@ struct Mdeq {
   /// The parts, for audits and benchmarks.
   [[nodiscard]] Value injection(Value image) const { return stem(image); }
   [[nodiscard]] StateFunction function(Value injected) const;
+  /// Errors: another number of states than branches.
   [[nodiscard]] Value head(const std::vector<Value>& states) const;
 
   MdeqConfig config;

@@ -104,3 +104,12 @@ TEST_CASE("ignored labels have zero gradient") {
   for (int k = 0; k < 3; ++k) CHECK(g[k] == 0);
   CHECK(g[5] < 0);
 }
+
+TEST_CASE("gradcheck refuses empty outputs and inputs without a value") {
+  Graph graph;
+  const std::vector<Value> y{square(graph.input("x", {DType::f32, {2}}, Rate::batch))};
+  const std::vector<std::string> names{"x"};
+  CHECK_THROWS_WITH_AS(gradcheck(std::vector{Value{}}, {}, names), doctest::Contains("gradcheck: an empty value"),
+                       Error);
+  CHECK_THROWS_WITH_AS(gradcheck(y, {}, names), doctest::Contains("input 'x'"), Error);
+}

@@ -85,3 +85,15 @@ TEST_CASE("a tangent that is not typed like its variable is refused") {
   const std::vector<Value> y{block.y}, z{block.z}, v{sum(block.v)};
   CHECK_THROWS_AS(jvp(y, z, v), Error);
 }
+
+TEST_CASE("an output that is empty or of another graph is refused") {
+  Block block;
+  Graph other;
+  const std::vector<Value> z{block.z}, v{block.v};
+  const std::vector<Value> foreign{block.y, other.input("y", block.y.type(), Rate::batch)};
+  CHECK_THROWS_WITH_AS(jvp(std::vector{Value{}}, z, v), doctest::Contains("jvp: an empty value"), Error);
+  CHECK_THROWS_WITH_AS(jvp(std::vector{block.y, Value{}}, z, v), doctest::Contains("jvp: an empty value"), Error);
+  CHECK_THROWS_WITH_AS(jvp(foreign, z, v), doctest::Contains("output 1 belongs to another graph"), Error);
+  CHECK_THROWS_WITH_AS(jvp(std::vector{block.y}, std::vector{Value{}}, v), doctest::Contains("vjp: an empty value"),
+                       Error);
+}

@@ -82,6 +82,21 @@ TEST_CASE("the gradient of |v^T J|^2 is right for batch norm") {
   CHECK(report.worst_error <= kTolerance);
 }
 
+TEST_CASE("an empty batch has second derivatives") {
+  Graph graph;
+  Bindings bindings;
+  const Value x = bound_input(graph, bindings, "x", {0, 3, 3, 4});
+  const Value gamma = bound_input(graph, bindings, "gamma", {4}), beta = bound_input(graph, bindings, "beta", {4});
+  for (const Value y : {group_norm(x, 2, 1e-5, gamma, beta).y, batch_norm(x, 1e-5, gamma, beta).y}) {
+    const std::vector<Value> dx = gradients(sum(y * y), std::vector<Value>{x});
+    const std::vector<Value> second = gradients(sum(square(dx[0])), std::vector<Value>{x, gamma});
+    ReferenceBackend backend;
+    const std::vector<Tensor> values = interpret(graph, second, bindings, backend);
+    CHECK(values[0].shape() == x.shape());
+    for (const double value : values[1].data<double>()) CHECK(value == 0.0);  // a sum over no samples
+  }
+}
+
 TEST_CASE("an operand that is also the cotangent is differentiated once for both uses") {
   Graph graph;
   Bindings bindings;
@@ -131,5 +146,8 @@ TEST_CASE("the Jacobian penalty refuses blocks that do not match") {
   const Value z = graph.input("z", {DType::f32, {2, 3}}, Rate::batch);
   CHECK_THROWS_AS(jacobian_penalty(std::vector<Value>{sum(z, {1})}, std::vector<Value>{z}), Error);
   CHECK_THROWS_AS(jacobian_penalty({}, {}), Error);
+  for (const auto& [y, state] : {std::pair{Value{}, z}, std::pair{z, Value{}}})
+    CHECK_THROWS_WITH_AS(jacobian_penalty(std::vector{y}, std::vector{state}),
+                         doctest::Contains("jacobian_penalty: an empty value"), Error);
   CHECK_THROWS_AS(jacobian_penalty(std::vector<Value>{z}, std::vector<Value>{z}, 0), Error);
 }

@@ -202,6 +202,32 @@ TEST_CASE("wrong cotangents are refused with both types") {
   CHECK_THROWS_AS(vjp(std::vector<Value>{y}, {}, std::vector<Value>{x}), Error);
 }
 
+TEST_CASE("empty values and values of other graphs are refused by name") {
+  Graph graph, other;
+  const Value x = image(graph, "x"), foreign = image(other, "x");
+  const Value y = relu(x), g = ones_like(y);
+  CHECK_THROWS_WITH_AS(vjp_of(Value{}, g, {x}), doctest::Contains("vjp: an empty value"), Error);
+  CHECK_THROWS_WITH_AS(vjp_of(y, g, {x, Value{}}), doctest::Contains("vjp: an empty value"), Error);
+  CHECK_THROWS_WITH_AS(vjp(std::vector{y, Value{}}, std::vector{g, Value{}}, std::vector{x}),
+                       doctest::Contains("vjp: an empty value"), Error);
+  CHECK_THROWS_WITH_AS(vjp_of(y, g, {x, foreign}), "vjp: variable 1 belongs to another graph", Error);
+  CHECK_THROWS_WITH_AS(vjp_of(y, foreign, {x}), "vjp: cotangent 0 belongs to another graph", Error);
+  CHECK_THROWS_WITH_AS(gradients(Value{}, std::vector{x}), doctest::Contains("gradients: an empty value"), Error);
+  CHECK_THROWS_WITH_AS(gradients_or_zeros(Value{}, std::vector{x}), doctest::Contains("gradients: an empty value"),
+                       Error);
+}
+
+TEST_CASE("arithmetic on a gradient that is not there says what to take instead") {
+  Graph graph;
+  const Value x = image(graph, "x"), unused = image(graph, "unused");
+  const std::vector<Value> gradient = gradients(sum(square(x)), std::vector{x, unused});
+  CHECK_THROWS_WITH_AS(
+      (void)(unused - gradient[1] * 0.1),
+      "affine: an empty value: nothing was assigned to it, or it is the gradient in a variable that the "
+      "loss does not depend on, for which gradients_or_zeros gives zeros",
+      Error);
+}
+
 TEST_CASE("operations of the compiled program are refused by name") {
   Graph graph;
   const Value x = image(graph, "x"), addend = image(graph, "addend");

@@ -319,15 +319,15 @@ TEST_CASE("values of another graph are refused wherever a program takes values")
   CHECK_THROWS_WITH_AS(Program::compile(net.graph, std::vector<Value>{other.y}, cpu),
                        "program: output 0 belongs to another graph", Error);
   CHECK_THROWS_WITH_AS(Program::compile(net.graph, std::vector<Value>{net.y, Value{}}, cpu),
-                       "program: output 1 is an empty value", Error);
+                       doctest::Contains("program: an empty value"), Error);
   Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
   const Tensor x = filled(net.x.shape(), 1);
   CHECK_THROWS_WITH_AS(program.bind(other.x, x), doctest::Contains("another graph"), Error);
-  CHECK_THROWS_WITH_AS(program.bind(Value{}, x), "program: the value is empty", Error);
+  CHECK_THROWS_WITH_AS(program.bind(Value{}, x), doctest::Contains("program: an empty value"), Error);
   program.bind(net.x, x);
   program.run();
   CHECK_THROWS_WITH_AS(std::ignore = program.read(other.y), doctest::Contains("another graph"), Error);
-  CHECK_THROWS_WITH_AS(std::ignore = program.read(Value{}), "program: the value is empty", Error);
+  CHECK_THROWS_WITH_AS(std::ignore = program.read(Value{}), doctest::Contains("program: an empty value"), Error);
 }
 
 TEST_CASE("a program says what is missing instead of reading zeros") {

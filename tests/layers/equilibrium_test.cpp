@@ -96,6 +96,13 @@ TEST_CASE("a function that draws anew at every trace is refused") {
   CHECK_THROWS_WITH(equilibrium(fresh, x, {.policy = traced_policy()}), doctest::Contains("random numbers anew"));
 }
 
+TEST_CASE("a state without a batch axis is refused with what to do") {
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", {DType::f32, {}}, Rate::batch);
+  CHECK_THROWS_WITH_AS(equilibrium([](Value z, Value at) { return z * 0.5 + at; }, x, {.policy = traced_policy()}),
+                       doctest::Contains("state 0 is a scalar, but a state is [batch, ..]; reshape it to [1]"), Error);
+}
+
 TEST_CASE("a batch norm inside f updates its statistics once, at the solution") {
   ParameterStore store;
   const layers::BatchNorm norm(ParamScope(store), 3);
@@ -199,14 +206,18 @@ TEST_CASE("wrong equilibria are refused when they are traced") {
   CHECK_THROWS_WITH(equilibrium(identity, x, {}), doctest::Contains("no policy"));
   CHECK_THROWS_WITH(equilibrium(narrow, x, {.policy = traced_policy(), .name = "deq"}),
                     "deq: state 0 is f32[4,3] but f returns f32[4,1]");
-  const Value scalar = graph.input("scalar", {DType::f32, {}}, Rate::batch);
-  CHECK_THROWS_WITH(equilibrium(identity, scalar, {.policy = traced_policy(), .name = "deq"}),
-                    "deq: state 0 is f32[] but must be f32 with an axis of samples in front: [1, ..] for one");
   const auto foreign = [&](Value, Value) {
     static Graph other;
     return zeros_like(constant(other, 0.0, kState.shape));
   };
   CHECK_THROWS_WITH(equilibrium(foreign, x, {.policy = traced_policy()}), doctest::Contains("another graph"));
+  CHECK_THROWS_WITH(equilibrium(StateFunction{}, {x}, {.policy = traced_policy(), .name = "deq"}),
+                    "deq: needs a function and at least one state");
+  CHECK_THROWS_WITH(unrolled([](std::span<const Value> z) { return std::vector<Value>{z[0]}; }, {}, 2),
+                    "unrolled: needs a function and at least one state");
+  CHECK_THROWS_WITH(zeros_like(Value{}), doctest::Contains("zeros_like: an empty value"));
+  CHECK_THROWS_WITH(equilibrium(identity, x, Value{}, {.policy = traced_policy(), .name = "deq"}),
+                    doctest::Contains("deq: an empty value"));
 }
 
 TEST_CASE("gradients through an equilibrium of an inference graph are refused, not cut off") {

@@ -71,6 +71,7 @@ TEST_CASE("a mixed start is all zero or all Gaussian for each sample, in all its
 TEST_CASE("starts that make no sense are refused with their reason") {
   Graph graph(Mode::training);
   CHECK_THROWS_WITH_AS((void)starting_states(graph, {}), doctest::Contains("no state"), Error);
+  CHECK_THROWS_WITH_AS((void)starting_states(graph, {{2, 3}, {}}), doctest::Contains("a scalar"), Error);
   CHECK_THROWS_WITH_AS((void)starting_states(graph, {{2, 3}, {3, 3}}), doctest::Contains("2 and of 3 samples"), Error);
   CHECK_THROWS_WITH_AS((void)starting_states(graph, {{2, 3}}, {.deviation = 0.0}), doctest::Contains("deviation is 0"),
                        Error);

@@ -312,6 +312,17 @@ TEST_CASE("new estimator names read back and bad options are refused") {
     CHECK_THROWS_AS(Adjoint(spec, ops, options), RequestError);
 }
 
+TEST_CASE("more states than can be kept are refused with what to change") {
+  HostStateOps ops;
+  constexpr int kTooMany = 2000000000;
+  const StateSpec spec{.batch = 1, .block_elems = {1 << 20}};
+  const KrylovAdjoint gmres{.restart = kTooMany, .max_steps = kTooMany};
+  CHECK_THROWS_WITH_AS(Adjoint(spec, ops, gmres), doctest::Contains("lower restart"), RequestError);
+  CHECK_THROWS_WITH_AS(Adjoint(spec, ops, NystromColumns{.columns = kTooMany}), doctest::Contains("lower it"),
+                       RequestError);
+  CHECK_NOTHROW(Adjoint(spec, ops, KrylovAdjoint{.restart = kTooMany, .max_steps = 30}));
+}
+
 TEST_CASE("the preset of Nguyen and Mauch is Broyden forward and its inverse backward, without a guard") {
   const ImplicitPolicy policy = gdeq_policy({.method = Anderson{}, .max_steps = 9});
   CHECK(policy.describe() == "broyden(max_steps=9, relative 0.001), shine");

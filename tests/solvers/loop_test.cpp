@@ -376,6 +376,8 @@ TEST_CASE("wrong options are refused by name") {
   CHECK_THROWS_AS(Loop(spec, ops, {.method = Anderson{.memory = 0}}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.tolerance = {.value = -1.0}}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.time_budget_ms = -1.0}), RequestError);
+  CHECK_THROWS_AS(Loop(spec, ops, {.patience = -1}), RequestError);
+  CHECK_THROWS_AS(Loop(spec, ops, {.divergence_factor = -1.0}), RequestError);
 }
 
 }  // namespace deq::test

@@ -191,6 +191,30 @@ TEST_CASE("the memory of a history depends on its budget, not on the step limit"
   CHECK_THROWS_AS(Loop(kSpec, ops, limited(80)), RequestError);
 }
 
+TEST_CASE("a negative memory is refused with what to give instead") {
+  HostStateOps ops;
+  for (const SolverMethod& method :
+       {SolverMethod(Broyden{.memory = -3}), SolverMethod(Broyden{.form = BroydenForm::low_rank, .memory = -3}),
+        SolverMethod(Broyden{.memory = -3, .limit = MemoryLimit::restart}), SolverMethod(AdjointBroyden{.memory = -3})})
+    CHECK_THROWS_WITH_AS(Loop(kSpec, ops, {.method = method}),
+                         doctest::Contains("memory is -3 but must not be negative; 0 keeps every update"),
+                         RequestError);
+  CHECK_THROWS_AS(Loop(kSpec, ops, {.method = Anderson{.memory = -3}}), RequestError);
+  CHECK_THROWS_AS(Loop(kSpec, ops, {.method = NewtonKrylov{.inner_steps = -3}}), RequestError);
+}
+
+TEST_CASE("more updates than can be kept are refused with what to change") {
+  HostStateOps ops;
+  constexpr int kTooMany = 2000000000;
+  for (const SolverMethod& method :
+       {SolverMethod(Broyden{}), SolverMethod(Broyden{.form = BroydenForm::low_rank}),
+        SolverMethod(Broyden{.memory = kTooMany}), SolverMethod(AdjointBroyden{.outer_every = 1})})
+    CHECK_THROWS_WITH_AS(Loop(kSpec, ops, {.method = method, .max_steps = kTooMany}),
+                         doctest::Contains("lower max_steps or set memory"), RequestError);
+  CHECK_NOTHROW(Loop(kSpec, ops, {.method = Broyden{.memory = kBudget}, .max_steps = kTooMany}));
+  CHECK_NOTHROW(Loop(kSpec, ops, {.method = Broyden{.memory = kTooMany}, .max_steps = kBudget}));
+}
+
 TEST_CASE("Jacobi rotations give eigenvalues and eigenvectors of a symmetric matrix") {
   constexpr int kOrder = 7;
   std::mt19937_64 rng(4);

@@ -107,6 +107,14 @@ TEST_CASE("a checkpoint is read back bit for bit, from its folder and from its m
   CHECK(load_checkpoint(last).training.test_accuracy == 0.75);
 }
 
+TEST_CASE("names of classes that are not UTF-8 come back byte for byte") {
+  const TemporaryFolder folder;
+  Checkpoint saved = checkpoint_of(7);
+  saved.class_names = {"caf\xc3\xa9", "caf\xe9", "", "\xff\xfe \" \\ ["};
+  save_checkpoint(folder.path() / "last", saved);
+  CHECK(is_equal(load_checkpoint(folder.path() / "last", CheckpointParts::all), saved));
+}
+
 TEST_CASE("the model file alone suffices for inference but not for training on") {
   const TemporaryFolder folder;
   save_checkpoint(folder.path() / "last", checkpoint_of(7));

@@ -81,6 +81,7 @@ TEST_CASE("impossible values are refused by name") {
   CHECK(contains(refusal("[optimizer]\nlr = nan\n"), "'optimizer.lr'"));
   CHECK(contains(refusal("[optimizer]\nlr = inf\n"), "'optimizer.lr'"));
   CHECK(contains(refusal("[train]\nseed = -1\n"), "'train.seed'"));
+  CHECK(contains(refusal("[solver]\nmemory = -3\n"), "key 'solver.memory' is -3 but must be at least 0"));
   CHECK(contains(refusal("[train]\nepochs = 99999999999\n"), "'train.epochs'"));
   CHECK(contains(refusal("[solver]\nname = \"broyde\"\n"), "did you mean 'broyden'?"));
   CHECK(contains(refusal("[train]\nestimator = \"shine-refine-0\"\n"), "'train.estimator'"));
