@@ -76,7 +76,8 @@ struct KernelRequest {
 /// transfer. Filled from its tensor when first asked for; after that one of the two may be ahead of the other.
 struct ParameterCopy {
   void* data = nullptr;
-  bool is_ahead = false;  ///< kernels wrote it after the tensor was written
+  bool is_ahead = false;      ///< kernels wrote it after the tensor was written
+  std::uint64_t version = 0;  ///< of the tensor when the copy was last written
 };
 
 /// A device that can run nodes. Knows nothing of derivatives, rates or solvers.

@@ -1,6 +1,7 @@
 #include "core/graph.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace deq {
@@ -30,11 +31,17 @@ Graph& Value::owner(std::string_view where, std::string_view layer) const {
         "an empty value: nothing was assigned to it, or it is the gradient in a variable that the loss does not depend "
         "on, for which gradients_or_zeros gives zeros",
         layer.empty() ? "" : concat(" (layer '", layer, "')"));
+  check(graph->id() == graph_id, where, "a value of a graph that is gone");
   return *graph;
 }
 
 const TensorType& Value::type(std::string_view where, std::string_view layer) const {
   return owner(where, layer).type(ref);
+}
+
+Graph::Graph(Mode mode) : mode_(mode) {
+  static std::atomic<std::uint64_t> count = 0;
+  id_ = ++count;
 }
 
 std::vector<Value> Graph::add(Op op, std::span<const Value> inputs) {
@@ -51,7 +58,7 @@ std::vector<Value> Graph::add(Op op, std::span<const Value> inputs) {
   node.label = label_;
   const NodeId id = intern(std::move(node));
   std::vector<Value> out;
-  for (std::uint32_t i = 0; i < nodes_[id].outputs.size(); ++i) out.push_back(Value{this, Ref{id, i}});
+  for (std::uint32_t i = 0; i < nodes_[id].outputs.size(); ++i) out.push_back(value(Ref{id, i}));
   return out;
 }
 
@@ -84,7 +91,7 @@ Value Graph::input(const std::string& name, TensorType type, Rate rate) {
 
 Value Graph::parameter(const std::string& name, std::shared_ptr<Tensor> storage) {
   check(storage != nullptr, "parameter", "'", name, "' has no storage");
-  if (const auto it = by_storage_.find(storage.get()); it != by_storage_.end()) return Value{this, Ref{it->second, 0}};
+  if (const auto it = by_storage_.find(storage.get()); it != by_storage_.end()) return value(Ref{it->second, 0});
   const Value value = input(name, storage->type(), Rate::step);
   inputs_.pop_back();
   parameters_.push_back(value.ref.node);
@@ -95,12 +102,12 @@ Value Graph::parameter(const std::string& name, std::shared_ptr<Tensor> storage)
 
 Value Graph::rng_seed() {
   static const std::string kName = "rng_seed";
-  if (const auto it = by_name_.find(kName); it != by_name_.end()) return Value{this, Ref{it->second, 0}};
+  if (const auto it = by_name_.find(kName); it != by_name_.end()) return value(Ref{it->second, 0});
   return input(kName, TensorType{DType::i64, {2}}, Rate::batch);
 }
 
 RegionId Graph::add_region(std::vector<Value> states, std::vector<Value> results) {
-  const auto is_foreign = [this](const Value& value) { return value.graph != this; };
+  const auto is_foreign = [this](const Value& value) { return value.graph_id != id_; };
   check(std::ranges::none_of(states, is_foreign) && std::ranges::none_of(results, is_foreign), "region",
         "a value is empty or belongs to another graph (layer '", label_, "')");
   Region region;
@@ -114,7 +121,7 @@ void Graph::set_rungs(RegionId region, std::vector<Region::Rung> rungs) { region
 void Graph::set_joint(RegionId region, std::string reason) { regions_[region].joint = std::move(reason); }
 
 void Graph::assign(Value target, Value updated) {
-  check(target.graph == this && updated.graph == this, "assign", "a value is empty or belongs to another graph");
+  check(target.graph_id == id_ && updated.graph_id == id_, "assign", "a value is empty or belongs to another graph");
   check(storages_.contains(target.ref.node), "assign", "the target is not a parameter");
   check(target.type() == updated.type(), "assign", "target ", target.type(), ", update ", updated.type(), " ('",
         input_name(target.ref.node), "')");
@@ -138,7 +145,7 @@ std::shared_ptr<Tensor> Graph::storage(NodeId id) const {
 Value Graph::find(const std::string& name) {
   const auto it = by_name_.find(name);
   check(it != by_name_.end(), "graph", "no input is called '", name, "'");
-  return Value{this, Ref{it->second, 0}};
+  return value(Ref{it->second, 0});
 }
 
 std::string Graph::describe() const {

@@ -28,6 +28,7 @@ struct Ref {
 struct Value {
   Graph* graph = nullptr;
   Ref ref;
+  std::uint64_t graph_id = 0;  ///< Graph::id, which no later graph at the same address has
 
   [[nodiscard]] bool is_empty() const { return graph == nullptr; }
   /// The graph it belongs to.
@@ -80,11 +81,13 @@ enum class Mode : std::uint8_t { training, inference };
 /// A traced computation: hash-consed nodes in topological order (inputs before users). Nothing executes here.
 class Graph {
  public:
-  explicit Graph(Mode mode = Mode::inference) : mode_(mode) {}
+  explicit Graph(Mode mode = Mode::inference);
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
   [[nodiscard]] Mode mode() const { return mode_; }
+  /// A number that no other graph of the process has or had.
+  [[nodiscard]] std::uint64_t id() const { return id_; }
 
   /// The node with this op and these inputs, existing or new; returns its outputs.
   /// Errors: operands that the op's shape rule rejects, naming op, types and the current label.
@@ -126,7 +129,7 @@ class Graph {
   [[nodiscard]] const std::vector<NodeId>& parameters() const { return parameters_; }
   /// The input or parameter called `name`. Errors: none has that name.
   [[nodiscard]] Value find(const std::string& name);
-  [[nodiscard]] Value value(Ref ref) { return Value{this, ref}; }
+  [[nodiscard]] Value value(Ref ref) { return Value{this, ref, id_}; }
 
   /// Text of every node, one a line, for tests and debugging.
   [[nodiscard]] std::string describe() const;
@@ -137,6 +140,7 @@ class Graph {
   NodeId intern(Node node);
 
   Mode mode_;
+  std::uint64_t id_;
   std::vector<Node> nodes_;
   std::unordered_multimap<std::size_t, NodeId> by_hash_;
   std::vector<Region> regions_;

@@ -13,11 +13,15 @@
 namespace deq {
 
 struct ProgramOptions {
-  bool checks_finite = false;  ///< after every launch, stop at the first inf or nan and name its node
-  bool plans_only = false;     ///< plan without allocating: `peak_bytes` and `describe` work, the rest after `place`
+  /// Stop at the first inf or nan, in inputs, parameters and after every launch, and name its node; a solve is one
+  /// launch.
+  bool checks_finite = false;
+  bool plans_only = false;  ///< plan without allocating: `peak_bytes` and `describe` work, the rest after `place`
 };
 
 /// A compiled graph: one arena, segments by rate, solves in order. `run` replays it: no allocation, lookup or copy.
+/// One thread at a time; several may each have a program and a backend of their own, over the same parameters if none
+/// of them assigns. A moved-from program is empty: whatever it is asked is an error.
 class Program {
  public:
   /// Plans and lowers what `outputs` (and the graph's assignments) need.
@@ -47,7 +51,8 @@ class Program {
   void limit_steps(int max_steps);
 
   /// Executes everything that changed: the step segment when parameters may have changed, then the batch segment.
-  /// Errors: no place; an input was never bound; another program of the arena has run since inputs were bound.
+  /// Errors: no place; an input was never bound; another program of the arena has run since inputs were bound; the
+  /// tensor of a parameter was replaced by another; another thread runs it.
   void run();
   /// As `run`, measuring every launch outside loops (a solve counts as one), for benchmarks.
   struct LaunchTime {
@@ -56,16 +61,17 @@ class Program {
     double ms = 0;
   };
   std::vector<LaunchTime> profile();
-  /// Tells a program that parameters were changed from outside: the next run repeats the step segment and, on a device,
-  /// sends the tensors of all parameters whose last writer was not the device.
+  /// Tells a program that parameters were changed through their `data`, which nothing else can see (Tensor::touch says
+  /// it to all programs): the next run repeats the step segment and, on a device, sends the tensors of all parameters
+  /// whose last writer was not the device. What other programs and ParameterStore::set wrote is seen without.
   void parameters_changed();
   /// Brings the tensors of parameters up to date after runs on a device that keeps parameters in its own memory. To be
   /// called before the host reads or changes them; does nothing on other backends.
   void fetch_parameters();
 
-  /// Copies an output to the host (f32 on every backend for values of type f32; room of f64 takes it too).
-  /// Parameters and inputs can be read as well. Errors: no output; no run yet; another program of the arena has run
-  /// since; room of another shape or kind of number.
+  /// Copies an output to the host, as it was before the run's assignments (f32 on every backend for values of type f32;
+  /// room of f64 takes it too). Inputs, and parameters as they are now, can be read as well. Errors: no output; no run
+  /// yet; another program of the arena has run since; room of another shape or kind of number.
   void read(Value output, Tensor& into) const;
   [[nodiscard]] Tensor read(Value output) const;
 
@@ -93,6 +99,8 @@ class Program {
  private:
   struct State;
   explicit Program(std::unique_ptr<State> state);
+  /// Errors: the program was moved from.
+  [[nodiscard]] State& state() const;
   std::unique_ptr<State> state_;
 };
 

@@ -208,11 +208,17 @@ void Program::State::bind_all() {
   for (std::size_t i = 0; i < schedule.solves.size(); ++i) bind_solve(i);
   for (const NodeId id : graph().parameters()) {
     const auto storage = graph().storage(id);
-    parameters.push_back({storage, backend->parameter_copy(storage)});
+    parameters.push_back({.node = id,
+                          .tensor = storage,
+                          .copy = backend->parameter_copy(storage),
+                          .memory = *storage,
+                          .version = storage->version()});
   }
   for (const Assignment& assignment : graph().assignments()) {
-    const auto storage = graph().storage(assignment.target.node);
-    stores.push_back({address(assignment.updated), address(storage), {storage, backend->parameter_copy(storage)}});
+    const auto bound = std::ranges::find(parameters, assignment.target.node, &BoundParameter::node);
+    stores.push_back({.from = address(assignment.updated),
+                      .to = address(bound->tensor),
+                      .parameter = static_cast<std::size_t>(bound - parameters.begin())});
   }
 }
 
@@ -282,7 +288,7 @@ Program Program::compile(const Graph& graph, std::span<const Value> outputs, Bac
   for (std::size_t i = 0; i < outputs.size(); ++i)
     check(&outputs[i].owner("program") == &graph, "program", "output ", i, " belongs to another graph");
   auto state = std::make_unique<State>();
-  state->source = &graph;
+  state->source = graph.id();
   state->backend = &backend;
   state->options = options;
   state->rewritten = rewrite(graph, outputs, backend);
@@ -312,10 +318,10 @@ void Program::State::settle(std::shared_ptr<Arena> given) {
 
 void Program::place(std::shared_ptr<Arena> arena) {
   check(arena != nullptr, "program", "there is no arena to have a place in");
-  check(state_->arena == nullptr, "program", "has its place in an arena already");
+  check(state().arena == nullptr, "program", "has its place in an arena already");
   check(arena->bytes() >= peak_bytes(), "program", "needs an arena of ", peak_bytes(), " bytes, this one has ",
         arena->bytes());
-  state_->settle(std::move(arena));
+  state().settle(std::move(arena));
 }
 
 }  // namespace deq

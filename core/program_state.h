@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/arena.h"
@@ -22,20 +24,23 @@ struct Launch {
 
 /// A parameter of a program; `copy` is null where kernels work on the tensor itself.
 struct BoundParameter {
+  NodeId node = 0;
   std::shared_ptr<Tensor> tensor;
   ParameterCopy* copy = nullptr;
+  Tensor memory = {};         // shares the bytes that kernels are bound to
+  std::uint64_t version = 0;  // of the tensor when the program last saw it
 };
 
 /// After a run: the value at `from` replaces the parameter at `to`, unless an optimiser wrote it in place.
 struct Store {
   const void* from = nullptr;
   void* to = nullptr;
-  BoundParameter parameter;
+  std::size_t parameter = 0;  // which
 };
 
 /// What a program is made of. Compiled in program_compile.cpp, executed in program.cpp.
 struct Program::State {
-  const Graph* source = nullptr;  // compared, never read: it may be gone
+  std::uint64_t source = 0;  // id of the graph it was compiled from, which may be gone
   Backend* backend = nullptr;
   ProgramOptions options;
   Rewritten rewritten;
@@ -60,6 +65,7 @@ struct Program::State {
   bool are_parameters_stale = true;  // the host may have written them since they were last sent
   std::vector<BoundParameter> parameters;
   std::vector<Store> stores;
+  std::atomic_flag is_running;
 
   [[nodiscard]] const Graph& graph() const { return *rewritten.graph; }
   [[nodiscard]] bool shares_parameters() const {
@@ -114,9 +120,15 @@ struct Program::State {
   void execute(std::size_t position);
   /// All of `segments`, which hold the launches at `positions`; one by one when results are checked.
   void execute(const std::vector<std::size_t>& positions, const std::vector<std::unique_ptr<Segment>>& segments);
+  [[nodiscard]] bool is_finite(Ref ref) const;
+  /// Errors: a result is not finite, or a solve met inf or nan.
   void check_finite(const Launch& launch) const;
+  void check_finite_inputs() const;
+  /// Marks what depends on parameters that others have written. Errors: a tensor was replaced by another.
+  void see_parameters();
   void send_parameters();
   void store_assignments();
+  /// True for what may be bound: an input that no solver writes.
   [[nodiscard]] bool is_input(NodeId id) const;
   /// What became of `value`. Errors: it is empty, of another graph, or not needed by the program.
   [[nodiscard]] Ref mapped(Value value) const;
@@ -124,6 +136,7 @@ struct Program::State {
   [[nodiscard]] Ref bindable(Value input) const;
   /// As mapped. Errors: not kept until the end of a run; no place; no run yet.
   [[nodiscard]] Ref readable(Value output) const;
+  [[nodiscard]] std::optional<NodeId> input_called(const std::string& name) const;
   void bind(NodeId input, const Tensor& value);
   /// Notes that `input` has a new value.
   void bound(NodeId input);

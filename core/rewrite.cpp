@@ -10,6 +10,14 @@
 namespace deq {
 namespace {
 
+/// `ref`, or a copy where it is the bytes of a parameter: assignments may replace these before it is read or stored.
+Value kept(Graph& graph, Ref ref) {
+  Ref source = ref;
+  while (std::holds_alternative<Reshape>(graph.node(source).op)) source = graph.node(source).inputs[0];
+  const Value value = graph.value(ref);
+  return graph.storage(source.node) != nullptr ? graph.add_one(Copy{}, {value}) : value;
+}
+
 bool is_float_like(const TensorType& a, const TensorType& b) { return a == b && is_float(a.dtype); }
 
 class Rewriter {
@@ -36,7 +44,7 @@ class Rewriter {
     for (NodeId id = 0; id < from_.size(); ++id)
       if (live_[id]) copy(id);
     for (const Assignment& assignment : from_.assignments())
-      to_.assign(to_.value(mapped(assignment.target)), assigned(mapped(assignment.updated)));
+      to_.assign(to_.value(mapped(assignment.target)), kept(to_, mapped(assignment.updated)));
     return std::move(refs_);
   }
 
@@ -44,14 +52,6 @@ class Rewriter {
   void count_use(Ref ref) { ++(ref.output == 0 ? uses_ : other_uses_)[ref.node]; }
   [[nodiscard]] Ref mapped(Ref ref) const { return refs_[ref.node][ref.output]; }
   [[nodiscard]] bool is_used_once(Ref ref) const { return ref.output == 0 && uses_[ref.node] == 1; }
-
-  /// What is stored after the run. The bytes of a parameter are copied before another assignment replaces them.
-  Value assigned(Ref updated) {
-    Ref source = updated;
-    while (std::holds_alternative<Reshape>(to_.node(source).op)) source = to_.node(source).inputs[0];
-    const Value value = to_.value(updated);
-    return to_.storage(source.node) != nullptr ? to_.add_one(Copy{}, {value}) : value;
-  }
 
   void copy(NodeId id) {
     const Node& node = from_.node(id);
@@ -373,7 +373,11 @@ Rewritten rewrite(const Graph& graph, std::span<const Value> outputs, const Back
   for (const Value& value : outputs) wanted.push_back(value.ref);
   Rewritten out{.graph = std::make_unique<Graph>(graph.mode()), .outputs = {}, .refs = {}};
   out.refs = Rewriter(graph, *out.graph, backend, wanted).run();
-  for (const Ref& ref : wanted) out.outputs.push_back(out.refs[ref.node][ref.output]);
+  for (const Ref& ref : wanted) {
+    Ref& place = out.refs[ref.node][ref.output];
+    if (!graph.assignments().empty()) place = kept(*out.graph, place).ref;
+    out.outputs.push_back(place);
+  }
   return out;
 }
 

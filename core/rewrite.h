@@ -24,6 +24,7 @@ struct Rewritten {
 ///   broadcast_to(a) * b            -> a * b, and any other binary operation that stretches a as far
 ///   conv2d(x, w), its input grad   -> with pack_weights(w), which leaves loops by its rate
 ///   conv2d(relu(group_norm(conv2d(x, v))), w) -> conv_block, for backends that have it
+/// Bytes of parameters that are outputs, or are assigned to others, are copied before assignments replace them.
 /// A fusion happens only where nobody else reads the intermediate value. Equilibria whose policy compacts get the
 /// smaller copies of their region (core/rebatch.h).
 Rewritten rewrite(const Graph& graph, std::span<const Value> outputs, const Backend& backend);

@@ -57,6 +57,16 @@ std::vector<LoopPart> find_parts(const Graph& graph, const std::vector<SolveSpan
   return parts;
 }
 
+/// Errors out: `ref` changes in a solver's loop and is used outside.
+void refuse_stray(const Graph& graph, Ref ref) {
+  const Node& node = graph.node(ref);
+  const bool is_input = std::holds_alternative<Input>(node.op);
+  check(false, is_input ? "input" : name_of(node.op), is_input ? concat("'", graph.input_name(ref.node), "' ") : "",
+        "is what a solver iterates, or computed from it, and has no value outside its loop: use what the equilibrium "
+        "returns, or apply f to that (layer '",
+        node.label, "')");
+}
+
 /// Nodes of a loop that only one region beside its map needs become that region's; what several need is the map's,
 /// which runs before them all.
 void share_out(const Graph& graph, const std::vector<SolveSpan>& solves, const std::vector<LoopPart>& parts,
@@ -80,8 +90,12 @@ void share_out(const Graph& graph, const std::vector<SolveSpan>& solves, const s
       for (const Ref& ref : graph.node(id).inputs) pending.push_back(ref.node);
     }
   }
-  for (NodeId id = 0; id < graph.size(); ++id)
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const bool is_stray = loop_of[id] >= 0 && parts[static_cast<std::size_t>(loop_of[id])].rung < 0 &&
+                          needed_by[id] == kNobody && !std::holds_alternative<Input>(graph.node(id).op);
+    if (is_stray) refuse_stray(graph, Ref{id, 0});
     if (needed_by[id] >= 0) part_of[id] = needed_by[id];
+  }
 }
 
 /// A node belongs to the part on whose states it depends: [node] index into `parts`, or -1. States of the regions
@@ -132,6 +146,10 @@ Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
   std::vector<LoopPart> parts = find_parts(graph, out.solves);
   std::vector<int> part_of = assign_parts(graph, live, out.solves, parts);
   share_out(graph, out.solves, parts, part_of);
+  for (const Ref& ref : outputs)
+    if (graph.rate(ref) >= Rate::iterate) refuse_stray(graph, ref);
+  for (const Assignment& assignment : graph.assignments())
+    if (graph.rate(assignment.updated) >= Rate::iterate) refuse_stray(graph, assignment.updated);
   for (const int part : part_of) out.solve_of.push_back(part < 0 ? -1 : parts[static_cast<std::size_t>(part)].solve);
 
   std::vector<NodeId> outer, late;

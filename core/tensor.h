@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <span>
@@ -59,11 +60,18 @@ class Tensor {
 
   [[nodiscard]] Tensor clone() const;
 
+  /// Says that the elements changed: programs whose parameter this object is see it at their next run. Program and
+  /// ParameterStore::set do so themselves; who writes into `data` of a parameter does it too.
+  void touch() { ++version_; }
+  /// How often. Of this object: a copy, which shares the bytes, counts on its own.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+
  private:
   void check_dtype(DType wanted) const;
 
   TensorType type_{DType::f32, Shape{0}};
   std::shared_ptr<std::byte[]> storage_;
+  std::uint64_t version_ = 0;
 };
 
 /// Releases memory the way its owner says: `free` for the host's own, another function for a device's.

@@ -34,6 +34,7 @@ void ParameterStore::set(const std::string& name, const Tensor& value) {
   Tensor& own = *find(name).value;
   check(own.type() == value.type(), "parameter store", "'", name, "' is ", own.type(), ", given ", value.type());
   std::memcpy(own.raw(), value.raw(), own.bytes());
+  own.touch();
 }
 
 std::vector<Value> ParameterStore::trainable(Graph& graph) const {

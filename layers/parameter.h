@@ -24,6 +24,7 @@ struct ParameterEntry {
 enum class ParameterStart : std::uint8_t { drawn, zeros };
 
 /// Owns a model's parameters in order of creation. Programs use the tensors in place, so training changes them here.
+/// New values come by `set`; who writes into a tensor's `data` calls its `touch`, and replaces no tensor by another.
 /// Layouts and names are those of published weights: convolution [out, in/groups, kh, kw], linear [out, in].
 class ParameterStore {
  public:

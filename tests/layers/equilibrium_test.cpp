@@ -230,3 +230,22 @@ TEST_CASE("gradients through an equilibrium of an inference graph are refused, n
     CHECK_FALSE(gradients(loss, std::vector{other})[0].is_empty());
   }
 }
+
+TEST_CASE("a program that checks finiteness says which solve met a nan, though the solver returned a finite state") {
+  Graph graph(Mode::inference);
+  const Value x = graph.input("x", {DType::f32, {2, 1}}, Rate::batch);
+  const auto policy = std::make_shared<ImplicitPolicy>(SolverOptions{.max_steps = 5}, JacobianFree{});
+  const auto f = [](Value z, Value at) { return log(at + z) * 0.1; };
+  const Value z = equilibrium(f, x, {.policy = policy, .name = "logs"});
+  CpuBackend backend;
+  for (const bool checks : {false, true}) {
+    Program program = Program::compile(graph, std::vector{z}, backend, {.checks_finite = checks});
+    program.bind(x, Tensor::of<float>({2, 1}, std::vector<float>{1, -1}));
+    if (checks) {
+      CHECK_THROWS_WITH_AS(program.run(), "equilibrium: met inf or nan in 1 of 2 samples (layer 'logs')", Error);
+    } else {
+      program.run();
+      CHECK(program.forward_report()->status[1] == SolveStatus::nonfinite);
+    }
+  }
+}
