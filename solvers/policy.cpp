@@ -22,6 +22,11 @@ bool is_refined_by(const SolverMethod& chosen, const SolverMethod& needed) {
 
 }  // namespace
 
+ImplicitPolicy::ImplicitPolicy(SolverOptions solver, AdjointOptions adjoint, Compaction compaction)
+    : solver_(solver), adjoint_(adjoint), compaction_(compaction) {
+  check_adjoint(adjoint_);
+}
+
 ImplicitPolicy& ImplicitPolicy::fall_back_on(std::vector<SolverMethod> chain) {
   chain_ = std::move(chain);
   return *this;

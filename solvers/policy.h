@@ -17,9 +17,9 @@ enum class Compaction : std::uint8_t { off, on };
 /// Solve z = f(z) with one of the solvers, differentiate by the implicit function theorem with one of the adjoints.
 class ImplicitPolicy final : public EquilibriumPolicy {
  public:
+  /// Errors (RequestError): as check_adjoint (solvers/adjoint.h).
   explicit ImplicitPolicy(SolverOptions solver = {}, AdjointOptions adjoint = SharedInverse{},
-                          Compaction compaction = Compaction::off)
-      : solver_(solver), adjoint_(adjoint), compaction_(compaction) {}
+                          Compaction compaction = Compaction::off);
 
   /// Methods that samples go on with when the one before broke down, in order; the limits are those of the solver.
   ImplicitPolicy& fall_back_on(std::vector<SolverMethod> chain);

@@ -359,4 +359,14 @@ TEST_CASE("a forward solver that the estimator cannot run on is refused") {
   CHECK_THROWS_AS((void)policy_from_name("shin"), RequestError);
 }
 
+TEST_CASE("a backward by a solver that works forward only is refused with the policy") {
+  for (const SolverMethod& method : {SolverMethod(NewtonKrylov{}), SolverMethod(AdjointBroyden{})}) {
+    CHECK_THROWS_WITH_AS(ImplicitPolicy({}, FullAdjoint{.solver = {.method = method}}),
+                         doctest::Contains("solves forward only"), RequestError);
+    CHECK_THROWS_WITH_AS(ImplicitPolicy({}, Refined{.method = method}), doctest::Contains("solves forward only"),
+                         RequestError);
+    CHECK_NOTHROW(ImplicitPolicy({.method = method}, FullAdjoint{}));
+  }
+}
+
 }  // namespace deq::test
