@@ -323,6 +323,15 @@ TEST_CASE("more states than can be kept are refused with what to change") {
   CHECK_NOTHROW(Adjoint(spec, ops, KrylovAdjoint{.restart = kTooMany, .max_steps = 30}));
 }
 
+TEST_CASE("a tolerance of a Krylov method that is not finite is refused") {
+  HostStateOps ops;
+  const StateSpec spec{.batch = 1, .block_elems = {4}};
+  const Tolerance infinite{.value = std::numeric_limits<double>::infinity()};
+  for (const KrylovMethod method : {KrylovMethod::gmres, KrylovMethod::bicgstab})
+    CHECK_THROWS_WITH_AS(Adjoint(spec, ops, KrylovAdjoint{.method = method, .tolerance = infinite}),
+                         doctest::Contains("tolerance is inf but must be finite"), RequestError);
+}
+
 TEST_CASE("the preset of Nguyen and Mauch is Broyden forward and its inverse backward, without a guard") {
   const auto policy = policy_from_name("gdeq", {.max_steps = 9});
   CHECK(policy->describe() == "broyden(max_steps=9, relative 0.001), shine");
