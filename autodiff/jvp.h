@@ -12,7 +12,7 @@ namespace deq {
 /// one.
 ///
 /// `wrt` as in vjp. An empty tangent stands for zero; an empty result says that the output depends on none of `wrt`.
-/// Errors: as vjp; a tangent is not typed like its variable.
+/// Errors: as vjp, an equilibrium between `wrt` and `outputs` among them; a tangent is not typed like its variable.
 std::vector<Value> jvp(std::span<const Value> outputs, std::span<const Value> wrt, std::span<const Value> tangents);
 
 }  // namespace deq
