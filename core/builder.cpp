@@ -15,13 +15,16 @@ Value add_one(const Op& op, std::initializer_list<Value> operands) {
   return add(op, std::span(operands.begin(), operands.size())).front();
 }
 
+/// `axis` from the front. One that the shape does not have comes back as it was given, for the shape rule to report.
+int from_front(const Shape& shape, int axis) { return axis < 0 && axis >= -shape.rank() ? axis + shape.rank() : axis; }
+
 /// Sorted, non-negative axes; all of them when none are given.
 std::vector<int> normalised_axes(const Shape& shape, std::vector<int> axes) {
   if (axes.empty()) {
     axes.resize(static_cast<std::size_t>(shape.rank()));
     std::iota(axes.begin(), axes.end(), 0);
   }
-  for (int& axis : axes) axis = axis < 0 ? axis + shape.rank() : axis;
+  for (int& axis : axes) axis = from_front(shape, axis);
   std::sort(axes.begin(), axes.end());
   return axes;
 }
@@ -85,20 +88,17 @@ Value transpose(Value x, std::vector<int> permutation) { return add_one(Transpos
 
 Value concat(const std::vector<Value>& parts, int axis) {
   check(!parts.empty(), "concat", "needs at least one part");
-  const int rank = parts.front().shape("concat").rank();
+  axis = from_front(parts.front().shape("concat"), axis);
   if (parts.size() == 1) return parts.front();
-  if (axis < 0) axis += rank;
   return add(Concat{axis}, parts).front();
 }
 
 Value slice(Value x, int axis, std::int64_t begin, std::int64_t end) {
-  if (axis < 0) axis += x.shape("slice").rank();
-  return add_one(Slice{axis, begin, end}, {x});
+  return add_one(Slice{from_front(x.shape("slice"), axis), begin, end}, {x});
 }
 
 Value pad(Value x, int axis, std::int64_t before, std::int64_t after) {
-  if (axis < 0) axis += x.shape("pad").rank();
-  return add_one(Pad{axis, before, after}, {x});
+  return add_one(Pad{from_front(x.shape("pad"), axis), before, after}, {x});
 }
 
 Value broadcast_to(Value x, Shape shape) {

@@ -87,6 +87,23 @@ TEST_CASE("misuse is refused with a reason") {
   CHECK(message_of([&] { graph.assign(x, x); }).find("not a parameter") != std::string::npos);
 }
 
+TEST_CASE("an axis that does not exist is reported as it was given") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3, 4}}, Rate::batch);
+  const auto reports = [&](int axis, const auto& apply) {
+    return message_of(apply).find(concat("axis ", axis, " is out of range")) != std::string::npos;
+  };
+  for (const int axis : {-9, -4, 3}) {
+    CAPTURE(axis);
+    CHECK(reports(axis, [&] { (void)sum(x, {axis}); }));
+    CHECK(reports(axis, [&] { (void)mean(x, {0, axis}); }));
+    CHECK(reports(axis, [&] { (void)concat({x, x}, axis); }));
+    CHECK(reports(axis, [&] { (void)slice(x, axis, 0, 1); }));
+    CHECK(reports(axis, [&] { (void)pad(x, axis, 1, 0); }));
+  }
+  CHECK(sum(x, {-1}) == sum(x, {2}));
+}
+
 TEST_CASE("shape rules refuse operands that do not fit") {
   Graph graph;
   const Value image = graph.input("image", {DType::f32, {2, 5, 7, 6}}, Rate::batch);
