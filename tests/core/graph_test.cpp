@@ -87,6 +87,23 @@ TEST_CASE("misuse is refused with a reason") {
   CHECK(message_of([&] { graph.assign(x, x); }).find("not a parameter") != std::string::npos);
 }
 
+TEST_CASE("a shape refuses axes that it does not have and more elements than can be counted") {
+  const Shape shape{2, 3};
+  CHECK(shape[-2] == 2);
+  for (const int axis : {2, 7, -3}) {
+    CHECK(message_of([&] { (void)shape[axis]; }) == concat("shape: [2,3] has no axis ", axis));
+    CHECK(message_of([&] { (void)shape.with(axis, 1); }) == concat("shape: [2,3] has no axis ", axis));
+  }
+  constexpr std::int64_t kMany = std::int64_t{1} << 40;
+  CHECK(message_of([&] {
+          (void)Shape{kMany, kMany};
+        }) == "shape: [1099511627776,1099511627776] has more elements than can be counted");
+  CHECK_THROWS_AS((void)(Shape{kMany, 1}.with(1, kMany)), Error);
+  CHECK_THROWS_AS((void)(Shape{kMany, kMany, 0}), Error);  // empty, but not to be counted from the left
+  CHECK(Shape{0, kMany}.elements() == 0);
+  CHECK(TensorType{DType::f64, {kMany, 1 << 19}}.bytes() == std::size_t{1} << 62);
+}
+
 TEST_CASE("an axis that does not exist is reported as it was given") {
   Graph graph;
   const Value x = graph.input("x", {DType::f32, {2, 3, 4}}, Rate::batch);
