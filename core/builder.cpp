@@ -62,7 +62,11 @@ Value operator/(Value a, Value b) { return binary(BinaryFn::div, a, b); }
 Value operator+(Value x, double offset) { return affine(x, 1, offset); }
 Value operator-(Value x, double offset) { return affine(x, 1, -offset); }
 Value operator*(Value x, double scale) { return affine(x, scale, 0); }
+Value operator+(double offset, Value x) { return affine(x, 1, offset); }
+Value operator-(double minuend, Value x) { return affine(x, -1, minuend); }
 Value operator*(double scale, Value x) { return affine(x, scale, 0); }
+Value operator/(Value x, double divisor) { return affine(x, 1.0 / divisor, 0); }
+Value operator/(double dividend, Value x) { return affine(reciprocal(x), dividend, 0); }
 Value operator-(Value x) { return affine(x, -1, 0); }
 Value relu_grad(Value x, Value g) { return binary(BinaryFn::relu_grad, x, g); }
 Value affine(Value x, double scale, double offset) {

@@ -31,7 +31,13 @@ Value operator/(Value a, Value b);
 Value operator+(Value x, double offset);
 Value operator-(Value x, double offset);
 Value operator*(Value x, double scale);
+Value operator+(double offset, Value x);
+/// minuend - x.
+Value operator-(double minuend, Value x);
 Value operator*(double scale, Value x);
+/// x times the rounded 1 / divisor, and dividend times the rounded 1 / x.
+Value operator/(Value x, double divisor);
+Value operator/(double dividend, Value x);
 Value operator-(Value x);
 /// relu_grad(x, g) = x > 0 ? g : 0.
 Value relu_grad(Value x, Value g);
