@@ -171,6 +171,9 @@ Value max_pool(Value x, MaxPool options) { return add_one(options, {x}); }
 Value global_avg_pool(Value x) { return mean(x, {1, 2}); }
 
 Value gather(Value table, Value index) { return add_one(Gather{}, {table, index}); }
+Value scatter_add(Value messages, Value index, std::int64_t rows) {
+  return add_one(GatherGrad{rows}, {messages, index});
+}
 Value one_hot(Value index, std::int64_t classes) { return add_one(OneHot{classes}, {index}); }
 
 CrossEntropyValues softmax_cross_entropy(Value logits, Value labels) {

@@ -81,7 +81,15 @@ Value max_pool(Value x, MaxPool options);
 /// Mean over height and width: [B,H,W,C] -> [B,C].
 Value global_avg_pool(Value x);
 
+// Indices are i32[..]. One that is out of range is no error, since a running program cannot throw: gather and one_hot
+// give a row of zeros for it, scatter_add leaves its message out, and so do their derivatives.
+
+/// Rows of table [V,D] by index: [..,D].
 Value gather(Value table, Value index);
+/// The transpose of gather: row v of the result [rows,D] is the sum of the messages [..,D] whose index [..] is v.
+/// Message passing along the edges of a graph is scatter_add(gather(nodes, from), to, rows of `nodes`).
+Value scatter_add(Value messages, Value index, std::int64_t rows);
+/// [..] -> f32[..,classes].
 Value one_hot(Value index, std::int64_t classes);
 struct CrossEntropyValues {
   Value loss, probability;  ///< [B], [B,K]

@@ -121,6 +121,16 @@ TEST_CASE("an axis that does not exist is reported as it was given") {
   CHECK(sum(x, {-1}) == sum(x, {2}));
 }
 
+TEST_CASE("messages are added at rows that exist") {
+  Graph graph;
+  const Value messages = graph.input("messages", {DType::f32, {3, 2}}, Rate::batch);
+  const Value index = graph.input("index", {DType::i32, {3}}, Rate::batch);
+  CHECK(scatter_add(messages, index, 5).shape() == Shape{5, 2});
+  CHECK_THROWS_AS((void)scatter_add(messages, messages, 5), Error);
+  CHECK_THROWS_AS((void)scatter_add(messages, index, -1), Error);
+  CHECK_THROWS_AS((void)scatter_add(index, index, 5), Error);
+}
+
 TEST_CASE("shape rules refuse operands that do not fit") {
   Graph graph;
   const Value image = graph.input("image", {DType::f32, {2, 5, 7, 6}}, Rate::batch);
