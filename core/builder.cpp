@@ -80,6 +80,17 @@ Value reshape(Value x, Shape shape) {
   return add_one(Reshape{shape}, {x});
 }
 
+Value reshape(Value x, std::initializer_list<std::int64_t> extents) {
+  std::vector<std::int64_t> chosen(extents);
+  const auto open = std::ranges::find(chosen, -1);
+  if (open == chosen.end()) return reshape(x, Shape(chosen));
+  *open = 1;
+  const std::int64_t elements = x.shape("reshape").elements(), rest = Shape(chosen).elements();
+  check(rest > 0 && elements % rest == 0, "reshape", x.type(), " leaves no extent for the -1 beside ", Shape(chosen));
+  *open = elements / rest;
+  return reshape(x, Shape(chosen));
+}
+
 Value flatten(Value x) {
   const Shape& shape = x.shape("flatten");
   check(shape.rank() >= 1, "flatten", "needs a batch axis, got ", x.type());
@@ -134,7 +145,18 @@ Value sum_to(Value x, Shape shape) {
 }
 
 Value matmul(Value a, Value b, bool transpose_a, bool transpose_b) {
-  return add_one(MatMul{transpose_a, transpose_b}, {a, b});
+  const Shape shape = a.shape("matmul");
+  const bool is_shared = b.shape("matmul").rank() == 2 && shape.rank() > 2;
+  if (!is_shared) return add_one(MatMul{transpose_a, transpose_b}, {a, b});
+  if (transpose_a) {
+    std::vector<int> swapped(static_cast<std::size_t>(shape.rank()));
+    std::iota(swapped.begin(), swapped.end(), 0);
+    std::swap(swapped.back(), swapped[swapped.size() - 2]);
+    return matmul(transpose(a, std::move(swapped)), b, false, transpose_b);
+  }
+  // The rows of all matrices at once, so that b is read once.
+  const Value rows = matmul(reshape(a, Shape{shape.with(-1, 1).elements(), shape[-1]}), b, false, transpose_b);
+  return reshape(rows, shape.with(-1, rows.shape()[1]));
 }
 
 Value conv2d(Value x, Value weight, Conv2d options) { return add_one(options, {x, weight}); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <vector>
 
@@ -45,6 +46,9 @@ Value affine(Value x, double scale, double offset);
 Value copy(Value x);
 
 Value reshape(Value x, Shape shape);
+/// As above; one extent may be -1 and is then what the elements of x leave. Errors: two of them; the others do not
+/// divide the elements of x.
+Value reshape(Value x, std::initializer_list<std::int64_t> extents);
 /// [B, ..] -> [B, product of the rest].
 Value flatten(Value x);
 Value transpose(Value x, std::vector<int> permutation);
@@ -58,6 +62,7 @@ Value mean(Value x, std::vector<int> axes = {}, bool keep_dims = false);
 /// Sums `x` down to `shape`: the transpose of broadcasting from `shape`.
 Value sum_to(Value x, Shape shape);
 
+/// [.., m,k] x [.., k,n] -> [.., m,n] with equal leading axes, or [.., m,k] x [k,n]: one matrix for all of them.
 Value matmul(Value a, Value b, bool transpose_a = false, bool transpose_b = false);
 Value conv2d(Value x, Value weight, Conv2d options = {});
 Value conv2d_input_grad(Value g, Value weight, Conv2d options, std::int64_t height, std::int64_t width);

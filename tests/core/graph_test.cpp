@@ -121,6 +121,33 @@ TEST_CASE("an axis that does not exist is reported as it was given") {
   CHECK(sum(x, {-1}) == sum(x, {2}));
 }
 
+TEST_CASE("a reshape finds the extent that is -1") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3, 4}}, Rate::batch);
+  CHECK(reshape(x, {-1, 4}).shape() == Shape{6, 4});
+  CHECK(reshape(x, {2, -1, 2}).shape() == Shape{2, 6, 2});
+  CHECK(reshape(x, {-1}) == reshape(x, {24}));
+  CHECK(reshape(x, {24, -1}).shape() == Shape{24, 1});
+  CHECK(message_of([&] {
+          (void)reshape(x, {5, -1});
+        }) == "reshape: f32[2,3,4] leaves no extent for the -1 beside [5,1]");
+  CHECK_THROWS_AS((void)reshape(x, {0, -1}), Error);
+  CHECK_THROWS_AS((void)reshape(x, {-1, -1}), Error);
+  CHECK_THROWS_AS((void)reshape(x, {-2, 12}), Error);
+  CHECK(message_of([&] { (void)reshape(Value{}, {-1}); }).find("reshape: an empty value") == 0);
+}
+
+TEST_CASE("a matrix serves all leading axes of the other factor") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3, 4, 5}}, Rate::batch);
+  const Value w = graph.input("w", {DType::f32, {5, 7}}, Rate::step);
+  CHECK(matmul(x, w).shape() == Shape{2, 3, 4, 7});
+  CHECK(matmul(transpose(x, {0, 1, 3, 2}), w, true).shape() == Shape{2, 3, 4, 7});
+  CHECK_THROWS_AS((void)matmul(x, w, false, true), Error);
+  CHECK_THROWS_AS((void)matmul(w, x), Error);  // the other way round is not meant
+  CHECK(message_of([&] { (void)matmul(x, Value{}); }).find("matmul: an empty value") == 0);
+}
+
 TEST_CASE("messages are added at rows that exist") {
   Graph graph;
   const Value messages = graph.input("messages", {DType::f32, {3, 2}}, Rate::batch);
