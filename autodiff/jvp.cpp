@@ -29,4 +29,10 @@ std::vector<Value> jvp(std::span<const Value> outputs, std::span<const Value> wr
   return vjp(rows, along, u);
 }
 
+std::vector<Value> jvp(std::initializer_list<Value> outputs, std::initializer_list<Value> wrt,
+                       std::initializer_list<Value> tangents) {
+  return jvp(std::span(outputs.begin(), outputs.size()), std::span(wrt.begin(), wrt.size()),
+             std::span(tangents.begin(), tangents.size()));
+}
+
 }  // namespace deq

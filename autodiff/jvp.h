@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -12,7 +13,9 @@ namespace deq {
 /// one.
 ///
 /// `wrt` as in vjp. An empty tangent stands for zero; an empty result says that the output depends on none of `wrt`.
-/// Errors: as vjp; a tangent is not typed like its variable.
+/// Errors: as vjp, an equilibrium between `wrt` and `outputs` among them; a tangent is not typed like its variable.
 std::vector<Value> jvp(std::span<const Value> outputs, std::span<const Value> wrt, std::span<const Value> tangents);
+std::vector<Value> jvp(std::initializer_list<Value> outputs, std::initializer_list<Value> wrt,
+                       std::initializer_list<Value> tangents);
 
 }  // namespace deq

@@ -27,6 +27,8 @@ InputCotangents apply_rule(const Op& op, const RuleContext& context) {
       op);
 }
 
+std::span<const Value> as_span(std::initializer_list<Value> values) { return {values.begin(), values.size()}; }
+
 /// One backward walk. Nodes that rules add meanwhile lie behind `size_` and are never visited.
 class Walk {
  public:
@@ -155,6 +157,19 @@ std::vector<Value> gradients_or_zeros(Value scalar_loss, std::span<const Value> 
       results[i] = constant(wrt[i].owner("gradients_or_zeros"), 0, wrt[i].shape(), wrt[i].type().dtype);
   }
   return results;
+}
+
+std::vector<Value> vjp(std::initializer_list<Value> outputs, std::initializer_list<Value> cotangents,
+                       std::initializer_list<Value> wrt) {
+  return vjp(as_span(outputs), as_span(cotangents), as_span(wrt));
+}
+
+std::vector<Value> gradients(Value scalar_loss, std::initializer_list<Value> wrt) {
+  return gradients(scalar_loss, as_span(wrt));
+}
+
+std::vector<Value> gradients_or_zeros(Value scalar_loss, std::initializer_list<Value> wrt) {
+  return gradients_or_zeros(scalar_loss, as_span(wrt));
 }
 
 }  // namespace deq

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -20,12 +21,16 @@ namespace deq {
 /// output; an operation in between cannot be differentiated (fused, packed and optimiser nodes, a second derivative
 /// through AdjointSolve, an equilibrium of an inference graph).
 std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> cotangents, std::span<const Value> wrt);
+std::vector<Value> vjp(std::initializer_list<Value> outputs, std::initializer_list<Value> cotangents,
+                       std::initializer_list<Value> wrt);
 
 /// Gradient of a scalar in every `wrt`; as vjp with cotangent 1, so empty where the loss does not depend on it.
 /// Errors: `scalar_loss` is not a float scalar.
 std::vector<Value> gradients(Value scalar_loss, std::span<const Value> wrt);
+std::vector<Value> gradients(Value scalar_loss, std::initializer_list<Value> wrt);
 
 /// As `gradients`, with zeros for values that the loss does not depend on.
 std::vector<Value> gradients_or_zeros(Value scalar_loss, std::span<const Value> wrt);
+std::vector<Value> gradients_or_zeros(Value scalar_loss, std::initializer_list<Value> wrt);
 
 }  // namespace deq

@@ -15,13 +15,16 @@ Value add_one(const Op& op, std::initializer_list<Value> operands) {
   return add(op, std::span(operands.begin(), operands.size())).front();
 }
 
+/// `axis` from the front. One that the shape does not have comes back as it was given, for the shape rule to report.
+int from_front(const Shape& shape, int axis) { return axis < 0 && axis >= -shape.rank() ? axis + shape.rank() : axis; }
+
 /// Sorted, non-negative axes; all of them when none are given.
 std::vector<int> normalised_axes(const Shape& shape, std::vector<int> axes) {
   if (axes.empty()) {
     axes.resize(static_cast<std::size_t>(shape.rank()));
     std::iota(axes.begin(), axes.end(), 0);
   }
-  for (int& axis : axes) axis = axis < 0 ? axis + shape.rank() : axis;
+  for (int& axis : axes) axis = from_front(shape, axis);
   std::sort(axes.begin(), axes.end());
   return axes;
 }
@@ -59,7 +62,11 @@ Value operator/(Value a, Value b) { return binary(BinaryFn::div, a, b); }
 Value operator+(Value x, double offset) { return affine(x, 1, offset); }
 Value operator-(Value x, double offset) { return affine(x, 1, -offset); }
 Value operator*(Value x, double scale) { return affine(x, scale, 0); }
+Value operator+(double offset, Value x) { return affine(x, 1, offset); }
+Value operator-(double minuend, Value x) { return affine(x, -1, minuend); }
 Value operator*(double scale, Value x) { return affine(x, scale, 0); }
+Value operator/(Value x, double divisor) { return affine(x, 1.0 / divisor, 0); }
+Value operator/(double dividend, Value x) { return affine(reciprocal(x), dividend, 0); }
 Value operator-(Value x) { return affine(x, -1, 0); }
 Value relu_grad(Value x, Value g) { return binary(BinaryFn::relu_grad, x, g); }
 Value affine(Value x, double scale, double offset) {
@@ -71,6 +78,17 @@ Value copy(Value x) { return add_one(Copy{}, {x}); }
 Value reshape(Value x, Shape shape) {
   if (x.shape("reshape") == shape) return x;
   return add_one(Reshape{shape}, {x});
+}
+
+Value reshape(Value x, std::initializer_list<std::int64_t> extents) {
+  std::vector<std::int64_t> chosen(extents);
+  const auto open = std::ranges::find(chosen, -1);
+  if (open == chosen.end()) return reshape(x, Shape(chosen));
+  *open = 1;
+  const std::int64_t elements = x.shape("reshape").elements(), rest = Shape(chosen).elements();
+  check(rest > 0 && elements % rest == 0, "reshape", x.type(), " leaves no extent for the -1 beside ", Shape(chosen));
+  *open = elements / rest;
+  return reshape(x, Shape(chosen));
 }
 
 Value flatten(Value x) {
@@ -85,20 +103,17 @@ Value transpose(Value x, std::vector<int> permutation) { return add_one(Transpos
 
 Value concat(const std::vector<Value>& parts, int axis) {
   check(!parts.empty(), "concat", "needs at least one part");
-  const int rank = parts.front().shape("concat").rank();
+  axis = from_front(parts.front().shape("concat"), axis);
   if (parts.size() == 1) return parts.front();
-  if (axis < 0) axis += rank;
   return add(Concat{axis}, parts).front();
 }
 
 Value slice(Value x, int axis, std::int64_t begin, std::int64_t end) {
-  if (axis < 0) axis += x.shape("slice").rank();
-  return add_one(Slice{axis, begin, end}, {x});
+  return add_one(Slice{from_front(x.shape("slice"), axis), begin, end}, {x});
 }
 
 Value pad(Value x, int axis, std::int64_t before, std::int64_t after) {
-  if (axis < 0) axis += x.shape("pad").rank();
-  return add_one(Pad{axis, before, after}, {x});
+  return add_one(Pad{from_front(x.shape("pad"), axis), before, after}, {x});
 }
 
 Value broadcast_to(Value x, Shape shape) {
@@ -130,7 +145,18 @@ Value sum_to(Value x, Shape shape) {
 }
 
 Value matmul(Value a, Value b, bool transpose_a, bool transpose_b) {
-  return add_one(MatMul{transpose_a, transpose_b}, {a, b});
+  const Shape shape = a.shape("matmul");
+  const bool is_shared = b.shape("matmul").rank() == 2 && shape.rank() > 2;
+  if (!is_shared) return add_one(MatMul{transpose_a, transpose_b}, {a, b});
+  if (transpose_a) {
+    std::vector<int> swapped(static_cast<std::size_t>(shape.rank()));
+    std::iota(swapped.begin(), swapped.end(), 0);
+    std::swap(swapped.back(), swapped[swapped.size() - 2]);
+    return matmul(transpose(a, std::move(swapped)), b, false, transpose_b);
+  }
+  // The rows of all matrices at once, so that b is read once.
+  const Value rows = matmul(reshape(a, Shape{shape.with(-1, 1).elements(), shape[-1]}), b, false, transpose_b);
+  return reshape(rows, shape.with(-1, rows.shape()[1]));
 }
 
 Value conv2d(Value x, Value weight, Conv2d options) { return add_one(options, {x, weight}); }
@@ -167,6 +193,9 @@ Value max_pool(Value x, MaxPool options) { return add_one(options, {x}); }
 Value global_avg_pool(Value x) { return mean(x, {1, 2}); }
 
 Value gather(Value table, Value index) { return add_one(Gather{}, {table, index}); }
+Value scatter_add(Value messages, Value index, std::int64_t rows) {
+  return add_one(GatherGrad{rows}, {messages, index});
+}
 Value one_hot(Value index, std::int64_t classes) { return add_one(OneHot{classes}, {index}); }
 
 CrossEntropyValues softmax_cross_entropy(Value logits, Value labels) {

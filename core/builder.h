@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <vector>
 
@@ -31,7 +32,13 @@ Value operator/(Value a, Value b);
 Value operator+(Value x, double offset);
 Value operator-(Value x, double offset);
 Value operator*(Value x, double scale);
+Value operator+(double offset, Value x);
+/// minuend - x.
+Value operator-(double minuend, Value x);
 Value operator*(double scale, Value x);
+/// x times the rounded 1 / divisor, and dividend times the rounded 1 / x.
+Value operator/(Value x, double divisor);
+Value operator/(double dividend, Value x);
 Value operator-(Value x);
 /// relu_grad(x, g) = x > 0 ? g : 0.
 Value relu_grad(Value x, Value g);
@@ -39,6 +46,9 @@ Value affine(Value x, double scale, double offset);
 Value copy(Value x);
 
 Value reshape(Value x, Shape shape);
+/// As above; one extent may be -1 and is then what the elements of x leave. Errors: two of them; the others do not
+/// divide the elements of x.
+Value reshape(Value x, std::initializer_list<std::int64_t> extents);
 /// [B, ..] -> [B, product of the rest].
 Value flatten(Value x);
 Value transpose(Value x, std::vector<int> permutation);
@@ -52,6 +62,7 @@ Value mean(Value x, std::vector<int> axes = {}, bool keep_dims = false);
 /// Sums `x` down to `shape`: the transpose of broadcasting from `shape`.
 Value sum_to(Value x, Shape shape);
 
+/// [.., m,k] x [.., k,n] -> [.., m,n] with equal leading axes, or [.., m,k] x [k,n]: one matrix for all of them.
 Value matmul(Value a, Value b, bool transpose_a = false, bool transpose_b = false);
 Value conv2d(Value x, Value weight, Conv2d options = {});
 Value conv2d_input_grad(Value g, Value weight, Conv2d options, std::int64_t height, std::int64_t width);
@@ -75,7 +86,15 @@ Value max_pool(Value x, MaxPool options);
 /// Mean over height and width: [B,H,W,C] -> [B,C].
 Value global_avg_pool(Value x);
 
+// Indices are i32[..]. One that is out of range is no error, since a running program cannot throw: gather and one_hot
+// give a row of zeros for it, scatter_add leaves its message out, and so do their derivatives.
+
+/// Rows of table [V,D] by index: [..,D].
 Value gather(Value table, Value index);
+/// The transpose of gather: row v of the result [rows,D] is the sum of the messages [..,D] whose index [..] is v.
+/// Message passing along the edges of a graph is scatter_add(gather(nodes, from), to, rows of `nodes`).
+Value scatter_add(Value messages, Value index, std::int64_t rows);
+/// [..] -> f32[..,classes].
 Value one_hot(Value index, std::int64_t classes);
 struct CrossEntropyValues {
   Value loss, probability;  ///< [B], [B,K]

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,6 +30,10 @@ class Program {
   /// another's region. The program keeps what it needs of `graph`; `backend` must outlive the program.
   static Program compile(const Graph& graph, std::span<const Value> outputs, Backend& backend,
                          ProgramOptions options = {});
+  static Program compile(const Graph& graph, std::initializer_list<Value> outputs, Backend& backend,
+                         ProgramOptions options = {}) {
+    return compile(graph, std::span(outputs.begin(), outputs.size()), backend, options);
+  }
 
   Program(Program&&) noexcept;
   Program& operator=(Program&&) noexcept;

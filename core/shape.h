@@ -11,8 +11,9 @@
 
 namespace deq {
 
-/// Extents of a dense, row-major array; rank 0 (a scalar) to kMaxRank. Extents are >= 0.
-/// Images are NHWC: [batch, height, width, channels].
+/// Extents of a dense, row-major array; rank 0 (a scalar) to kMaxRank. Extents are >= 0, and their product is small
+/// enough for the bytes of any type to be counted. Images are NHWC: [batch, height, width, channels].
+/// Errors: a larger rank, a negative extent, too many elements; an axis outside [-rank, rank).
 class Shape {
  public:
   static constexpr int kMaxRank = 6;
@@ -25,13 +26,12 @@ class Shape {
       check(extents[static_cast<std::size_t>(i)] >= 0, "shape", "negative extent at axis ", i);
       extents_[static_cast<std::size_t>(i)] = extents[static_cast<std::size_t>(i)];
     }
+    check_size();
   }
 
   [[nodiscard]] int rank() const { return rank_; }
   /// Extent of `axis`; negative axes count from the end.
-  [[nodiscard]] std::int64_t operator[](int axis) const {
-    return extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)];
-  }
+  [[nodiscard]] std::int64_t operator[](int axis) const { return extents_[place_of(axis)]; }
   [[nodiscard]] std::int64_t elements() const {
     std::int64_t n = 1;
     for (int i = 0; i < rank_; ++i) n *= extents_[static_cast<std::size_t>(i)];
@@ -43,12 +43,22 @@ class Shape {
   /// The same shape with `axis` set to `extent`.
   [[nodiscard]] Shape with(int axis, std::int64_t extent) const {
     Shape out = *this;
-    out.extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)] = extent;
+    out.extents_[place_of(axis)] = extent;
+    out.check_size();
     return out;
   }
   bool operator==(const Shape&) const = default;
 
  private:
+  [[nodiscard]] std::size_t place_of(int axis) const {
+    const int place = axis < 0 ? axis + rank_ : axis;
+    if (place < 0 || place >= rank_) [[unlikely]]
+      refuse_axis(axis);
+    return static_cast<std::size_t>(place);
+  }
+  [[noreturn]] void refuse_axis(int axis) const;
+  void check_size() const;
+
   std::array<std::int64_t, kMaxRank> extents_{};
   int rank_ = 0;
 };

@@ -27,8 +27,7 @@ struct Cell {
 
 /// Solves as tightly as floats allow, so that what is compared are the estimators alone.
 AuditedEstimator estimator(const std::string& name) {
-  return {name, std::make_shared<ImplicitPolicy>(SolverOptions{.max_steps = 60, .tolerance = {.value = 1e-6}},
-                                                 adjoint_from_name(name))};
+  return {name, policy_from_name(name, {.max_steps = 60, .tolerance = {.value = 1e-6}})};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "autodiff/vjp.h"
 #include "core/builder.h"
+#include "core/composed.h"
 #include "core/cpu/backend.h"
 #include "core/program.h"
 #include "layers/activation.h"

@@ -54,6 +54,15 @@ bool may_share(SolveStatus status) {
 
 }  // namespace
 
+void check_adjoint(const AdjointOptions& options) {
+  const Plan plan = std::visit(Planner{}, options);
+  if (!plan.iterates) return;
+  const ForwardNeeds needs = forward_needs(plan.solver.method);
+  require(!needs.pullback && !needs.pushforward, "adjoint", name_of(plan.solver.method),
+          " solves forward only: it takes products that the adjoint system does not offer; solve backward by broyden, "
+          "anderson, picard, or KrylovAdjoint");
+}
+
 bool needs_vjp(const AdjointOptions& options) {
   const Plan plan = std::visit(Planner{}, options);
   return plan.iterates || plan.is_linear;
@@ -66,6 +75,7 @@ bool needs_estimate(const AdjointOptions& options) {
 Adjoint::Adjoint(const StateSpec& spec, StateOps& ops, const AdjointOptions& options)
     : spec_(spec), ops_(&ops), name_(name_of(options)) {
   check(!std::holds_alternative<Phantom>(options), "adjoint", "a phantom gradient is not an adjoint solve");
+  check_adjoint(options);
   const Plan plan = std::visit(Planner{}, options);
   start_ = plan.start;
   max_gain_ = plan.max_gain;

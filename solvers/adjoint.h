@@ -50,6 +50,9 @@ class Adjoint final : public AdjointSolver {
   std::vector<std::uint8_t> rescued_;
 };
 
+/// Errors (RequestError): no steps; a method that asks the adjoint system for products with its own Jacobian or the
+/// transpose of it, which it cannot offer: adjoint Broyden and Newton-Krylov.
+void check_adjoint(const AdjointOptions& options);
 /// True when the backward evaluates J^T.
 bool needs_vjp(const AdjointOptions& options);
 /// True when the backward reads the forward's estimate.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "solvers/stop_rule.h"
 
 namespace deq {
 namespace {
@@ -18,8 +19,7 @@ constexpr int kMostBreakdowns = 3;    // in a row, then the sample has stalled
 BiCgStab::BiCgStab(const StateSpec& spec, StateOps& ops, const KrylovAdjoint& options)
     : spec_(spec), ops_(&ops), options_(options), residual_(spec, ops, options.tolerance.mode) {
   require(options.max_steps >= 1, "bicgstab", "max_steps is ", options.max_steps, " but must be at least 1");
-  require(options.tolerance.value >= 0.0, "bicgstab", "tolerance is ", options.tolerance.value,
-          " but must not be negative");
+  check_tolerance(options.tolerance, "bicgstab");
   const auto batch = static_cast<std::size_t>(spec.batch);
   running_.assign(batch, 0);
   broke_ = improved_ = running_;

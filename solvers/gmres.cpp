@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "solvers/stop_rule.h"
 
 namespace deq {
 namespace {
@@ -27,8 +28,7 @@ Gmres::Gmres(const StateSpec& spec, StateOps& ops, const KrylovAdjoint& options)
   require(restart_ <= kMostBasis, "gmres", "restart is ", options.restart, " within ", options.max_steps,
           " steps, but at most ", kMostBasis, " states can be kept; lower restart, e.g. to 20");
   require(options.max_steps >= 1, "gmres", "max_steps is ", options.max_steps, " but must be at least 1");
-  require(options.tolerance.value >= 0.0, "gmres", "tolerance is ", options.tolerance.value,
-          " but must not be negative");
+  check_tolerance(options.tolerance, "gmres");
   const auto batch = static_cast<std::size_t>(spec.batch);
   const auto rows = static_cast<std::size_t>(restart_);
   running_.assign(batch, 0);

@@ -106,10 +106,15 @@ AdjointOptions adjoint_from_name(const std::string& name) {
   throw RequestError(concat("estimator: '", name, "' is none of ", kEstimators));
 }
 
-std::optional<SolverMethod> forward_method_of(const std::string& estimator, int memory) {
-  if (estimator == "adjoint-broyden") return AdjointBroyden{.memory = memory};
-  if (estimator == "adjoint-broyden-opa") return AdjointBroyden{.memory = memory, .outer_every = kOuterEvery};
-  return std::nullopt;
+SolverMethod forward_method_of(const std::string& estimator, const SolverMethod& chosen, int memory) {
+  if (estimator == "gdeq" && !std::holds_alternative<Broyden>(chosen)) return Broyden{.memory = memory};
+  const bool is_outer_aware = estimator == "adjoint-broyden-opa";
+  if (!is_outer_aware && estimator != "adjoint-broyden") return chosen;
+  const auto* const given = std::get_if<AdjointBroyden>(&chosen);
+  AdjointBroyden out = given != nullptr ? *given : AdjointBroyden{.memory = memory};
+  if (!is_outer_aware) out.outer_every = 0;
+  if (is_outer_aware && out.outer_every == 0) out.outer_every = kOuterEvery;
+  return out;
 }
 
 bool is_adjoint_name(const std::string& name) {

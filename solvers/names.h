@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,14 +9,16 @@ namespace deq {
 
 /// Backward estimators by name: jfb, shine, shine-fallback, gdeq, shine-refine-K, jfb-refine-K, limited-K, exact,
 /// neumann-K, nystrom-K, phantom-K, unrolled-K, adjoint-broyden, adjoint-broyden-opa. `exact` solves to the tolerance
-/// and step limit of FullAdjoint's defaults; `gdeq` is shine under the name of B. Nguyen, L. Mauch, arXiv 2304.11663
-/// (see gdeq_policy). Errors (RequestError): an unknown name, listing those above; K that is not a positive number.
+/// and step limit of FullAdjoint's defaults. gdeq, adjoint-broyden and adjoint-broyden-opa are shine after a forward
+/// solver of their own, which these options do not hold: policy_from_name (solvers/policy.h) gives both.
+/// Errors (RequestError): an unknown name, listing those above; K that is not a positive number.
 AdjointOptions adjoint_from_name(const std::string& name);
 /// True when adjoint_from_name knows the name.
 bool is_adjoint_name(const std::string& name);
-/// "adjoint-broyden" and "adjoint-broyden-opa" are estimators that need a forward solver of their own: it, with
-/// `memory` as of Broyden; nothing for the others, which take any.
-std::optional<SolverMethod> forward_method_of(const std::string& estimator, int memory);
+/// The forward solver that an estimator runs on when `chosen` is asked for: adjoint Broyden for those called after it
+/// (with extra updates every kOuterEvery steps for -opa where `chosen` has none), Broyden for gdeq, `chosen` for the
+/// others. One that replaces `chosen` keeps `memory` updates, as of Broyden.
+SolverMethod forward_method_of(const std::string& estimator, const SolverMethod& chosen, int memory);
 /// The name that gives these options back, or the nearest one where a constant differs.
 std::string name_of(const AdjointOptions& options);
 

@@ -9,6 +9,23 @@
 #include "solvers/warm_start.h"
 
 namespace deq {
+namespace {
+
+/// Whether `needed` says nothing against `chosen`: Broyden{} with any memory is no choice yet, and adjoint Broyden may
+/// get the extra updates that it does not ask for.
+bool is_refined_by(const SolverMethod& chosen, const SolverMethod& needed) {
+  if (chosen == needed) return true;
+  if (const auto* broyden = std::get_if<Broyden>(&chosen)) return *broyden == Broyden{.memory = broyden->memory};
+  const auto* adjoint = std::get_if<AdjointBroyden>(&chosen);
+  return adjoint != nullptr && adjoint->outer_every == 0 && std::holds_alternative<AdjointBroyden>(needed);
+}
+
+}  // namespace
+
+ImplicitPolicy::ImplicitPolicy(SolverOptions solver, AdjointOptions adjoint, Compaction compaction)
+    : solver_(solver), adjoint_(adjoint), compaction_(compaction) {
+  check_adjoint(adjoint_);
+}
 
 ImplicitPolicy& ImplicitPolicy::fall_back_on(std::vector<SolverMethod> chain) {
   chain_ = std::move(chain);
@@ -97,9 +114,14 @@ std::optional<Unrolling> ImplicitPolicy::unrolling() const {
   return Unrolling{.steps = phantom->steps, .damping = phantom->damping};
 }
 
-ImplicitPolicy gdeq_policy(SolverOptions solver) {
-  if (!std::holds_alternative<Broyden>(solver.method)) solver.method = Broyden{};
-  return ImplicitPolicy(solver, SharedInverse{.max_gain = 0.0});
+std::shared_ptr<ImplicitPolicy> policy_from_name(const std::string& estimator, SolverOptions solver) {
+  const AdjointOptions adjoint = adjoint_from_name(estimator);
+  const auto* const broyden = std::get_if<Broyden>(&solver.method);
+  const SolverMethod needed = forward_method_of(estimator, solver.method, broyden != nullptr ? broyden->memory : 0);
+  require(is_refined_by(solver.method, needed), "policy", "the estimator '", estimator, "' runs on ", name_of(needed),
+          " but solver.method is ", name_of(solver.method), "; leave it out, or choose another estimator");
+  solver.method = needed;
+  return std::make_shared<ImplicitPolicy>(solver, adjoint);
 }
 
 }  // namespace deq

@@ -17,9 +17,9 @@ enum class Compaction : std::uint8_t { off, on };
 /// Solve z = f(z) with one of the solvers, differentiate by the implicit function theorem with one of the adjoints.
 class ImplicitPolicy final : public EquilibriumPolicy {
  public:
+  /// Errors (RequestError): as check_adjoint (solvers/adjoint.h).
   explicit ImplicitPolicy(SolverOptions solver = {}, AdjointOptions adjoint = SharedInverse{},
-                          Compaction compaction = Compaction::off)
-      : solver_(solver), adjoint_(adjoint), compaction_(compaction) {}
+                          Compaction compaction = Compaction::off);
 
   /// Methods that samples go on with when the one before broke down, in order; the limits are those of the solver.
   ImplicitPolicy& fall_back_on(std::vector<SolverMethod> chain);
@@ -57,9 +57,11 @@ class ImplicitPolicy final : public EquilibriumPolicy {
   bool starts_warm_ = false;
 };
 
-/// The estimator of B. Nguyen, L. Mauch, Efficient Training of Deep Equilibrium Models, arXiv 2304.11663, 2023: Broyden
-/// forward, whose inverse is the backward. No outer-problem awareness, no guard, no refinement. `solver` gives limits
-/// and tolerance; another method than Broyden is replaced by it.
-ImplicitPolicy gdeq_policy(SolverOptions solver = {});
+/// The policy of an estimator's name (adjoint_from_name), with the forward solver that it needs: adjoint Broyden for
+/// adjoint-broyden and adjoint-broyden-opa, Broyden for gdeq (B. Nguyen, L. Mauch, Efficient Training of Deep
+/// Equilibrium Models, arXiv 2304.11663, 2023: Broyden forward, whose inverse is the backward, and nothing beside),
+/// `solver.method` for the others. Broyden{}, whatever its memory, stands for no choice and is replaced.
+/// Errors (RequestError): as adjoint_from_name; `solver.method` is a choice that the estimator cannot run on.
+std::shared_ptr<ImplicitPolicy> policy_from_name(const std::string& estimator, SolverOptions solver = {});
 
 }  // namespace deq

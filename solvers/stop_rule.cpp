@@ -14,10 +14,14 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
+void check_tolerance(const Tolerance& tolerance, std::string_view where) {
+  require(std::isfinite(tolerance.value) && tolerance.value >= 0.0, where, "tolerance is ", tolerance.value,
+          " but must be finite and not negative");
+}
+
 void check_limits(const SolverOptions& options) {
   require(options.max_steps >= 1, "solver", "max_steps is ", options.max_steps, " but must be at least 1");
-  require(options.tolerance.value >= 0.0, "solver", "tolerance is ", options.tolerance.value,
-          " but must not be negative");
+  check_tolerance(options.tolerance, "solver");
   require(options.patience >= 0, "solver", "patience is ", options.patience,
           " but must not be negative; 0 never stops a sample for want of progress");
   require(options.divergence_factor >= 0.0, "solver", "divergence_factor is ", options.divergence_factor,

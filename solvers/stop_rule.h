@@ -14,8 +14,10 @@ struct Measurement {
   std::span<const double> objective;  ///< in the norm of the tolerance; infinite when not finite
 };
 
-/// Errors (RequestError): no steps, a negative tolerance.
+/// Errors (RequestError): no steps, a tolerance as below, another limit that is negative.
 void check_limits(const SolverOptions& options);
+/// Errors (RequestError, beginning with `where`): a tolerance that is negative or not finite.
+void check_tolerance(const Tolerance& tolerance, std::string_view where);
 
 /// Decides per sample when a solve is over, and why. Samples are judged alone.
 class StopRule {

@@ -81,11 +81,10 @@ std::shared_ptr<const ImplicitPolicy> make_policy(const SolverConfig& solver, co
     shared->max_gain = solver.guard_gain;
   if (auto* phantom = std::get_if<Phantom>(&adjoint); phantom && phantom->damping < 1.0)
     phantom->damping = solver.phantom_damping;
-  if (estimator == "gdeq") return std::make_shared<const ImplicitPolicy>(gdeq_policy(solver_options(solver)));
   SolverOptions forward = solver_options(solver);
-  if (const auto method = forward_method_of(estimator, solver.memory)) forward.method = *method;
+  forward.method = forward_method_of(estimator, forward.method, solver.memory);
   auto policy = std::make_shared<ImplicitPolicy>(forward, with_backward_method(adjoint, solver.backward));
-  policy->fall_back_on(fallback_chain(solver));
+  if (estimator != "gdeq") policy->fall_back_on(fallback_chain(solver));  // published without one
   return policy;
 }
 

@@ -45,8 +45,11 @@ InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context)
 }
 
 InputCotangents vjp_rule(const AdjointSolve&, const RuleContext& context) {
-  throw Error(concat("vjp: an implicit gradient can be differentiated once only (layer '",
-                     context.graph.node(context.node).label, "')"));
+  throw Error(
+      concat("vjp: an implicit gradient can be differentiated once only, so there is no jvp and no second "
+             "derivative through an equilibrium; the estimators unrolled-K and phantom-K, whose gradients are "
+             "those of ordinary layers, have both (layer '",
+             context.graph.node(context.node).label, "')"));
 }
 
 }  // namespace deq

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "autodiff/jvp.h"
 #include "autodiff/vjp.h"
 #include "core/builder.h"
 #include "core/interpreter.h"
@@ -160,6 +161,11 @@ TEST_CASE("a result that hands v through is copied into a value of its own") {
 TEST_CASE("an implicit gradient cannot be differentiated again") {
   Layer layer(/*needs_vjp=*/true);
   const Value grad = gradients(sum(square(layer.out[0])), Blocks{layer.x})[0];
-  CHECK_THROWS_WITH_AS(gradients(sum(square(grad)), Blocks{layer.x}),
-                       "vjp: an implicit gradient can be differentiated once only (layer '')", Error);
+  const std::string refusal =
+      "vjp: an implicit gradient can be differentiated once only, so there is no jvp and no second derivative through "
+      "an equilibrium; the estimators unrolled-K and phantom-K, whose gradients are those of ordinary layers, have "
+      "both "
+      "(layer '')";
+  CHECK_THROWS_WITH_AS(gradients(sum(square(grad)), Blocks{layer.x}), refusal.c_str(), Error);
+  CHECK_THROWS_WITH_AS(jvp(layer.out, Blocks{layer.x}, Blocks{layer.x}), refusal.c_str(), Error);
 }

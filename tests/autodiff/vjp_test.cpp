@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 
+#include "autodiff/jvp.h"
 #include "autodiff/rules/rule.h"
 #include "core/builder.h"
 
@@ -248,4 +249,15 @@ TEST_CASE("gradients_or_zeros fills in what the loss does not depend on") {
   CHECK(out[0].type() == x.type());
   CHECK(out[1].type() == other.type());
   CHECK(std::holds_alternative<Constant>(graph.node(out[1].ref).op));
+}
+
+TEST_CASE("lists in braces are what spans of the same values are") {
+  Graph graph;
+  const Value x = image(graph, "x", {2, 3}), w = weight(graph, "w", {2, 3}), unused = weight(graph, "unused", {2});
+  const Value y = deq::tanh(x * w), loss = sum(y);
+  const std::vector<Value> wrt{x, w, unused};
+  CHECK(vjp({y}, {x}, {x, w, unused}) == vjp_of(y, x, wrt));
+  CHECK(gradients(loss, {x, w, unused}) == gradients(loss, wrt));
+  CHECK(gradients_or_zeros(loss, {x, w, unused}) == gradients_or_zeros(loss, wrt));
+  CHECK(jvp({y}, {x}, {w})[0].type() == y.type());
 }

@@ -87,6 +87,77 @@ TEST_CASE("misuse is refused with a reason") {
   CHECK(message_of([&] { graph.assign(x, x); }).find("not a parameter") != std::string::npos);
 }
 
+TEST_CASE("a shape refuses axes that it does not have and more elements than can be counted") {
+  const Shape shape{2, 3};
+  CHECK(shape[-2] == 2);
+  for (const int axis : {2, 7, -3}) {
+    CHECK(message_of([&] { (void)shape[axis]; }) == concat("shape: [2,3] has no axis ", axis));
+    CHECK(message_of([&] { (void)shape.with(axis, 1); }) == concat("shape: [2,3] has no axis ", axis));
+  }
+  constexpr std::int64_t kMany = std::int64_t{1} << 40;
+  CHECK(message_of([&] {
+          (void)Shape{kMany, kMany};
+        }) == "shape: [1099511627776,1099511627776] has more elements than can be counted");
+  CHECK_THROWS_AS((void)(Shape{kMany, 1}.with(1, kMany)), Error);
+  CHECK_THROWS_AS((void)(Shape{kMany, kMany, 0}), Error);  // empty, but not to be counted from the left
+  CHECK(Shape{0, kMany}.elements() == 0);
+  CHECK(TensorType{DType::f64, {kMany, 1 << 19}}.bytes() == std::size_t{1} << 62);
+}
+
+TEST_CASE("an axis that does not exist is reported as it was given") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3, 4}}, Rate::batch);
+  const auto reports = [&](int axis, const auto& apply) {
+    return message_of(apply).find(concat("axis ", axis, " is out of range")) != std::string::npos;
+  };
+  for (const int axis : {-9, -4, 3}) {
+    CAPTURE(axis);
+    CHECK(reports(axis, [&] { (void)sum(x, {axis}); }));
+    CHECK(reports(axis, [&] { (void)mean(x, {0, axis}); }));
+    CHECK(reports(axis, [&] { (void)concat({x, x}, axis); }));
+    CHECK(reports(axis, [&] { (void)slice(x, axis, 0, 1); }));
+    CHECK(reports(axis, [&] { (void)pad(x, axis, 1, 0); }));
+  }
+  CHECK(sum(x, {-1}) == sum(x, {2}));
+}
+
+TEST_CASE("a reshape finds the extent that is -1") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3, 4}}, Rate::batch);
+  CHECK(reshape(x, {-1, 4}).shape() == Shape{6, 4});
+  CHECK(reshape(x, {2, -1, 2}).shape() == Shape{2, 6, 2});
+  CHECK(reshape(x, {-1}) == reshape(x, {24}));
+  CHECK(reshape(x, {24, -1}).shape() == Shape{24, 1});
+  CHECK(message_of([&] {
+          (void)reshape(x, {5, -1});
+        }) == "reshape: f32[2,3,4] leaves no extent for the -1 beside [5,1]");
+  CHECK_THROWS_AS((void)reshape(x, {0, -1}), Error);
+  CHECK_THROWS_AS((void)reshape(x, {-1, -1}), Error);
+  CHECK_THROWS_AS((void)reshape(x, {-2, 12}), Error);
+  CHECK(message_of([&] { (void)reshape(Value{}, {-1}); }).find("reshape: an empty value") == 0);
+}
+
+TEST_CASE("a matrix serves all leading axes of the other factor") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3, 4, 5}}, Rate::batch);
+  const Value w = graph.input("w", {DType::f32, {5, 7}}, Rate::step);
+  CHECK(matmul(x, w).shape() == Shape{2, 3, 4, 7});
+  CHECK(matmul(transpose(x, {0, 1, 3, 2}), w, true).shape() == Shape{2, 3, 4, 7});
+  CHECK_THROWS_AS((void)matmul(x, w, false, true), Error);
+  CHECK_THROWS_AS((void)matmul(w, x), Error);  // the other way round is not meant
+  CHECK(message_of([&] { (void)matmul(x, Value{}); }).find("matmul: an empty value") == 0);
+}
+
+TEST_CASE("messages are added at rows that exist") {
+  Graph graph;
+  const Value messages = graph.input("messages", {DType::f32, {3, 2}}, Rate::batch);
+  const Value index = graph.input("index", {DType::i32, {3}}, Rate::batch);
+  CHECK(scatter_add(messages, index, 5).shape() == Shape{5, 2});
+  CHECK_THROWS_AS((void)scatter_add(messages, messages, 5), Error);
+  CHECK_THROWS_AS((void)scatter_add(messages, index, -1), Error);
+  CHECK_THROWS_AS((void)scatter_add(index, index, 5), Error);
+}
+
 TEST_CASE("shape rules refuse operands that do not fit") {
   Graph graph;
   const Value image = graph.input("image", {DType::f32, {2, 5, 7, 6}}, Rate::batch);

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <optional>
 
+#include "autodiff/jvp.h"
 #include "autodiff/vjp.h"
 #include "core/program.h"
 #include "core/reference/backend.h"
@@ -131,6 +132,24 @@ TEST_CASE("an unrolling policy needs no adjoint and hands on what its applicatio
   const std::vector<Value> weights = store.trainable(graph);
   (void)gradients(sum(trace.values[0]), weights);
   CHECK(nodes_with<AdjointSolve>(graph).empty());
+}
+
+TEST_CASE("what unrolls has a forward derivative and a second one") {
+  Graph graph(Mode::training);
+  const Value x = graph.input("x", {DType::f32, {1, 1}}, Rate::batch);
+  const auto cell = [](Value z, Value given) { return z * 0.25 + square(given); };  // z* = 4/3 x^2
+  const std::vector<Value> z{equilibrium(cell, x, {.policy = policy_of("unrolled-40")})}, wrt{x};
+  const Value along = jvp(z, wrt, std::vector{x})[0];
+  const Value slope = gradients(sum(z[0]), wrt)[0];
+  const Value curvature = gradients(sum(slope), wrt)[0];
+  const std::vector<Value> wanted{along, slope, curvature};
+  ReferenceBackend backend;
+  Program program = Program::compile(graph, wanted, backend);
+  program.bind(x, Tensor::of<float>({1, 1}, std::vector<float>{0.5F}));
+  program.run();
+  const double expected[] = {2.0 / 3.0, 4.0 / 3.0, 8.0 / 3.0};
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    CHECK(program.read(wanted[i]).data<float>()[0] == doctest::Approx(expected[i]));
 }
 
 TEST_CASE("an inference graph does not unroll") {

@@ -21,6 +21,7 @@ void add_fused_norm(Cases& cases);
 void add_resize(Cases& cases);
 void add_pool(Cases& cases);
 void add_training(Cases& cases);
+void add_composed(Cases& cases);
 
 /// f32 input that gradcheck differentiates.
 inline CaseInput variable(std::string name, Shape shape, double low = -1, double high = 1, Fill fill = Fill::uniform) {

@@ -28,6 +28,20 @@ void add_matmul(Cases& cases) {
   }
 }
 
+/// One matrix for all leading axes.
+void add_shared_matmul(Cases& cases) {
+  for (const std::vector<std::int64_t>& lead : {std::vector<std::int64_t>{3}, std::vector<std::int64_t>{2, 4}}) {
+    for (int flags = 0; flags < 4; ++flags) {
+      const bool ta = (flags & 1) != 0, tb = (flags & 2) != 0;
+      const Shape a = ta ? matrix(lead, 5, 3) : matrix(lead, 3, 5);
+      const Shape b = tb ? Shape{4, 5} : Shape{5, 4};
+      cases.push_back({.name = concat("matmul: ", a, ta ? "^T" : "", " by one ", b, tb ? "^T" : ""),
+                       .inputs = {variable("a", a), variable("b", b)},
+                       .build = [ta, tb](Graph&, const Values& in) { return Values{matmul(in[0], in[1], ta, tb)}; }});
+    }
+  }
+}
+
 struct ConvRow {
   std::int64_t batch, height, width, in, out, kernel_h, kernel_w;
   Conv2d conv;
@@ -86,6 +100,7 @@ void add_conv(Cases& cases) {
 
 void add_linear(Cases& cases) {
   add_matmul(cases);
+  add_shared_matmul(cases);
   add_conv(cases);
 }
 

@@ -69,6 +69,7 @@ Cases make_all() {
   add_resize(cases);
   add_pool(cases);
   add_training(cases);
+  add_composed(cases);
   return cases;
 }
 

@@ -16,8 +16,15 @@ void add_lookup(Cases& cases) {
     cases.push_back(
         {.name = concat("gather_grad: ", index, " of ", table),
          .inputs = {variable("g", Shape(g)), rows_of_index},
-         .build = [rows = table[0]](Graph& graph, const Values& in) { return graph.add(GatherGrad{rows}, in); }});
+         .build = [rows = table[0]](Graph&, const Values& in) { return Values{scatter_add(in[0], in[1], rows)}; }});
   }
+  const CaseInput outside = integers("index", {3, 4}, -3, 8);
+  cases.push_back({.name = "gather: indices outside",
+                   .inputs = {variable("table", {5, 3}), outside},
+                   .build = [](Graph&, const Values& in) { return Values{gather(in[0], in[1])}; }});
+  cases.push_back({.name = "gather_grad: indices outside",
+                   .inputs = {variable("g", {3, 4, 3}), outside},
+                   .build = [](Graph&, const Values& in) { return Values{scatter_add(in[0], in[1], 5)}; }});
   for (const Shape& shape : {Shape{6}, Shape{2, 3}, Shape{1}}) {
     cases.push_back({.name = concat("one_hot: ", shape, " with indices outside"),
                      .inputs = {integers("index", shape, -1, 6)},

@@ -323,11 +323,59 @@ TEST_CASE("more states than can be kept are refused with what to change") {
   CHECK_NOTHROW(Adjoint(spec, ops, KrylovAdjoint{.restart = kTooMany, .max_steps = 30}));
 }
 
+TEST_CASE("a tolerance of a Krylov method that is not finite is refused") {
+  HostStateOps ops;
+  const StateSpec spec{.batch = 1, .block_elems = {4}};
+  const Tolerance infinite{.value = std::numeric_limits<double>::infinity()};
+  for (const KrylovMethod method : {KrylovMethod::gmres, KrylovMethod::bicgstab})
+    CHECK_THROWS_WITH_AS(Adjoint(spec, ops, KrylovAdjoint{.method = method, .tolerance = infinite}),
+                         doctest::Contains("tolerance is inf but must be finite"), RequestError);
+}
+
 TEST_CASE("the preset of Nguyen and Mauch is Broyden forward and its inverse backward, without a guard") {
-  const ImplicitPolicy policy = gdeq_policy({.method = Anderson{}, .max_steps = 9});
-  CHECK(policy.describe() == "broyden(max_steps=9, relative 0.001), shine");
-  CHECK(policy.adjoint() == AdjointOptions(SharedInverse{.max_gain = 0.0}));
-  CHECK_FALSE(policy.needs_vjp());
+  const auto policy = policy_from_name("gdeq", {.max_steps = 9});
+  CHECK(policy->describe() == "broyden(max_steps=9, relative 0.001), shine");
+  CHECK(policy->adjoint() == AdjointOptions(SharedInverse{.max_gain = 0.0}));
+  CHECK_FALSE(policy->needs_vjp());
+  CHECK(forward_method_of("gdeq", Anderson{}, 7) == SolverMethod(Broyden{.memory = 7}));
+  const SolverMethod pairs = Broyden{.form = BroydenForm::low_rank};
+  CHECK(policy_from_name("gdeq", {.method = pairs})->solver().method == pairs);
+}
+
+TEST_CASE("estimators that need a forward solver of their own get it from their name") {
+  const SolverMethod plain = AdjointBroyden{.memory = 4}, aware = AdjointBroyden{.memory = 4, .outer_every = 3};
+  CHECK(policy_from_name("adjoint-broyden", {.method = Broyden{.memory = 4}})->solver().method == plain);
+  CHECK(policy_from_name("adjoint-broyden", {.method = plain})->solver().method == plain);
+  CHECK(policy_from_name("adjoint-broyden-opa", {.method = aware})->solver().method == aware);
+  CHECK(policy_from_name("adjoint-broyden-opa", {.method = plain})->solver().method ==
+        SolverMethod(AdjointBroyden{.memory = 4, .outer_every = kOuterEvery}));
+  CHECK(policy_from_name("adjoint-broyden-opa")->forward_needs().outer_gradient);
+  CHECK(policy_from_name("exact", {.method = Anderson{}})->solver().method == SolverMethod(Anderson{}));
+  CHECK(forward_method_of("adjoint-broyden", Picard{}, 4) == plain);
+  CHECK(forward_method_of("shine", Picard{}, 4) == SolverMethod(Picard{}));
+}
+
+TEST_CASE("a forward solver that the estimator cannot run on is refused") {
+  CHECK_THROWS_WITH_AS((void)policy_from_name("adjoint-broyden", {.method = Anderson{}}),
+                       "policy: the estimator 'adjoint-broyden' runs on adjoint-broyden but solver.method is anderson; "
+                       "leave it out, or choose another estimator",
+                       RequestError);
+  const SolverMethod aware = AdjointBroyden{.outer_every = 3};
+  CHECK_THROWS_AS((void)policy_from_name("adjoint-broyden", {.method = aware}), RequestError);
+  CHECK_THROWS_AS((void)policy_from_name("gdeq", {.method = AdjointBroyden{}}), RequestError);
+  CHECK_THROWS_AS((void)policy_from_name("adjoint-broyden", {.method = Broyden{.form = BroydenForm::low_rank}}),
+                  RequestError);
+  CHECK_THROWS_AS((void)policy_from_name("shin"), RequestError);
+}
+
+TEST_CASE("a backward by a solver that works forward only is refused with the policy") {
+  for (const SolverMethod& method : {SolverMethod(NewtonKrylov{}), SolverMethod(AdjointBroyden{})}) {
+    CHECK_THROWS_WITH_AS(ImplicitPolicy({}, FullAdjoint{.solver = {.method = method}}),
+                         doctest::Contains("solves forward only"), RequestError);
+    CHECK_THROWS_WITH_AS(ImplicitPolicy({}, Refined{.method = method}), doctest::Contains("solves forward only"),
+                         RequestError);
+    CHECK_NOTHROW(ImplicitPolicy({.method = method}, FullAdjoint{}));
+  }
 }
 
 }  // namespace deq::test

@@ -375,6 +375,8 @@ TEST_CASE("wrong options are refused by name") {
   CHECK_THROWS_AS(Loop(spec, ops, {.method = Picard{.damping = 0.0}}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.method = Anderson{.memory = 0}}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.tolerance = {.value = -1.0}}), RequestError);
+  CHECK_THROWS_WITH_AS(Loop(spec, ops, {.tolerance = {.value = std::numeric_limits<double>::infinity()}}),
+                       "solver: tolerance is inf but must be finite and not negative", RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.time_budget_ms = -1.0}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.patience = -1}), RequestError);
   CHECK_THROWS_AS(Loop(spec, ops, {.divergence_factor = -1.0}), RequestError);
