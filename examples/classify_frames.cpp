@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "core/cpu/backend.h"
+#include "core/wait_policy.h"
 #include "data/shapes.h"
 #include "data/transform.h"
 #include "train/datasets.h"
@@ -67,6 +68,7 @@ void run(const char* checkpoint) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  limit_spinning(argv);  // other work on the machine would otherwise stall the threads
   if (argc != 2) {
     std::fprintf(stderr, "usage: %s CHECKPOINT, of a model for `shapes`\n", argv[0]);
     return 2;

@@ -9,6 +9,7 @@
 #include "core/builder.h"
 #include "core/cpu/backend.h"
 #include "core/program.h"
+#include "core/wait_policy.h"
 #include "layers/equilibrium.h"
 #include "layers/linear.h"
 #include "solvers/policy.h"
@@ -47,7 +48,8 @@ void print_report(const char* what, const SolveReport& report) {
 
 }  // namespace
 
-int main() {
+int main(int, char** argv) {
+  limit_spinning(argv);  // other work on the machine would otherwise stall the threads
   ParameterStore store(/*seed=*/1);
   const ParamScope scope(store);
   const layers::Linear stem(scope / "stem", kInputs, kWidth), head(scope / "head", kWidth, kClasses);

@@ -7,6 +7,7 @@
 #include "core/composed.h"
 #include "core/cpu/backend.h"
 #include "core/program.h"
+#include "core/wait_policy.h"
 #include "layers/activation.h"
 #include "layers/batch_norm.h"
 #include "layers/conv.h"

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/wait_policy.h"
 #include "train/command_line.h"
 #include "train/interrupt.h"
 #include "train/standard_streams.h"
-#include "train/wait_policy.h"
 
 namespace {
 

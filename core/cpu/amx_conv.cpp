@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "core/cpu/bfloat16_rows.h"
+#include "core/cpu/parallel.h"
 #include "core/cpu/rounded_up.h"
 #include "core/cpu/turned_conv.h"
 
@@ -68,7 +69,7 @@ AmxConv::AmxConv(const ConvShape& shape, bool is_input_grad)
       shape_(is_input_grad ? turned(shape) : shape),
       image_(padded_image(shape_)),
       row_steps_(rounded_up(shape_.kernel_w * image_.pitch, kTileDepth) / kTileDepth),
-      threads_(omp_get_max_threads()),
+      threads_(threads_for_products(shape_.multiply_adds())),
       band_rows_(rows_of_band(shape_, image_.row_elements(), threads_)) {
   for (std::int64_t y = 0; y < shape_.kernel_h; ++y)
     for (std::int64_t step = 0; step < row_steps_; ++step)
@@ -119,13 +120,15 @@ void AmxConv::run_band(const float* from, const void* packed, std::int64_t band,
 
 void AmxConv::run(const float* from, const void* packed, float* to, void* workspace) const {
   const std::int64_t in = shape_.image().elements() / shape_.batch, out = shape_.result().elements() / shape_.batch;
-#pragma omp parallel for schedule(static) num_threads(static_cast <int>(threads_))
-  for (std::int64_t part = 0; part < shape_.batch * bands(); ++part) {
-    const std::int64_t sample = part / bands(), band = part % bands();
+  on_team(threads_, [&] {
     std::byte* scratch =
         static_cast<std::byte*>(workspace) + static_cast<std::size_t>(omp_get_thread_num()) * sample_scratch_bytes();
-    run_band(from + sample * in, packed, band, to + sample * out, scratch);
-  }
+#pragma omp for schedule(static)
+    for (std::int64_t part = 0; part < shape_.batch * bands(); ++part) {
+      const std::int64_t sample = part / bands(), band = part % bands();
+      run_band(from + sample * in, packed, band, to + sample * out, scratch);
+    }
+  });
 }
 
 void AmxConv::run_sample(const float* from, const void* packed, float* to, void* scratch) const {

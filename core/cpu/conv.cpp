@@ -4,6 +4,7 @@
 
 #include "core/cpu/kernels.h"
 #include "core/cpu/onednn.h"
+#include "core/cpu/parallel.h"
 #include "core/cpu/rounded_conv.h"
 #include "core/cpu/sample_conv.h"
 #include "core/cpu/turned_conv.h"
@@ -25,7 +26,8 @@ struct Lowering {
 /// 12.4. Forward, oneDNN picks NHWC by itself when the layout is left to it. Gradients in the weights stay f32. Input
 /// gradients of bf16 are turned where they can be: oneDNN has none on NHWC for processors with AMX.
 Lowering lowering_of(ConvRole role, const ConvShape& shape, const CpuOptions& options, ConvLayout weights) {
-  const ConvPlan direct{.role = role, .shape = shape, .weights = weights};
+  const int threads = threads_for_products(shape.multiply_adds()) == 1 ? 1 : 0;
+  const ConvPlan direct{.role = role, .shape = shape, .weights = weights, .threads = threads};
   const bool is_rounded = options.algorithm == ConvAlgorithm::bf16 && multiplies_bf16();
   if (!is_rounded || role == ConvRole::weight_grad) return {direct};
   Lowering rounded{direct};

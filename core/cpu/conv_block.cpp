@@ -6,6 +6,7 @@
 #include "core/cpu/amx_conv.h"
 #include "core/cpu/bfloat16_lanes.h"
 #include "core/cpu/kernels.h"
+#include "core/cpu/parallel.h"
 #include "core/cpu/rounded_up.h"
 #include "core/sample_kernel.h"
 
@@ -166,7 +167,7 @@ class ConvBlockKernel final : public SampleKernel {
         first_(first, false),
         second_(second, false),
         middle_{second.height, second.width, second.in_channels, op.groups, second_.image()},
-        threads_(omp_get_max_threads()) {}
+        threads_(threads_for_products(first.multiply_adds() + second.multiply_adds())) {}
 
   [[nodiscard]] std::size_t workspace_bytes() const override {
     return static_cast<std::size_t>(threads_) * sample_scratch_bytes();
@@ -184,11 +185,12 @@ class ConvBlockKernel final : public SampleKernel {
       for (std::int64_t i = 0; i < batch; ++i) run_shared(x + i * in, y_ + i * out);
       return;
     }
-#pragma omp parallel for schedule(static) num_threads(static_cast <int>(threads_))
-    for (std::int64_t i = 0; i < batch; ++i) {
+    on_team(threads_, [&] {
       const std::size_t thread = static_cast<std::size_t>(omp_get_thread_num());
-      run_alone(inputs_, x + i * in, y_ + i * out, workspace_ + thread * sample_scratch_bytes());
-    }
+#pragma omp for schedule(static)
+      for (std::int64_t i = 0; i < batch; ++i)
+        run_alone(inputs_, x + i * in, y_ + i * out, workspace_ + thread * sample_scratch_bytes());
+    });
   }
 
   [[nodiscard]] std::int64_t samples() const override { return first_shape_.batch; }
@@ -260,8 +262,7 @@ class ConvBlockKernel final : public SampleKernel {
       const std::int64_t length = rounded_up((rows + parts - 1) / parts, kBandStep);
       return AmxConv::Band{std::min(part * length, rows), std::min((part + 1) * length, rows)};
     };
-#pragma omp parallel num_threads(static_cast <int>(threads_))
-    {
+    on_team(threads_, [&] {
 #pragma omp single
       begin(x, scratch);
 #pragma omp for schedule(static)
@@ -273,7 +274,7 @@ class ConvBlockKernel final : public SampleKernel {
 #pragma omp for schedule(static)
       for (std::int64_t part = 0; part < parts; ++part)
         multiply_second(inputs_[2], band(second_shape_.out_height(), part), scratch, y);
-    }
+    });
   }
 
   ConvBlock op_;

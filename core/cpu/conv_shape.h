@@ -24,6 +24,10 @@ struct ConvShape {
   [[nodiscard]] Shape image() const { return {batch, height, width, in_channels}; }
   [[nodiscard]] Shape weight() const { return {out_channels, in_channels / conv.groups, kernel_h, kernel_w}; }
   [[nodiscard]] Shape result() const { return {batch, out_height(), out_width(), out_channels}; }
+  /// Of one pass, forward or either gradient.
+  [[nodiscard]] std::int64_t multiply_adds() const {
+    return result().elements() * in_channels / conv.groups * kernel_h * kernel_w;
+  }
   bool operator==(const ConvShape&) const = default;
 };
 

@@ -8,6 +8,7 @@ namespace {
 
 using host::as;
 using host::each_sample;
+using host::largest_rank;
 using host::Rows;
 using host::with_type;
 
@@ -93,7 +94,7 @@ bool HostStateOps::stores_steps_as(DType stored, DType state) const { return sto
 
 void HostStateOps::product_step(const StateSpec& spec, const ProductStep& step, SampleMask samples) {
   with_types(spec, step.stored, [&]<class T, class S>(T, S) {
-    each_sample<T>(spec, samples,
+    each_sample<T>(spec, samples, step.index + 3,
                    [&](int b, const Rows<T>& rows) { product_step_of_sample<T, S>(spec, step, b, rows); });
   });
 }
@@ -101,7 +102,7 @@ void HostStateOps::product_step(const StateSpec& spec, const ProductStep& step, 
 void HostStateOps::apply_product(const StateSpec& spec, const ProductFactors& factors, Transposition transposition,
                                  StateView x, StateView out, SampleMask samples) {
   with_types(spec, factors.stored, [&]<class T, class S>(T, S) {
-    each_sample<T>(spec, samples, [&](int b, const Rows<T>& rows) {
+    each_sample<T>(spec, samples, largest_rank(factors.rank) + 2, [&](int b, const Rows<T>& rows) {
       rows.copy(as<T>(x), as<T>(out));
       apply_chain<T, S>(spec, factors, transposition, b, rows, as<T>(out));
     });

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
+#include "core/cpu/parallel.h"
 #include "core/cpu/state_kernels.h"
 #include "core/state_ops.h"
 
@@ -56,13 +58,22 @@ T* as(StateView state) {
   return static_cast<T*>(state.data);
 }
 
-/// Calls body(sample, rows) for the samples of the mask, one thread per sample; a single one is the caller's.
+/// Of the ranks of all samples.
+inline std::int64_t largest_rank(std::span<const int> ranks) { return ranks.empty() ? 0 : std::ranges::max(ranks); }
+
+/// Calls body(sample, rows) for the samples of the mask, one thread per sample, or all on the caller's where they are
+/// too little work for threads.
+/// @param vectors  how many of its rows the work on a sample passes over
 template <class T, class Body>
-void each_sample(const StateSpec& spec, SampleMask samples, const Body& body) {
+void each_sample(const StateSpec& spec, SampleMask samples, std::int64_t vectors, const Body& body) {
   const auto visit = [&](int b) {
     if (samples.empty() || samples[b] != 0) body(b, Rows<T>(spec, b));
   };
-  if (spec.batch == 1) return visit(0);
+  const auto count = samples.empty() ? std::int64_t{spec.batch} : spec.batch - std::ranges::count(samples, 0);
+  if (count <= 1 || !cpu::is_worth_threads(count * spec.sample_elems() * vectors)) {
+    for (int b = 0; b < spec.batch; ++b) visit(b);
+    return;
+  }
 #pragma omp parallel for schedule(dynamic, 1)
   for (int b = 0; b < spec.batch; ++b) visit(b);
 }

@@ -10,6 +10,7 @@ namespace deq {
 
 using host::as;
 using host::each_sample;
+using host::largest_rank;
 using host::Rows;
 using host::with_type;
 
@@ -45,13 +46,13 @@ void residual_of_sample(const ResidualRequest& request, int b, const Rows<T>& ro
 
 void HostStateOps::copy(const StateSpec& spec, StateView from, StateView to, SampleMask samples) {
   with_type(spec, [&]<class T>(T) {
-    each_sample<T>(spec, samples, [&](int, const Rows<T>& rows) { rows.copy(as<T>(from), as<T>(to)); });
+    each_sample<T>(spec, samples, 2, [&](int, const Rows<T>& rows) { rows.copy(as<T>(from), as<T>(to)); });
   });
 }
 
 void HostStateOps::fill(const StateSpec& spec, StateView out, double value, SampleMask samples) {
   with_type(spec, [&]<class T>(T) {
-    each_sample<T>(spec, samples, [&](int, const Rows<T>& rows) {
+    each_sample<T>(spec, samples, 1, [&](int, const Rows<T>& rows) {
       rows.each([&](std::int64_t at, std::int64_t n) { std::fill_n(as<T>(out) + at, n, static_cast<T>(value)); });
     });
   });
@@ -61,7 +62,7 @@ void HostStateOps::combine(const StateSpec& spec, double scale, std::span<const 
                            int count, StateView out, SampleMask samples) {
   constexpr std::int64_t kChunk = 1024;  // the partial sum stays in the first-level cache
   with_type(spec, [&]<class T>(T) {
-    each_sample<T>(spec, samples, [&](int b, const Rows<T>& rows) {
+    each_sample<T>(spec, samples, count + 1, [&](int b, const Rows<T>& rows) {
       rows.each([&](std::int64_t at, std::int64_t n) {
         T sum[kChunk];
         for (std::int64_t i = 0; i < n; i += kChunk) {
@@ -86,7 +87,7 @@ void HostStateOps::recombine(const StateSpec& spec, StateStack x, int count, int
                              std::span<const double> coefficient, SampleMask samples) {
   constexpr std::int64_t kChunk = 128;  // kMostRecombined chunks stay in the second-level cache
   with_type(spec, [&]<class T>(T) {
-    each_sample<T>(spec, samples, [&](int b, const Rows<T>& rows) {
+    each_sample<T>(spec, samples, std::int64_t{count} * kept, [&](int b, const Rows<T>& rows) {
       rows.each([&](std::int64_t at, std::int64_t n) {
         T before[kMostRecombined][kChunk];
         for (std::int64_t i = 0; i < n; i += kChunk) {
@@ -106,7 +107,7 @@ void HostStateOps::recombine(const StateSpec& spec, StateStack x, int count, int
 void HostStateOps::dots(const StateSpec& spec, StateStack x, int count, StateView y, std::span<double> dots,
                         SampleMask samples) {
   with_type(spec, [&]<class T>(T) {
-    each_sample<T>(spec, samples, [&](int b, const Rows<T>& rows) {
+    each_sample<T>(spec, samples, count, [&](int b, const Rows<T>& rows) {
       for (int k = 0; k < count; ++k) dots[k * spec.batch + b] = rows.dot(as<T>(x.at(k)), as<T>(y));
     });
   });
@@ -116,15 +117,16 @@ void HostStateOps::copy_rows(const void* from, std::span<const int> from_rows, v
                              std::size_t row_bytes) {
   const auto* source = static_cast<const std::byte*>(from);
   auto* target = static_cast<std::byte*>(to);
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < from_rows.size(); ++i)
+  const auto count = static_cast<std::int64_t>(from_rows.size());
+  cpu::parallel_for(count, count * static_cast<std::int64_t>(row_bytes / sizeof(float)), [&](std::int64_t i) {
     std::memcpy(target + static_cast<std::size_t>(to_rows[i]) * row_bytes,
                 source + static_cast<std::size_t>(from_rows[i]) * row_bytes, row_bytes);
+  });
 }
 
 void HostStateOps::residual(const StateSpec& spec, const ResidualRequest& request, SampleMask samples) {
   with_type(spec, [&]<class T>(T) {
-    each_sample<T>(spec, samples, [&](int b, const Rows<T>& rows) { residual_of_sample<T>(request, b, rows); });
+    each_sample<T>(spec, samples, 4, [&](int b, const Rows<T>& rows) { residual_of_sample<T>(request, b, rows); });
   });
 }
 
@@ -134,7 +136,7 @@ void HostStateOps::apply_low_rank(const StateSpec& spec, const LowRankFactors& f
   const StateStack left = is_transposed ? factors.v : factors.u;
   const StateStack right = is_transposed ? factors.u : factors.v;
   with_type(spec, [&]<class T>(T) {
-    each_sample<T>(spec, samples, [&](int b, const Rows<T>& rows) {
+    each_sample<T>(spec, samples, 2 * largest_rank(factors.rank) + 1, [&](int b, const Rows<T>& rows) {
       rows.scale_add(0.0, as<T>(out), factors.alpha, as<T>(x));
       for (int k = 0; k < factors.rank[b]; ++k)
         rows.scale_add(1.0, as<T>(out), rows.dot(as<T>(right.at(k)), as<T>(x)), as<T>(left.at(k)));

@@ -1,13 +1,13 @@
 #include "core/cpu/gemm.h"
 #include "core/cpu/kernels.h"
+#include "core/cpu/parallel.h"
 
 namespace deq::cpu {
 
 namespace {
 
-/// Products below this many multiply-adds run one a thread, larger ones on all threads in turn: splitting a product
-/// costs some microseconds, which 64^3 no longer notices.
-constexpr std::int64_t kSharedWork = 64 * 64 * 64;
+/// Products below this many multiply-adds run one a thread, larger ones on all threads in turn.
+constexpr std::int64_t kSharedWork = kSerialElements * kProductsPerElement;
 
 class MatMulKernel final : public Kernel {
  public:
@@ -23,9 +23,9 @@ class MatMulKernel final : public Kernel {
   }
 
   void run() override {
-    if (count_ > 1 && m_ * n_ * k_ < kSharedWork) {
-#pragma omp parallel for schedule(static)
-      for (std::int64_t i = 0; i < count_; ++i) product(i);
+    const std::int64_t each = m_ * n_ * k_;
+    if (each < kSharedWork) {
+      parallel_for(count_, count_ * each / kProductsPerElement, [&](std::int64_t i) { product(i); });
     } else {
       for (std::int64_t i = 0; i < count_; ++i) product(i);
     }

@@ -26,11 +26,12 @@ const dnnl::engine& engine() {
   return cpu;
 }
 
-/// While it lives, oneDNN prepares primitives for the threads of a plan: it asks OpenMP how many there are.
+/// While it lives, oneDNN prepares and runs primitives for the threads of a plan: it asks OpenMP how many there are.
+/// The pool keeps its threads.
 class ThreadsOf {
  public:
-  explicit ThreadsOf(const ConvPlan& plan) : before_(omp_get_max_threads()) {
-    if (plan.threads > 0) omp_set_num_threads(plan.threads);
+  explicit ThreadsOf(int threads) : before_(omp_get_max_threads()) {
+    if (threads > 0) omp_set_num_threads(threads);
   }
   ~ThreadsOf() { omp_set_num_threads(before_); }
   ThreadsOf(const ThreadsOf&) = delete;
@@ -43,7 +44,7 @@ class ThreadsOf {
 /// Runs `body` for the threads of `plan` and turns oneDNN's exceptions into ours.
 template <class Body>
 auto translated(const ConvPlan& plan, Body&& body) {
-  const ThreadsOf threads(plan);
+  const ThreadsOf threads(plan.threads);
   try {
     return body();
   } catch (const dnnl::error& failure) {
@@ -141,8 +142,9 @@ struct Step {
   std::vector<dnnl_exec_arg_t> arguments;
 };
 
-void execute(const std::vector<Step>& steps, const dnnl::stream& stream) {
+void execute(const std::vector<Step>& steps, const dnnl::stream& stream, int threads) {
   const VendorCall inside;
+  const ThreadsOf planned(threads);
   for (const Step& step : steps) {
     const dnnl_status_t status = dnnl_primitive_execute(step.primitive.get(), stream.get(),
                                                         static_cast<int>(step.arguments.size()), step.arguments.data());
@@ -202,8 +204,9 @@ struct OnednnConv::State {
   std::vector<Step> steps;
   dnnl::stream stream{engine()};
   std::string implementation;
+  int threads;
 
-  explicit State(const ConvPlan& plan) {
+  explicit State(const ConvPlan& plan) : threads(plan.threads) {
     const Wanted wanted(plan);
     switch (plan.role) {
       case ConvRole::forward: {
@@ -280,11 +283,11 @@ void OnednnConv::bind(const void* image, const void* weight, const void* result,
   state_->scratchpad.bind(free);
 }
 
-void OnednnConv::run() { execute(state_->steps, state_->stream); }
+void OnednnConv::run() { execute(state_->steps, state_->stream, state_->threads); }
 
 bool OnednnConv::supports(const ConvPlan& plan) {
   if (plan.method == ConvMethod::bf16 && !multiplies_bf16()) return false;
-  const ThreadsOf threads(plan);
+  const ThreadsOf threads(plan.threads);
   const Wanted wanted(plan);
   try {
     switch (plan.role) {
@@ -304,8 +307,9 @@ struct OnednnPack::State {
   Scratchpad scratchpad;
   std::vector<Step> steps;
   dnnl::stream stream{engine()};
+  int threads;
 
-  explicit State(const ConvPlan& plan) {
+  explicit State(const ConvPlan& plan) : threads(plan.threads) {
     const Wanted wanted(plan);
     const Desc dense = weight_desc(plan.shape, true);
     const Desc packed = plan.role == ConvRole::forward
@@ -338,6 +342,6 @@ void OnednnPack::bind(const void* weight, void* packed, void* workspace) {
   state_->scratchpad.bind(workspace);
 }
 
-void OnednnPack::run() { execute(state_->steps, state_->stream); }
+void OnednnPack::run() { execute(state_->steps, state_->stream, state_->threads); }
 
 }  // namespace deq::cpu

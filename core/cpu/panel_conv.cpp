@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/cpu/parallel.h"
+
 namespace deq::cpu {
 
 namespace {
@@ -35,7 +37,7 @@ PanelConv::PanelConv(const ConvShape& shape, bool is_input_grad)
       shape_(computed_shape(shape, is_input_grad)),
       depth_(shape_.kernel_h * shape_.kernel_w * shape_.in_channels),
       columns_(shape_.out_channels),
-      threads_(omp_get_max_threads()),
+      threads_(threads_for_products(shape_.multiply_adds())),
       is_pointwise_(is_pointwise(shape_)) {}
 
 std::int64_t PanelConv::pixel_blocks() const { return (pixels() + kPixels - 1) / kPixels; }
@@ -112,12 +114,11 @@ void PanelConv::run_block(const float* from, const float* packed, float* to, std
 void PanelConv::run(const float* from, const float* packed, float* to, void* workspace) const {
   const std::int64_t blocks = shape_.batch * pixel_blocks();
   const std::size_t stride = sample_scratch_bytes() / sizeof(float);
-#pragma omp parallel num_threads(static_cast <int>(threads_))
-  {
+  on_team(threads_, [&] {
     float* scratch = static_cast<float*>(workspace) + static_cast<std::size_t>(omp_get_thread_num()) * stride;
 #pragma omp for schedule(static)
     for (std::int64_t block = 0; block < blocks; ++block) run_block(from, packed, to, block, scratch);
-  }
+  });
 }
 
 void PanelConv::run_sample(const float* from, const float* packed, float* to, void* scratch) const {

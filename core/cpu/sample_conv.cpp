@@ -5,6 +5,7 @@
 #include <array>
 
 #include "core/cpu/bfloat16_rows.h"
+#include "core/cpu/parallel.h"
 
 namespace deq::cpu {
 
@@ -28,7 +29,8 @@ bool SampleConvKernel::fits(const ConvPlan& plan) {
          OnednnConv::supports(of_one(plan));
 }
 
-SampleConvKernel::SampleConvKernel(const ConvPlan& plan) : shape_(plan.shape) {
+SampleConvKernel::SampleConvKernel(const ConvPlan& plan)
+    : shape_(plan.shape), threads_(threads_for_products(plan.shape.multiply_adds())) {
   for (int thread = 0; thread < omp_get_max_threads(); ++thread) convs_.emplace_back(of_one(plan));
 }
 
@@ -46,13 +48,16 @@ void SampleConvKernel::bind(std::span<const void* const> inputs, std::span<void*
 }
 
 void SampleConvKernel::run() {
-#pragma omp parallel for schedule(static) num_threads(static_cast <int>(convs_.size()))
-  for (std::int64_t sample = 0; sample < shape_.batch; ++sample) {
-    const std::int64_t in = shape_.image().elements() / shape_.batch, out = shape_.result().elements() / shape_.batch;
-    const std::array<const void*, 2> inputs{from_ + sample * in, weight_};
-    void* const to = to_ + sample * out;
-    run_sample(inputs, {&to, 1}, workspace_ + static_cast<std::size_t>(omp_get_thread_num()) * sample_scratch_bytes());
-  }
+  const std::int64_t in = shape_.image().elements() / shape_.batch, out = shape_.result().elements() / shape_.batch;
+  on_team(threads_, [&] {
+    std::byte* const scratch = workspace_ + static_cast<std::size_t>(omp_get_thread_num()) * sample_scratch_bytes();
+#pragma omp for schedule(static)
+    for (std::int64_t sample = 0; sample < shape_.batch; ++sample) {
+      const std::array<const void*, 2> inputs{from_ + sample * in, weight_};
+      void* const to = to_ + sample * out;
+      run_sample(inputs, {&to, 1}, scratch);
+    }
+  });
 }
 
 void SampleConvKernel::run_sample(std::span<const void* const> inputs, std::span<void* const> outputs, void* scratch) {

@@ -27,6 +27,7 @@ class SampleConvKernel final : public SampleKernel {
 
  private:
   ConvShape shape_;
+  std::int64_t threads_;           // of a run of the whole batch
   std::vector<OnednnConv> convs_;  // [thread]
   const float* from_ = nullptr;
   const void* weight_ = nullptr;

@@ -150,7 +150,7 @@ void share(bool is_worth_it, const Body& body) {
 void SlicedLines::multiply(const double* v, const double* scale, Shift shift, double* out) const {
   const Target target{scale, shift, out};
   const auto empties = static_cast<std::int64_t>(empty_.size());
-  const bool is_worth_it = entries_ + empties >= kSerialElements;
+  const bool is_worth_it = is_worth_threads(entries_ + empties);
   share(is_worth_it, [&](std::int64_t part, std::int64_t parts) {
     for (std::int64_t k = empties * part / parts; k < empties * (part + 1) / parts; ++k) target.set(empty_[k], 0.0);
     if (!is_packed())

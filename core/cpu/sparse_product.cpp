@@ -17,7 +17,7 @@ constexpr std::int64_t kLineCost = 4;
 template <class Body>
 void share_lines(const CompressedLines& lines, std::int64_t width, const Body& body) {
   const std::int64_t work = (lines.start[lines.count] - lines.start[0] + lines.count) * width;
-  if (work < kSerialElements) {
+  if (!is_worth_threads(work)) {
     body(0, lines.count);
     return;
   }

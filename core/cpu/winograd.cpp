@@ -40,7 +40,7 @@ WinogradConv::WinogradConv(const ConvShape& shape, bool is_input_grad)
       tiles_(batch_ * tiles_high_ * tiles_wide_),
       depth_(rounded_up(channels_, kLanes)),
       columns_(out_channels_),
-      threads_(omp_get_max_threads()),
+      threads_(threads_for_products(shape.multiply_adds())),
       shares_columns_(kPoints * depth_ * columns_.padded() > kCachedWeightFloats) {
   const std::int64_t fitting =
       std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + columns_.widest())));
@@ -161,8 +161,7 @@ void WinogradConv::run_tiles(const float* from, const float* packed, float* to, 
 void WinogradConv::run_columns(const float* from, const float* packed, float* to, float* scratch) const {
   float *zeros = scratch, *image = zeros + depth_, *products = image + kPoints * image_stride();
   std::fill_n(zeros, depth_, 0.0F);
-#pragma omp parallel num_threads(static_cast <int>(threads_))
-  {
+  on_team(threads_, [&] {
 #pragma omp for schedule(static)
     for (std::int64_t tile = 0; tile < tiles_; ++tile)
       transform_inputs(from, zeros, {tile, tile + 1}, image + tile * depth_);
@@ -172,20 +171,19 @@ void WinogradConv::run_columns(const float* from, const float* packed, float* to
       multiply(image, tiles_, packed, i, own);
       transform_outputs(own, {0, tiles_}, i, to);
     }
-  }
+  });
 }
 
 void WinogradConv::run(const float* from, const float* packed, float* to, void* workspace) const {
   auto* scratch = static_cast<float*>(workspace);
   if (shares_columns_) return run_columns(from, packed, to, scratch);
   const std::int64_t blocks = (tiles_ + block_ - 1) / block_;
-#pragma omp parallel num_threads(static_cast <int>(threads_))
-  {
+  on_team(threads_, [&] {
     float* own = scratch + omp_get_thread_num() * scratch_floats();
 #pragma omp for schedule(static)
     for (std::int64_t i = 0; i < blocks; ++i)
       run_tiles(from, packed, to, {i * block_, std::min((i + 1) * block_, tiles_)}, own);
-  }
+  });
 }
 
 void WinogradConv::run_sample(const float* from, const float* packed, float* to, void* scratch) const {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/cpu/parallel.h"
 #include "core/cpu/rounded_up.h"
 #include "core/cpu/winograd_tile.h"
 
@@ -29,7 +30,7 @@ WinogradWeightGrad::WinogradWeightGrad(const ConvShape& shape)
       depth_(rounded_up(shape.in_channels, kLanes)),
       columns_(shape.out_channels),
       width_(columns_.padded()),
-      threads_(omp_get_max_threads()),
+      threads_(threads_for_products(shape.multiply_adds())),
       shares_columns_(kPoints * depth_ * width_ > kFewWeightFloats) {
   const std::int64_t fitting = std::max<std::int64_t>(kPanelRows, kBlockFloats / (kPoints * (depth_ + width_)));
   const std::int64_t summed = kSumFloats / (kPoints * columns_.widest());
@@ -151,8 +152,7 @@ void WinogradWeightGrad::run_tiles(const float* x, const float* g, float* dw, fl
   const std::int64_t before = input_floats() + gradient_floats(), all = kPoints * depth_ * width_;
   const std::int64_t blocks = (tiles_ + block_ - 1) / block_;
   std::int64_t team = 1;
-#pragma omp parallel num_threads(static_cast <int>(threads_))
-  {
+  on_team(threads_, [&] {
     float *inputs = own + omp_get_thread_num() * thread_floats(), *gradients = inputs + input_floats();
     float* sums = inputs + before;
     bool is_first = true;
@@ -180,14 +180,13 @@ void WinogradWeightGrad::run_tiles(const float* x, const float* g, float* dw, fl
     for (std::int64_t channel = 0; channel < depth_; channel += kPanelRows)
       for (std::int64_t block = 0; block < columns_.count(); ++block)
         write_weights(own + before + channel * width_ + columns_.first(block), width_, channel, block, dw);
-  }
+  });
 }
 
 void WinogradWeightGrad::run_columns(const float* x, const float* g, float* dw, float* scratch) const {
   const float* zeros = scratch;
   float *inputs = scratch + zero_floats(), *gradients = inputs + input_floats(), *own = gradients + gradient_floats();
-#pragma omp parallel num_threads(static_cast <int>(threads_))
-  {
+  on_team(threads_, [&] {
 #pragma omp for schedule(static)
     for (std::int64_t tile = 0; tile < tiles_; ++tile) {
       transform_inputs(x, zeros, {tile, tile + 1}, tile, inputs);
@@ -203,7 +202,7 @@ void WinogradWeightGrad::run_columns(const float* x, const float* g, float* dw, 
       const Span channels{part * channels_, std::min((part + 1) * channels_, depth_)};
       run_channels(inputs, gradients, channels, block, sums, dw);
     }
-  }
+  });
 }
 
 /// The weights of some input channels and a block of output channels. Point by point, so that the gradients of a point

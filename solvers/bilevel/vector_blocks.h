@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/cpu/parallel.h"
+
 namespace deq {
 
 /// How a long vector is cut for the threads: by its length alone, so that sums over blocks, added in order, have the
 /// same bits for any number of threads.
 struct VectorBlocks {
-  static constexpr std::int64_t kLeast = 8192;  ///< below it a thread costs more than it does
+  static constexpr std::int64_t kLeast = 8192;  ///< of a block
   static constexpr std::int64_t kMost = 64;
 
   explicit VectorBlocks(std::size_t length)
@@ -18,15 +20,10 @@ struct VectorBlocks {
         each(std::max(kLeast, (size + kMost - 1) / kMost)),
         count(size == 0 ? 0 : (size + each - 1) / each) {}
 
-  /// body(block, first, last) for each block, on all threads.
+  /// body(block, first, last) for each block, on all threads where that is worth it.
   template <class Body>
   void run(const Body& body) const {
-    if (count <= 1) {
-      if (count == 1) body(std::int64_t{0}, std::int64_t{0}, size);
-      return;
-    }
-#pragma omp parallel for schedule(static)
-    for (std::int64_t b = 0; b < count; ++b) body(b, b * each, std::min(size, (b + 1) * each));
+    cpu::parallel_for(count, size, [&](std::int64_t b) { body(b, b * each, std::min(size, (b + 1) * each)); });
   }
 
   /// The sum of body(first, last) over the blocks, added in order.

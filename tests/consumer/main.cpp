@@ -7,13 +7,15 @@
 #include "autodiff/vjp.h"
 #include "core/cpu/backend.h"
 #include "core/program.h"
+#include "core/wait_policy.h"
 #include "data/shapes.h"
 #include "layers/conv.h"
 #include "layers/equilibrium.h"
 #include "solvers/policy.h"
 
-int main() {
+int main(int, char** argv) {
   using namespace deq;
+  limit_spinning(argv);
   const auto images = draw_shapes(Split::test, {.train_images = 4, .test_images = 4});
   ParameterStore store(/*seed=*/1);
   const ParamScope scope(store);

@@ -13,6 +13,12 @@ run(configure ${CMAKE_COMMAND} -S ${SOURCE} -B ${WORK}/build -G ${GENERATOR} -DC
     -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${WORK}/prefix)
 run(build ${CMAKE_COMMAND} --build ${WORK}/build)
 run(consumer ${WORK}/build/consumer)
+execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=OMP_WAIT_POLICY --unset=GOMP_SPINCOUNT OMP_DISPLAY_ENV=VERBOSE
+                        ${WORK}/build/consumer
+                OUTPUT_QUIET ERROR_VARIABLE text)
+if(NOT text MATCHES "GOMP_SPINCOUNT = '2000'")
+  message(FATAL_ERROR "limit_spinning changed nothing in a program that links deq::layers:\n${text}")
+endif()
 run(consumer_train ${WORK}/build/consumer_train)
 run(program ${WORK}/prefix/bin/deq --version)
 

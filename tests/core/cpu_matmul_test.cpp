@@ -55,7 +55,8 @@ void expect_product(const Product& product, bool transpose_a, bool transpose_b) 
 }  // namespace
 
 TEST_CASE("matrix products agree with the reference for every transposition and batch") {
-  const std::vector<Product> products{{1, 32, 300, 10}, {5, 7, 9, 3}, {3, 70, 64, 65}, {40, 4, 4, 4}, {2, 1, 1, 1}};
+  const std::vector<Product> products{{1, 32, 300, 10}, {5, 7, 9, 3},  {3, 70, 64, 65},
+                                      {6, 60, 40, 50},  {40, 4, 4, 4}, {2, 1, 1, 1}};
   for (const Product& product : products)
     for (int flags = 0; flags < 4; ++flags) {
       CAPTURE(product.m);

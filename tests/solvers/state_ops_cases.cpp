@@ -265,6 +265,24 @@ void check_rows(const OpsUnderTest& tested, const StateSpec& spec) {
     });
 }
 
+void check_independence_of(const OpsUnderTest& tested, std::int64_t length) {
+  const StateSpec all{.batch = 3, .block_elems = {length, 33}}, one{.batch = 1, .block_elems = {length, 33}};
+  const Twins batch(tested, all, 2, 11), alone(tested, one, 2, 12);
+  const std::size_t row = static_cast<std::size_t>(length) * sizeof(float), tail = 33 * sizeof(float);
+  for (int slot = 0; slot < 2; ++slot) {  // sample 2 by itself
+    auto* to = static_cast<std::byte*>(alone.tested(slot).data);
+    const auto* from = static_cast<const std::byte*>(batch.tested(slot).data);
+    std::memcpy(to, from + 2 * row, row);
+    std::memcpy(to + row, from + 3 * row + 2 * tail, tail);
+  }
+  Scalars in_batch(3), by_itself(1);
+  tested.ops.dots(all, single(batch.tested(0)), 1, batch.tested(1), in_batch, Mask{0, 0, 1});
+  tested.ops.dots(one, single(alone.tested(0)), 1, alone.tested(1), by_itself, {});
+  CHECK(in_batch[2] == by_itself[0]);
+  tested.ops.dots(all, single(batch.tested(0)), 1, batch.tested(1), in_batch, {});
+  CHECK(in_batch[2] == by_itself[0]);
+}
+
 }  // namespace
 
 void check_operations(const OpsUnderTest& tested) {
@@ -281,21 +299,8 @@ void check_operations(const OpsUnderTest& tested) {
 }
 
 void check_independence(const OpsUnderTest& tested) {
-  const StateSpec all{.batch = 3, .block_elems = {700, 33}}, one{.batch = 1, .block_elems = {700, 33}};
-  const Twins batch(tested, all, 2, 11), alone(tested, one, 2, 12);
-  const std::size_t row = 700 * sizeof(float), tail = 33 * sizeof(float);
-  for (int slot = 0; slot < 2; ++slot) {  // sample 2 by itself
-    auto* to = static_cast<std::byte*>(alone.tested(slot).data);
-    const auto* from = static_cast<const std::byte*>(batch.tested(slot).data);
-    std::memcpy(to, from + 2 * row, row);
-    std::memcpy(to + row, from + 3 * row + 2 * tail, tail);
-  }
-  Scalars in_batch(3), by_itself(1);
-  tested.ops.dots(all, single(batch.tested(0)), 1, batch.tested(1), in_batch, Mask{0, 0, 1});
-  tested.ops.dots(one, single(alone.tested(0)), 1, alone.tested(1), by_itself, {});
-  CHECK(in_batch[2] == by_itself[0]);
-  tested.ops.dots(all, single(batch.tested(0)), 1, batch.tested(1), in_batch, {});
-  CHECK(in_batch[2] == by_itself[0]);
+  // By one thread, and by one a sample.
+  for (const std::int64_t length : {700, 7000}) check_independence_of(tested, length);
 }
 
 }  // namespace deq::test

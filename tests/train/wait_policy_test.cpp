@@ -1,4 +1,4 @@
-#include "train/wait_policy.h"
+#include "core/wait_policy.h"
 
 #include <doctest/doctest.h>
 

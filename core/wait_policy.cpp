@@ -1,4 +1,4 @@
-#include "train/wait_policy.h"
+#include "core/wait_policy.h"
 
 #include <sys/auxv.h>
 #include <unistd.h>

@@ -6,7 +6,7 @@ namespace deq {
 /// (OMP_WAIT_POLICY or GOMP_SPINCOUNT). By its default libgomp spins for milliseconds, which gains nothing over
 /// spinning for microseconds, and beside another busy process a thread then waits for one that has no core: some
 /// commands took thirty times as long. The library reads its environment before main, so the program starts itself once
-/// more; where that cannot be, it goes on as it is.
+/// more: call this before anything else in main. Where that cannot be, it goes on as it is.
 /// @param argv  of main
 void limit_spinning(char** argv);
 
