@@ -17,7 +17,8 @@ Value clamp(Value x, double low, double high);
 
 /// x * sigmoid(x).
 Value silu(Value x);
-/// log(1 + exp(x)), also for x whose exponential is no number any more; the error is that of numbers around 1.
+/// log(1 + exp(x)), also for x whose exponential overflows; nan for inf. Where the result is far below 1 its error is
+/// that of a number around 1.
 Value softplus(Value x);
 
 /// exp(x) over its sum along the last axis, [.., K] like x, for entries of any size (-inf gives 0).
