@@ -91,6 +91,7 @@ Value Graph::input(const std::string& name, TensorType type, Rate rate) {
 
 Value Graph::parameter(const std::string& name, std::shared_ptr<Tensor> storage) {
   check(storage != nullptr, "parameter", "'", name, "' has no storage");
+  check(!storage->is_empty(), "parameter", "'", name, "' is an empty tensor");
   if (const auto it = by_storage_.find(storage.get()); it != by_storage_.end()) return value(Ref{it->second, 0});
   const Value value = input(name, storage->type(), Rate::step);
   inputs_.pop_back();

@@ -84,6 +84,8 @@ TEST_CASE("misuse is refused with a reason") {
   CHECK(message_of([&] { (void)(x + y); }).find("belongs to another graph") != std::string::npos);
   CHECK(message_of([&] { (void)(x + Value{}); }).find("empty value") != std::string::npos);
   CHECK(message_of([&] { (void)graph.find("nothing"); }).find("'nothing'") != std::string::npos);
+  CHECK(message_of([&] { graph.parameter("w", std::make_shared<Tensor>()); }).find("'w' is an empty tensor") !=
+        std::string::npos);
   CHECK(message_of([&] { graph.assign(x, x); }).find("not a parameter") != std::string::npos);
 }
 
