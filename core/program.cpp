@@ -126,6 +126,7 @@ void Program::run() {
 std::vector<Program::LaunchTime> Program::profile() {
   using Clock = std::chrono::steady_clock;
   State& s = state();
+  s.see_parameters();
   if (s.is_step_stale || !s.has_run) run();
   std::vector<LaunchTime> out;
   s.backend->synchronize();

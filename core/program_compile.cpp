@@ -306,7 +306,6 @@ Program Program::compile(const Graph& graph, std::span<const Value> outputs, Bac
   if (options.plans_only) return Program(std::move(state));
   state->settle(std::make_shared<Arena>(backend, state->plan.peak_bytes));
   state->enter();
-  state->execute_constants();
   return Program(std::move(state));
 }
 

@@ -179,7 +179,7 @@ Ref Program::State::readable(Value output) const {
         name_of(graph().node(ref.node).op), ' ', graph().type(ref),
         ") is no output of this program, which may have used its memory again: name it when you compile");
   check_present("results");
-  check(has_run || is_input(ref.node), "program", "has not run since its inputs were bound: there is nothing to read");
+  check(has_run || is_input(ref.node), "program", "has not run yet: there is nothing to read");
   return ref;
 }
 
