@@ -46,7 +46,7 @@ class Recomputation {
     for (NodeId id = adjoint_; id-- > equilibrium_ + 1;) {
       const Node& node = graph_.node(id);
       const auto* gradient = std::get_if<ImplicitGradient>(&node.op);
-      const bool is_end = gradient != nullptr && gradient->equilibrium == equilibrium_;
+      const bool is_end = gradient != nullptr && gradient->solve == equilibrium_;
       if (out[id] == 0 && !is_end) continue;
       const std::size_t results = is_end ? node.inputs.size() / 2 : node.inputs.size();
       for (std::size_t i = 0; i < results; ++i)
@@ -57,13 +57,12 @@ class Recomputation {
 
   /// z* once more, as a value that there is only after u.
   void iterate_after_adjoint() {
-    std::vector<Value> operands;
-    const std::size_t blocks = graph_.node(adjoint_).outputs.size();
-    for (const NodeId id : {adjoint_, equilibrium_})
-      for (std::uint32_t i = 0; i < blocks; ++i) operands.push_back(graph_.value({id, i}));
     const ExactLabel label(graph_, graph_.node(equilibrium_).label);
-    note(equilibrium_, graph_.add(ImplicitGradient{.equilibrium = equilibrium_, .returns_iterate = true},
-                                  std::span<const Value>(operands)));
+    std::vector<Value> late;
+    for (std::uint32_t i = 0; i < graph_.node(adjoint_).outputs.size(); ++i)
+      late.push_back(
+          graph_.add_one(StandIn{.waits = true}, {graph_.value({adjoint_, i}), graph_.value({equilibrium_, i})}));
+    note(equilibrium_, late);
   }
 
   /// Weights of convolutions get another name, so that a backend that packs them does so once more: a packed form
@@ -94,9 +93,13 @@ std::vector<Value> recomputed(std::span<const Value> gradients) {
   const auto first = std::ranges::find_if(out, [](const Value& value) { return !value.is_empty(); });
   if (first == out.end()) return out;
   Graph& graph = first->owner("recomputed");
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const auto* solve = std::get_if<LinearSolve>(&graph.node(id).op);
+    if (solve != nullptr && solve->is_leaf) return out;
+  }
   for (NodeId id = 0; id < graph.size(); ++id) {  // grows: an adjoint that depends on another one is repeated as well
     const Op op = graph.node(id).op;
-    const auto* adjoint = std::get_if<AdjointSolve>(&op);
+    const auto* adjoint = std::get_if<LinearSolve>(&op);
     if (adjoint == nullptr || !graph.region(adjoint->region).results.empty()) continue;
     Recomputation recomputation(graph, id, adjoint->equilibrium);
     recomputation.run();

@@ -12,7 +12,8 @@ namespace deq {
 /// the solver remembers of its steps; they cost
 /// one more f and, where a backend packs weights, one more packing of f's. No bit of a result changes.
 ///
-/// Equilibria whose adjoint evaluates J^T itself need those values during the solve and stay as they are.
+/// Equilibria whose adjoint evaluates J^T itself need those values during the solve and stay as they are, as do all in
+/// a graph with gradients that were made to be differentiated again.
 /// `gradients` are values of one graph, made by vjp; more is added to it, nothing removed.
 std::vector<Value> recomputed(std::span<const Value> gradients);
 

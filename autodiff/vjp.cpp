@@ -12,6 +12,7 @@ namespace deq {
 namespace {
 
 bool is_leaf(const Op& op) {
+  if (const auto* solve = std::get_if<LinearSolve>(&op)) return solve->is_leaf;
   return std::visit([](const auto& alternative) { return kIsLeaf<std::remove_cvref_t<decltype(alternative)>>; }, op);
 }
 
@@ -32,7 +33,8 @@ std::span<const Value> as_span(std::initializer_list<Value> values) { return {va
 /// One backward walk. Nodes that rules add meanwhile lie behind `size_` and are never visited.
 class Walk {
  public:
-  Walk(Graph& graph, std::span<const Value> wrt) : graph_(graph), size_(graph.size()) {
+  Walk(Graph& graph, std::span<const Value> wrt, DerivativeOptions options)
+      : graph_(graph), size_(graph.size()), options_(options) {
     for (const Value& value : wrt) wrt_.insert(value.ref);
     mark_dependent();
   }
@@ -82,7 +84,16 @@ class Walk {
   void visit(NodeId id) {
     // Copied: rules add nodes, which moves the graph's nodes in memory.
     const Node node = graph_.node(id);
-    RuleContext context{.graph = graph_, .node = id, .inputs = {}, .outputs = {}, .cotangents = {}, .needs = {}};
+    RuleContext context{.graph = graph_,
+                        .node = id,
+                        .inputs = {},
+                        .outputs = {},
+                        .cotangents = {},
+                        .needs = {},
+                        .is_differentiable = options_.differentiable,
+                        .wants = [this](Ref ref) { return wants(ref); },
+                        .is_variable = [this](Ref ref) { return wrt_.contains(ref); },
+                        .pass = [this](Ref ref, Value cotangent) { add_cotangent(ref, cotangent); }};
     bool has_cotangent = false;
     for (std::uint32_t i = 0; i < node.outputs.size(); ++i) {
       const Ref output{id, i};
@@ -109,6 +120,7 @@ class Walk {
 
   Graph& graph_;
   NodeId size_;
+  DerivativeOptions options_;
   std::set<Ref> wrt_;
   std::vector<bool> is_dependent_;
   std::map<Ref, Value> cotangents_;
@@ -116,7 +128,8 @@ class Walk {
 
 }  // namespace
 
-std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> cotangents, std::span<const Value> wrt) {
+std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> cotangents, std::span<const Value> wrt,
+                       DerivativeOptions options) {
   check(outputs.size() == cotangents.size(), "vjp", outputs.size(), " outputs but ", cotangents.size(), " cotangents");
   if (outputs.empty()) return std::vector<Value>(wrt.size());
   Graph& graph = outputs.front().owner("vjp");
@@ -125,7 +138,7 @@ std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> co
     check(is_float(wrt[j].type().dtype), "vjp", "variable ", j, " is ", wrt[j].type(), ", which has no derivative");
   }
 
-  Walk walk(graph, wrt);
+  Walk walk(graph, wrt, options);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     check(&outputs[i].owner("vjp") == &graph, "vjp", "output ", i, " belongs to another graph");
     if (cotangents[i].is_empty()) continue;
@@ -142,16 +155,16 @@ std::vector<Value> vjp(std::span<const Value> outputs, std::span<const Value> co
   return results;
 }
 
-std::vector<Value> gradients(Value scalar_loss, std::span<const Value> wrt) {
+std::vector<Value> gradients(Value scalar_loss, std::span<const Value> wrt, DerivativeOptions options) {
   Graph& graph = scalar_loss.owner("gradients");
   const TensorType type = scalar_loss.type();
   check(type.shape == Shape{} && is_float(type.dtype), "gradients", "the loss is ", type, ", expected a float scalar");
   const Value one = constant(graph, 1, type.shape, type.dtype);
-  return vjp(std::span(&scalar_loss, 1), std::span(&one, 1), wrt);
+  return vjp(std::span(&scalar_loss, 1), std::span(&one, 1), wrt, options);
 }
 
-std::vector<Value> gradients_or_zeros(Value scalar_loss, std::span<const Value> wrt) {
-  std::vector<Value> results = gradients(scalar_loss, wrt);
+std::vector<Value> gradients_or_zeros(Value scalar_loss, std::span<const Value> wrt, DerivativeOptions options) {
+  std::vector<Value> results = gradients(scalar_loss, wrt, options);
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].is_empty())
       results[i] = constant(wrt[i].owner("gradients_or_zeros"), 0, wrt[i].shape(), wrt[i].type().dtype);
@@ -160,16 +173,16 @@ std::vector<Value> gradients_or_zeros(Value scalar_loss, std::span<const Value> 
 }
 
 std::vector<Value> vjp(std::initializer_list<Value> outputs, std::initializer_list<Value> cotangents,
-                       std::initializer_list<Value> wrt) {
-  return vjp(as_span(outputs), as_span(cotangents), as_span(wrt));
+                       std::initializer_list<Value> wrt, DerivativeOptions options) {
+  return vjp(as_span(outputs), as_span(cotangents), as_span(wrt), options);
 }
 
-std::vector<Value> gradients(Value scalar_loss, std::initializer_list<Value> wrt) {
-  return gradients(scalar_loss, as_span(wrt));
+std::vector<Value> gradients(Value scalar_loss, std::initializer_list<Value> wrt, DerivativeOptions options) {
+  return gradients(scalar_loss, as_span(wrt), options);
 }
 
-std::vector<Value> gradients_or_zeros(Value scalar_loss, std::initializer_list<Value> wrt) {
-  return gradients_or_zeros(scalar_loss, as_span(wrt));
+std::vector<Value> gradients_or_zeros(Value scalar_loss, std::initializer_list<Value> wrt, DerivativeOptions options) {
+  return gradients_or_zeros(scalar_loss, as_span(wrt), options);
 }
 
 }  // namespace deq

@@ -176,7 +176,7 @@ std::vector<Found> distinct(const Graph& graph) {
     const bool is_inside = node.rate == Rate::iterate || node.rate == Rate::cotangent;
     const bool is_weight_gradient = std::holds_alternative<Conv2dWeightGrad>(node.op);
     if (node.inputs.empty() || (!is_inside && !is_weight_gradient)) continue;
-    if (std::holds_alternative<AdjointSolve>(node.op) || std::holds_alternative<Equilibrium>(node.op)) continue;
+    if (std::holds_alternative<LinearSolve>(node.op) || std::holds_alternative<Equilibrium>(node.op)) continue;
     std::string name = (node.rate == Rate::iterate ? "f " : is_weight_gradient ? "weights " : "vjp ");
     name += name_of(node.op);
     for (const Ref& input : node.inputs)

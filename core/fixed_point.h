@@ -126,7 +126,8 @@ class FixedPointSolver {
   [[nodiscard]] virtual const InverseEstimate& estimate() const = 0;
 };
 
-/// Backward solver: u ~ (I - J^T)^-1 w.
+/// Backward solver: u ~ (I - J^T)^-1 w, where the forward's estimate is M ~ (I - J)^-1. Given v -> J v and M^T instead,
+/// it solves (I - J) u = w.
 class AdjointSolver {
  public:
   virtual ~AdjointSolver() = default;

@@ -19,7 +19,7 @@ Rate rate_of(const Graph& graph, const Node& node) {
   if (const auto* input = std::get_if<Input>(&node.op)) return input->rate;
   Rate rate = Rate::constant;
   for (const Ref& ref : node.inputs) rate = faster(rate, graph.rate(ref));
-  const bool is_solve = std::holds_alternative<Equilibrium>(node.op) || std::holds_alternative<AdjointSolve>(node.op) ||
+  const bool is_solve = std::holds_alternative<Equilibrium>(node.op) || std::holds_alternative<LinearSolve>(node.op) ||
                         std::holds_alternative<ImplicitGradient>(node.op);
   return is_solve ? faster(rate, Rate::batch) : rate;
 }

@@ -57,7 +57,8 @@ class InferRules {
   Types operator()(const AdamUpdate& op) const;
   Types operator()(const Equilibrium& op) const;
   Types operator()(const ImplicitGradient& op) const;
-  Types operator()(const AdjointSolve& op) const;
+  Types operator()(const LinearSolve& op) const;
+  Types operator()(const StandIn& op) const;
 
  private:
   /// Throws with the op's name, the reason, all operand types and the layer.

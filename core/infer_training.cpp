@@ -84,9 +84,15 @@ Types InferRules::operator()(const ImplicitGradient&) const {
   return {in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(blocks)};
 }
 
-Types InferRules::operator()(const AdjointSolve&) const {
+Types InferRules::operator()(const LinearSolve&) const {
   expect(in_.size() >= 2, "needs the cotangents and one state");
   return {in_.begin(), in_.end() - 1};
+}
+
+Types InferRules::operator()(const StandIn&) const {
+  expect_count(2, 2);
+  expect(in_[0] == in_[1], "needs two of one type");
+  return {in_[1]};
 }
 
 }  // namespace deq

@@ -9,8 +9,13 @@ std::vector<RegionId> regions_of(const Op& op) {
     for (const auto& region : {solve->beside.pullback, solve->beside.pushforward, solve->beside.outer_gradient})
       if (region) out.push_back(*region);
   }
-  if (const auto* solve = std::get_if<AdjointSolve>(&op)) out.push_back(solve->region);
+  if (const auto* solve = std::get_if<LinearSolve>(&op)) out.push_back(solve->region);
   return out;
+}
+
+std::span<const Ref> needed_inputs(const Node& node) {
+  const auto* stand_in = std::get_if<StandIn>(&node.op);
+  return std::span(node.inputs).subspan(stand_in != nullptr && !stand_in->waits ? 1 : 0);
 }
 
 std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs) {
@@ -28,7 +33,7 @@ std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> ou
   while (!pending.empty()) {
     const Node& node = graph.node(pending.back());
     pending.pop_back();
-    for (const Ref& ref : node.inputs) mark(ref);
+    for (const Ref& ref : needed_inputs(node)) mark(ref);
     for (const RegionId region : regions_of(node.op)) {
       const auto mark_all = [&](const std::vector<Ref>& refs) {
         for (const Ref& ref : refs) mark(ref);

@@ -9,6 +9,9 @@ namespace deq {
 /// Nodes that `outputs` and the assignments of `graph` need, regions included; [node] 1 or 0.
 std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs);
 
+/// The inputs whose values a node needs: all, but for what another value stands in for.
+std::span<const Ref> needed_inputs(const Node& node);
+
 /// The regions an op evaluates, if it is a solve.
 std::vector<RegionId> regions_of(const Op& op);
 

@@ -70,7 +70,10 @@ struct Names {
   std::string_view operator()(const AdamUpdate&) const { return "adam_update"; }
   std::string_view operator()(const Equilibrium&) const { return "equilibrium"; }
   std::string_view operator()(const ImplicitGradient&) const { return "implicit_gradient"; }
-  std::string_view operator()(const AdjointSolve&) const { return "adjoint_solve"; }
+  std::string_view operator()(const LinearSolve& op) const {
+    return op.system == LinearSystem::adjoint ? "adjoint_solve" : "tangent_solve";
+  }
+  std::string_view operator()(const StandIn&) const { return "stand_in"; }
 };
 
 }  // namespace

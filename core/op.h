@@ -26,7 +26,7 @@ using Op =
                  BroadcastTo, Sum, MatMul, Conv2d, Conv2dInputGrad, Conv2dWeightGrad, PackWeights, ConvBlock, GroupNorm,
                  GroupNormPair, WeightNorm, GroupNormGrad, BatchNorm, BatchNormGrad, Resize, ResizeGrad, UpsampleSum,
                  AvgPool, AvgPoolGrad, MaxPool, WinnerGather, WinnerScatter, Gather, GatherGrad, OneHot,
-                 SoftmaxCrossEntropy, SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, AdjointSolve>;
+                 SoftmaxCrossEntropy, SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, LinearSolve, StandIn>;
 
 /// Name for messages and plans, e.g. "conv2d".
 std::string_view name_of(const Op& op);

@@ -16,11 +16,8 @@ std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlig
 
 /// The operand whose bytes an aliasing node's output shares.
 Ref alias_source(const Node& node, std::uint32_t output) {
-  if (const auto* gradient = std::get_if<ImplicitGradient>(&node.op)) {
-    const std::size_t blocks = node.inputs.size() / 2;
-    return node.inputs[output + (gradient->returns_iterate ? blocks : 0)];
-  }
-  return node.inputs[0];
+  if (std::holds_alternative<ImplicitGradient>(node.op)) return node.inputs[output];
+  return node.inputs[std::holds_alternative<StandIn>(node.op) ? 1 : 0];
 }
 
 class Planner {
@@ -282,11 +279,11 @@ class Planner {
       plan_.solver_buffer.push_back(add_buffer(r_.scratch.solver_bytes[i], solve.first, solve.last));
       int last = solve.last;
       for (const SolveSpan& other : schedule_.solves)
-        if (const auto* adjoint = std::get_if<AdjointSolve>(&graph_.node(other.node).op))
+        if (const auto* adjoint = std::get_if<LinearSolve>(&graph_.node(other.node).op))
           if (adjoint->equilibrium == solve.node) last = std::max(last, other.last);
       plan_.estimate_buffer.push_back(add_buffer(r_.scratch.estimate_bytes[i], solve.first, last));
       std::size_t cotangent_bytes = 0;
-      if (std::holds_alternative<AdjointSolve>(graph_.node(solve.node).op))
+      if (std::holds_alternative<LinearSolve>(graph_.node(solve.node).op))
         for (std::uint32_t k = 0; k < graph_.node(solve.node).outputs.size(); ++k)
           cotangent_bytes += bytes_of({solve.node, k});
       plan_.cotangent_buffer.push_back(add_buffer(cotangent_bytes, solve.first, solve.last));
@@ -349,7 +346,8 @@ std::size_t assign_offsets(std::vector<Buffer>& buffers, const BufferOrder* orde
 }
 
 bool is_alias(const Op& op) {
-  return std::holds_alternative<Reshape>(op) || std::holds_alternative<ImplicitGradient>(op);
+  return std::holds_alternative<Reshape>(op) || std::holds_alternative<ImplicitGradient>(op) ||
+         std::holds_alternative<StandIn>(op);
 }
 
 MemoryPlan plan_memory(const PlanRequest& request) { return Planner(request).run(); }

@@ -50,7 +50,7 @@ void Program::State::check_finite(const Launch& launch) const {
           launch.node, " is not finite (layer '", node.label, "')");
   // Solvers return the best finite iterate, so a solve is asked what it met.
   const auto* forward = dynamic_cast<const EquilibriumKernel*>(launch.kernel.get());
-  const auto* adjoint = dynamic_cast<const AdjointKernel*>(launch.kernel.get());
+  const auto* adjoint = dynamic_cast<const LinearSolveKernel*>(launch.kernel.get());
   if (forward == nullptr && adjoint == nullptr) return;
   const SolveReport& report = forward ? forward->report() : adjoint->report();
   const int lost = report.count(SolveStatus::nonfinite);

@@ -80,9 +80,11 @@ class Program {
   void read(Value output, Tensor& into) const;
   [[nodiscard]] Tensor read(Value output) const;
 
-  /// Report of an equilibrium (or of its adjoint solve) after `run`; null when the program has none.
+  /// Report of an equilibrium (or of its adjoint solve, or of its tangent solve, the last if there are several) after
+  /// `run`; null when the program has none.
   [[nodiscard]] const SolveReport* forward_report(std::size_t equilibrium = 0) const;
   [[nodiscard]] const SolveReport* backward_report(std::size_t equilibrium = 0) const;
+  [[nodiscard]] const SolveReport* tangent_report(std::size_t equilibrium = 0) const;
   /// The map of an equilibrium, for benchmarks and audits: replaying it evaluates f at `input()`. What f reads from
   /// outside the loop is sure to be there only if the program's outputs are the states themselves: memory that nothing
   /// later in the program needs is used again after the solve.

@@ -7,7 +7,7 @@ namespace deq {
 namespace {
 
 bool is_solve(const Op& op) {
-  return std::holds_alternative<Equilibrium>(op) || std::holds_alternative<AdjointSolve>(op);
+  return std::holds_alternative<Equilibrium>(op) || std::holds_alternative<LinearSolve>(op);
 }
 
 }  // namespace
@@ -21,28 +21,30 @@ std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const
   auto kernel = std::make_unique<EquilibriumKernel>(op.policy->make_solver(spec, backend->state_ops()), spec, *backend);
   equilibria.push_back(kernel.get());
   adjoints.push_back(nullptr);
+  tangents.push_back(nullptr);
   return kernel;
 }
 
-std::unique_ptr<Kernel> Program::State::lower_adjoint(const AdjointSolve& op) {
+std::unique_ptr<Kernel> Program::State::lower_linear_solve(const LinearSolve& op) {
   std::size_t index = 0;
   for (const Launch& launch : launches) {
     if (launch.node == op.equilibrium) break;
     if (std::holds_alternative<Equilibrium>(graph().node(launch.node).op)) ++index;
   }
-  check(index < equilibria.size(), "adjoint_solve", "its equilibrium is not part of the program");
+  check(index < equilibria.size(), name_of(op), "its equilibrium is not part of the program");
   const auto& policy = std::get<Equilibrium>(graph().node(op.equilibrium).op).policy;
-  auto kernel = std::make_unique<AdjointKernel>(
-      policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()), *equilibria[index], *backend);
-  adjoints[index] = kernel.get();
+  auto kernel =
+      std::make_unique<LinearSolveKernel>(policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()),
+                                          op.system, *equilibria[index], *backend);
+  (op.system == LinearSystem::adjoint ? adjoints : tangents)[index] = kernel.get();
   return kernel;
 }
 
 std::unique_ptr<Kernel> Program::State::lower_node(NodeId id) {
   const Node& node = graph().node(id);
   if (const auto* op = std::get_if<Equilibrium>(&node.op)) return lower_solve(*op, node);
-  if (const auto* op = std::get_if<AdjointSolve>(&node.op)) return lower_adjoint(*op);
-  if (std::holds_alternative<Reshape>(node.op) || std::holds_alternative<ImplicitGradient>(node.op)) return nullptr;
+  if (const auto* op = std::get_if<LinearSolve>(&node.op)) return lower_linear_solve(*op);
+  if (is_alias(node.op)) return nullptr;
   std::vector<TensorType> inputs;
   for (const Ref& ref : node.inputs) inputs.push_back(graph().type(ref));
   return backend->lower({node.op, inputs, node.outputs, output_used[id], node.label});
@@ -90,7 +92,7 @@ Scratch Program::State::scratch() const {
       out.solver_bytes.push_back(forward->solver().workspace_bytes());
       out.estimate_bytes.push_back(forward->solver().estimate_bytes());
     } else {
-      out.solver_bytes.push_back(dynamic_cast<AdjointKernel&>(*kernel).solver().workspace_bytes());
+      out.solver_bytes.push_back(dynamic_cast<LinearSolveKernel&>(*kernel).solver().workspace_bytes());
       out.estimate_bytes.push_back(0);
     }
   }
@@ -101,7 +103,7 @@ void Program::State::bind_solve(std::size_t index) {
   const SolveSpan& solve = schedule.solves[index];
   Kernel* kernel = launches[static_cast<std::size_t>(solve.last)].kernel.get();
   auto* forward = dynamic_cast<EquilibriumKernel*>(kernel);
-  auto* adjoint = dynamic_cast<AdjointKernel*>(kernel);
+  auto* adjoint = dynamic_cast<LinearSolveKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
   const auto own = std::span(launches).subspan(static_cast<std::size_t>(solve.own.first),

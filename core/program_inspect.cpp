@@ -16,6 +16,11 @@ const SolveReport* Program::backward_report(std::size_t equilibrium) const {
   return &state().adjoints[equilibrium]->report();
 }
 
+const SolveReport* Program::tangent_report(std::size_t equilibrium) const {
+  if (equilibrium >= state().tangents.size() || !state().tangents[equilibrium]) return nullptr;
+  return &state().tangents[equilibrium]->report();
+}
+
 FixedPointMap* Program::map(std::size_t equilibrium) {
   return equilibrium < state().equilibria.size() ? &state().equilibria[equilibrium]->map() : nullptr;
 }

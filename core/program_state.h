@@ -56,7 +56,7 @@ struct Program::State {
   std::vector<std::size_t> batch_runs;  // every run
   std::vector<std::unique_ptr<Segment>> step_segments, batch_segments;
   std::vector<EquilibriumKernel*> equilibria;
-  std::vector<AdjointKernel*> adjoints;  // by equilibrium; null where there is none
+  std::vector<LinearSolveKernel*> adjoints, tangents;  // by equilibrium: the last of each; null where there is none
   bool is_training = false;
   bool are_constants_stale = true;
   bool is_step_stale = true;
@@ -89,7 +89,7 @@ struct Program::State {
   void lower();
   std::unique_ptr<Kernel> lower_node(NodeId id);
   std::unique_ptr<Kernel> lower_solve(const Equilibrium& op, const Node& node);
-  std::unique_ptr<Kernel> lower_adjoint(const AdjointSolve& op);
+  std::unique_ptr<Kernel> lower_linear_solve(const LinearSolve& op);
   [[nodiscard]] Scratch scratch() const;
   /// Binds everything to addresses in `arena`.
   void settle(std::shared_ptr<Arena> given);

@@ -34,7 +34,7 @@ class Rewriter {
     for (const Assignment& assignment : from.assignments()) count_use(assignment.updated);
     for (NodeId id = 0; id < from.size(); ++id) {
       if (!live_[id]) continue;
-      for (const Ref& ref : from.node(id).inputs) count_use(ref);
+      for (const Ref& ref : needed_inputs(from.node(id))) count_use(ref);
       for (const RegionId region : regions_of(from.node(id).op))
         for (const Ref& ref : from.region(region).results) count_use(ref);
     }
@@ -57,9 +57,14 @@ class Rewriter {
     const Node& node = from_.node(id);
     const Scope scope(to_, node.label);
     if (std::holds_alternative<Input>(node.op)) return copy_input(id);
+    if (const auto* stand_in = std::get_if<StandIn>(&node.op); stand_in && !stand_in->waits) {
+      refs_[id] = {mapped(node.inputs[1])};
+      return;
+    }
     std::vector<Value> inputs;
     for (const Ref& ref : node.inputs) inputs.push_back(to_.value(mapped(ref)));
     std::vector<Value> out = fused(id, inputs);
+    if (out.empty()) out = same_solve(id, inputs);
     if (out.empty()) out = to_.add(remapped(node.op), inputs);
     for (const Value& value : out) refs_[id].push_back(value.ref);
   }
@@ -80,13 +85,33 @@ class Rewriter {
         if (*region) *region = copy_region(**region);
       if (solve->policy->compacts()) add_rungs(to_, solve->region, backend_);
     }
-    if (auto* solve = std::get_if<AdjointSolve>(&op)) {
+    if (auto* solve = std::get_if<LinearSolve>(&op)) {
       solve->region = copy_region(solve->region);
       solve->equilibrium = refs_[solve->equilibrium].front().node;
     }
-    if (auto* gradient = std::get_if<ImplicitGradient>(&op))
-      gradient->equilibrium = refs_[gradient->equilibrium].front().node;
+    if (auto* gradient = std::get_if<ImplicitGradient>(&op)) gradient->solve = refs_[gradient->solve].front().node;
     return op;
+  }
+
+  /// Outputs of a linear solve of the same system with the same right-hand side, if there is one: gradients that are
+  /// differentiated once more repeat the solves of those that are not.
+  std::vector<Value> same_solve(NodeId id, const std::vector<Value>& inputs) {
+    const auto* solve = std::get_if<LinearSolve>(&from_.node(id).op);
+    if (solve == nullptr) return {};
+    std::vector<Ref> operands;
+    for (const Value& value : inputs) operands.push_back(value.ref);
+    for (const NodeId before : linear_solves_) {
+      const auto& other = std::get<LinearSolve>(from_.node(before).op);
+      const std::vector<Ref>& outputs = refs_[before];
+      if (other.equilibrium != solve->equilibrium || other.system != solve->system ||
+          to_.node(outputs.front()).inputs != operands)
+        continue;
+      std::vector<Value> out;
+      for (const Ref& ref : outputs) out.push_back(to_.value(ref));
+      return out;
+    }
+    linear_solves_.push_back(id);
+    return {};
   }
 
   /// Results that name a state or share its bytes are copied, so that input and output buffers of a map never coincide;
@@ -362,8 +387,9 @@ class Rewriter {
   const Backend& backend_;
   std::vector<std::uint8_t> live_;
   std::vector<std::vector<Ref>> refs_;
-  std::vector<int> uses_;        ///< readers of output 0, by old node
-  std::vector<int> other_uses_;  ///< readers of its other outputs
+  std::vector<int> uses_;                   ///< readers of output 0, by old node
+  std::vector<int> other_uses_;             ///< readers of its other outputs
+  std::vector<NodeId> linear_solves_ = {};  ///< old nodes, copied
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ class RowRules {
 
   template <class T>
   requires OneOf<T, Input, Constant, Random, Conv2dWeightGrad, PackWeights, WeightNorm, BatchNorm, BatchNormGrad,
-                 GatherGrad, SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, AdjointSolve>
+                 GatherGrad, SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, LinearSolve, StandIn>
       Readings operator()(const T&) const {
     return {};
   }

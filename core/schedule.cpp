@@ -30,7 +30,7 @@ std::vector<SolveSpan> find_solves(const Graph& graph, const std::vector<std::ui
     const auto add = [&](RegionId region, RegionRole role) {
       solves.push_back({.node = id, .region = region, .role = role});
     };
-    if (const auto* op = std::get_if<AdjointSolve>(&graph.node(id).op)) add(op->region, RegionRole::map);
+    if (const auto* op = std::get_if<LinearSolve>(&graph.node(id).op)) add(op->region, RegionRole::map);
     const auto* op = std::get_if<Equilibrium>(&graph.node(id).op);
     if (op == nullptr) continue;
     add(op->region, RegionRole::map);

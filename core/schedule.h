@@ -19,7 +19,7 @@ enum class RegionRole : std::uint8_t { map, pullback, pushforward, outer_gradien
 /// in it the nodes of the map come first (at `own`) and then those of its rungs, or of the regions beside it, which
 /// read the map's.
 struct SolveSpan {
-  NodeId node = 0;  ///< Equilibrium or AdjointSolve
+  NodeId node = 0;  ///< Equilibrium or LinearSolve
   RegionId region = 0;
   RegionRole role = RegionRole::map;
   int first = 0;

@@ -59,16 +59,19 @@ void EquilibriumKernel::run() {
   solver_->solve(map_, StateView{z_}, report_);
 }
 
-void AdjointKernel::bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) {
+void LinearSolveKernel::bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) {
   w_blocks_.assign(inputs.begin(), inputs.end() - 1);
   w_ = static_cast<std::byte*>(workspace);
   u_ = outputs.front();
 }
 
-void AdjointKernel::run() {
+void LinearSolveKernel::run() {
   gather(*backend_, map_.spec(), w_blocks_, w_);
   map_.begin();
-  solver_->solve(map_, forward_->solver().estimate(), forward_->report(), StateView{w_}, StateView{u_}, report_);
+  const InverseEstimate& estimate = forward_->solver().estimate();
+  const TransposedEstimate transpose = transposed(estimate);
+  const InverseEstimate& of_system = system_ == LinearSystem::adjoint ? estimate : transpose;
+  solver_->solve(map_, of_system, forward_->report(), StateView{w_}, StateView{u_}, report_);
 }
 
 }  // namespace deq

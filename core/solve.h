@@ -95,11 +95,16 @@ class EquilibriumKernel final : public Kernel {
   void* z_ = nullptr;
 };
 
-/// Runs an adjoint solve with the estimate of its equilibrium.
-class AdjointKernel final : public Kernel {
+/// Runs an adjoint solve with the estimate of its equilibrium, or a tangent solve with the estimate's transpose.
+class LinearSolveKernel final : public Kernel {
  public:
-  AdjointKernel(std::unique_ptr<AdjointSolver> solver, EquilibriumKernel& forward, Backend& backend)
-      : solver_(std::move(solver)), forward_(&forward), map_(forward.map().spec(), backend), backend_(&backend) {
+  LinearSolveKernel(std::unique_ptr<AdjointSolver> solver, LinearSystem system, EquilibriumKernel& forward,
+                    Backend& backend)
+      : solver_(std::move(solver)),
+        system_(system),
+        forward_(&forward),
+        map_(forward.map().spec(), backend),
+        backend_(&backend) {
     report_.resize(map_.spec().batch);
   }
   /// Inputs: w blocks and one state (unused); outputs: u blocks. `workspace` gathers w.
@@ -112,6 +117,7 @@ class AdjointKernel final : public Kernel {
 
  private:
   std::unique_ptr<AdjointSolver> solver_;
+  LinearSystem system_;
   EquilibriumKernel* forward_;
   RegionMap map_;
   Backend* backend_;

@@ -1,7 +1,8 @@
 #pragma once
 
-// Everything a model file needs: values and their operators, layers, equilibria, gradients, programs and the CPU.
+// Everything a model file needs: values and their operators, layers, equilibria, derivatives, programs and the CPU.
 
+#include "autodiff/jvp.h"
 #include "autodiff/vjp.h"
 #include "core/builder.h"
 #include "core/composed.h"

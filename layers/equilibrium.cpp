@@ -99,8 +99,10 @@ EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Val
   }
   std::vector<Value> operands = trace.applied;
   operands.insert(operands.end(), trace.iterate.begin(), trace.iterate.end());
-  trace.values =
-      graph.add(ImplicitGradient{.equilibrium = trace.node, .returns_iterate = !is_applied}, std::span(operands));
+  trace.values = graph.add(ImplicitGradient{.solve = trace.node}, std::span(operands));
+  if (is_applied) return trace;
+  for (std::size_t i = 0; i < trace.values.size(); ++i)
+    trace.values[i] = graph.add_one(StandIn{}, {trace.values[i], trace.iterate[i]});
   return trace;
 }
 

@@ -20,7 +20,7 @@ std::vector<Value> trace_random_adjoint(const Model& model, Value image,
                                                    {.policy = policy, .output = EquilibriumOutput::applied});
   std::vector<Value> operands = trace.applied;
   operands.insert(operands.end(), trace.iterate.begin(), trace.iterate.end());
-  const std::vector<Value> y = graph.add(ImplicitGradient{.equilibrium = trace.node}, std::span<const Value>(operands));
+  const std::vector<Value> y = graph.add(ImplicitGradient{.solve = trace.node}, std::span<const Value>(operands));
   return vjp(y, w, trace.applied);
 }
 

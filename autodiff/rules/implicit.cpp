@@ -1,10 +1,19 @@
+#include <algorithm>
+
 #include "autodiff/product_region.h"
+#include "autodiff/retrace.h"
 #include "autodiff/rules/rule.h"
+#include "autodiff/vjp.h"
 #include "core/builder.h"
 
 // The implicit function theorem at z* = f(z*; theta), with y = f(z*; theta) traced once more on the value z*:
 //   w^T dz*/dtheta = u^T dy/dtheta,  u = (I - J^T)^-1 w,  J = dy/dz*.
-// The cotangent w becomes u (AdjointSolve) and passes on to y, whose own rules give the gradients of theta.
+// The cotangent w becomes u (LinearSolve) and passes on to y, whose own rules give the gradients of theta.
+//
+// To be differentiated again, these gradients must depend on z* and u as on values that have derivatives. Both are
+// fixed points, u that of u -> w + J^T u; so y is traced on a z* that stands for the equilibrium's result, and u is the
+// result of an implicit gradient of its own, whose derivative is the solve with J (the tangent system). What this adds
+// is the same computation again: the compiler makes one of both.
 
 namespace deq {
 namespace {
@@ -21,35 +30,75 @@ Blocks blocks_of(const RuleContext& context) {
 
 Value zeros_like(Value value) { return constant(value.owner("vjp"), 0, value.shape(), value.type().dtype); }
 
-}  // namespace
+/// The solve that gives the derivative of `solve`, but for its region.
+LinearSolve derivative_of(const Graph& graph, NodeId solve) {
+  const Op& op = graph.node(solve).op;
+  if (std::holds_alternative<Equilibrium>(op)) return {.equilibrium = solve, .system = LinearSystem::adjoint};
+  const auto* linear = std::get_if<LinearSolve>(&op);
+  check(linear != nullptr, "vjp", "implicit_gradient names node ", solve, ", which is ", name_of(op));
+  const bool is_adjoint = linear->system == LinearSystem::adjoint;
+  return {.equilibrium = linear->equilibrium, .system = is_adjoint ? LinearSystem::tangent : LinearSystem::adjoint};
+}
 
-InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context) {
-  const Blocks blocks = blocks_of(context);
-  const Op solve = context.graph.node(op.equilibrium).op;
-  const auto* equilibrium = std::get_if<Equilibrium>(&solve);
-  check(equilibrium != nullptr, "vjp", "implicit_gradient names node ", op.equilibrium, ", which is ", name_of(solve));
-
-  const RegionId region = equilibrium->policy->needs_vjp()
-                              ? add_pullback_region(context.graph, blocks.y, blocks.z, Rate::cotangent)
-                              : context.graph.add_region({}, {});
-  std::vector<Value> operands;
-  for (std::size_t i = 0; i < blocks.y.size(); ++i) {
-    const Value w = context.cotangents[i];
-    operands.push_back(w.is_empty() ? zeros_like(blocks.y[i]) : w);
-  }
-  operands.push_back(blocks.z.front());
-
-  InputCotangents out = context.graph.add(AdjointSolve{.equilibrium = op.equilibrium, .region = region}, operands);
-  out.resize(context.inputs.size());
+/// The bytes of `solution` with the derivatives of `results`.
+std::vector<Value> standing_in(Graph& graph, std::span<const Value> results, std::span<const Value> solution) {
+  std::vector<Value> out;
+  for (std::size_t i = 0; i < solution.size(); ++i) out.push_back(graph.add_one(StandIn{}, {results[i], solution[i]}));
   return out;
 }
 
-InputCotangents vjp_rule(const AdjointSolve&, const RuleContext& context) {
+/// u, the solution of `solve`, as a value with derivatives: u = w + J^T u, J = dy/dz.
+std::vector<Value> differentiable(Graph& graph, std::span<const Value> u, std::span<const Value> w,
+                                  std::span<const Value> y, std::span<const Value> z) {
+  std::vector<Value> operands = vjp(y, u, z);
+  for (std::size_t i = 0; i < operands.size(); ++i) operands[i] = operands[i].is_empty() ? w[i] : w[i] + operands[i];
+  operands.insert(operands.end(), u.begin(), u.end());
+  return standing_in(graph, graph.add(ImplicitGradient{.solve = u[0].ref.node}, operands), u);
+}
+
+}  // namespace
+
+InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context) {
+  Graph& graph = context.graph;
+  const Blocks blocks = blocks_of(context);
+  LinearSolve solve = derivative_of(graph, op.solve);
+  const auto policy = std::get<Equilibrium>(graph.node(solve.equilibrium).op).policy;
+  solve.region =
+      policy->needs_vjp() ? add_pullback_region(graph, blocks.y, blocks.z, Rate::cotangent) : graph.add_region({}, {});
+  solve.is_leaf = context.is_differentiable;
+  std::vector<Value> w;
+  for (std::size_t i = 0; i < blocks.y.size(); ++i)
+    w.push_back(context.cotangents[i].is_empty() ? zeros_like(blocks.y[i]) : context.cotangents[i]);
+  std::vector<Value> operands = w;
+  operands.push_back(graph.value({solve.equilibrium, 0}));
+  std::vector<Value> u = graph.add(solve, operands);
+  InputCotangents out(context.inputs.size());
+  if (!context.is_differentiable) {
+    std::ranges::copy(u, out.begin());
+    return out;
+  }
+
+  const std::vector<Value> z = standing_in(graph, context.outputs, blocks.z);
+  const Retraced again = retrace(graph, blocks.y, blocks.z, z, context.is_variable);
+  u = differentiable(graph, u, w, again.results, z);
+  std::vector<Value> variables;
+  std::ranges::copy_if(again.operands, std::back_inserter(variables),
+                       [&](const Value& value) { return context.wants(value.ref); });
+  const std::size_t wanted = variables.size();
+  variables.insert(variables.end(), z.begin(), z.end());  // given: what passes them is in u
+  const std::vector<Value> passed = vjp(again.results, u, variables);
+  for (std::size_t i = 0; i < wanted; ++i)
+    if (!passed[i].is_empty()) context.pass(variables[i].ref, passed[i]);
+  return out;
+}
+
+InputCotangents vjp_rule(const LinearSolve&, const RuleContext& context) {
   throw Error(
-      concat("vjp: an implicit gradient can be differentiated once only, so there is no jvp and no second "
-             "derivative through an equilibrium; the estimators unrolled-K and phantom-K, whose gradients are "
-             "those of ordinary layers, have both (layer '",
+      concat("vjp: a gradient that passed an equilibrium is differentiated, but was not made for it: give the vjp or "
+             "gradients that made it {.differentiable = true} (layer '",
              context.graph.node(context.node).label, "')"));
 }
+
+InputCotangents vjp_rule(const StandIn&, const RuleContext& context) { return {context.cotangents[0], Value{}}; }
 
 }  // namespace deq

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -18,8 +19,12 @@ struct RuleContext {
   NodeId node;
   std::vector<Value> inputs;
   std::vector<Value> outputs;
-  std::vector<Value> cotangents;  ///< one per output; empty: zero
-  std::vector<bool> needs;        ///< one per input: somebody wants its cotangent
+  std::vector<Value> cotangents;         ///< one per output; empty: zero
+  std::vector<bool> needs;               ///< one per input: somebody wants its cotangent
+  bool is_differentiable = false;        ///< DerivativeOptions::differentiable
+  std::function<bool(Ref)> wants;        ///< a cotangent of this value would reach a variable
+  std::function<bool(Ref)> is_variable;  ///< the walk stops at this value
+  std::function<void(Ref, Value)> pass;  ///< adds to the cotangent of a value that comes before the node
 };
 
 /// One per input; empty: zero, or not needed.
@@ -71,10 +76,12 @@ InputCotangents vjp_rule(const Gather& op, const RuleContext& context);
 InputCotangents vjp_rule(const GatherGrad& op, const RuleContext& context);
 InputCotangents vjp_rule(const SoftmaxCrossEntropy& op, const RuleContext& context);
 
-/// Emits the AdjointSolve. See rules/implicit.cpp.
+/// Emits the LinearSolve; to be differentiable, passes to the operands of f what else would pass to y. See
+/// rules/implicit.cpp.
 InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context);
-/// Error: an implicit gradient is differentiated once.
-InputCotangents vjp_rule(const AdjointSolve& op, const RuleContext& context);
+/// Error: the gradient was not made to be differentiated again.
+InputCotangents vjp_rule(const LinearSolve& op, const RuleContext& context);
+InputCotangents vjp_rule(const StandIn& op, const RuleContext& context);
 
 /// Errors, always: these appear after differentiation.
 InputCotangents vjp_rule(const PackWeights& op, const RuleContext& context);

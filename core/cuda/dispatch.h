@@ -62,7 +62,8 @@ class Dispatch {
   Result operator()(const Input&) const { return not_a_kernel(); }
   Result operator()(const Equilibrium&) const { return not_a_kernel(); }
   Result operator()(const ImplicitGradient&) const { return not_a_kernel(); }
-  Result operator()(const AdjointSolve&) const { return not_a_kernel(); }
+  Result operator()(const LinearSolve&) const { return not_a_kernel(); }
+  Result operator()(const StandIn&) const { return not_a_kernel(); }
 
  private:
   [[nodiscard]] Result not_a_kernel() const { no_kernel(request_, "programs run this op themselves"); }

@@ -28,19 +28,33 @@ struct Equilibrium {
   SolverRegions beside = {};
   bool operator==(const Equilibrium&) const = default;
 };
-/// Inputs: y blocks (f applied once at z*), then z* blocks. Outputs: y blocks, or z* blocks when `returns_iterate`.
-/// Its derivative replaces the cotangent w of the outputs by u = (I - J^T)^-1 w (AdjointSolve) and passes u to y.
+/// Inputs: y blocks (f applied once at z*), then z* blocks. Outputs: y blocks. Its derivative replaces the cotangent w
+/// of the outputs by u = (I - J^T)^-1 w (LinearSolve), J = dy/dz*, and passes u to y. `solve` made z*: an Equilibrium,
+/// or a LinearSolve, whose f is the affine map that it solves.
 struct ImplicitGradient {
-  NodeId equilibrium = 0;
-  bool returns_iterate = false;
+  NodeId solve = 0;
   bool operator==(const ImplicitGradient&) const = default;
 };
-/// Inputs: w blocks, then one z* block to order it after the solve. Outputs: u blocks. `region` maps v to J^T v at z*;
-/// `equilibrium` names the node whose estimate is consulted.
-struct AdjointSolve {
+
+/// The two linear systems at a fixed point, J = df/dz at z*.
+enum class LinearSystem : std::uint8_t {
+  adjoint,  ///< (I - J^T) u = w: reverse mode
+  tangent,  ///< (I - J) u = w: forward mode, and the derivative of adjoint solves
+};
+/// Inputs: w blocks, then one z* block to order it after the solve. Outputs: u blocks. `region` maps v to J^T v at z*
+/// (adjoint) or to J v (tangent); `equilibrium` names the node whose estimate is consulted.
+struct LinearSolve {
   NodeId equilibrium = 0;
   RegionId region = 0;
-  bool operator==(const AdjointSolve&) const = default;
+  LinearSystem system = LinearSystem::adjoint;
+  bool is_leaf = false;  ///< its derivative enters through an ImplicitGradient, as that of an Equilibrium does
+  bool operator==(const LinearSolve&) const = default;
+};
+
+/// Inputs: a, b of one type. Output: the bytes of b, with the derivative of a. That is z* in the place of f(z*).
+struct StandIn {
+  bool waits = false;  ///< readers run after a is there
+  bool operator==(const StandIn&) const = default;
 };
 
 }  // namespace deq

@@ -66,7 +66,10 @@ Body lower(const Equilibrium&, const KernelRequest& request) {
 Body lower(const ImplicitGradient&, const KernelRequest& request) {
   refuse(request, "equilibrium nodes are run by a compiled program");
 }
-Body lower(const AdjointSolve&, const KernelRequest& request) {
+Body lower(const LinearSolve&, const KernelRequest& request) {
+  refuse(request, "equilibrium nodes are run by a compiled program");
+}
+Body lower(const StandIn&, const KernelRequest& request) {
   refuse(request, "equilibrium nodes are run by a compiled program");
 }
 

@@ -76,6 +76,7 @@ Body lower(const ConvBlock& op, const KernelRequest& request);
 Body lower(const GroupNormPair& op, const KernelRequest& request);
 Body lower(const Equilibrium& op, const KernelRequest& request);
 Body lower(const ImplicitGradient& op, const KernelRequest& request);
-Body lower(const AdjointSolve& op, const KernelRequest& request);
+Body lower(const LinearSolve& op, const KernelRequest& request);
+Body lower(const StandIn& op, const KernelRequest& request);
 
 }  // namespace deq::reference

@@ -18,7 +18,7 @@ template <class T>
 constexpr bool kIsOutsideGrid =
     std::is_same_v<T, Input> || std::is_same_v<T, PackWeights> || std::is_same_v<T, ConvBlock> ||
     std::is_same_v<T, GroupNormPair> || std::is_same_v<T, Equilibrium> || std::is_same_v<T, ImplicitGradient> ||
-    std::is_same_v<T, AdjointSolve>;
+    std::is_same_v<T, LinearSolve> || std::is_same_v<T, StandIn>;
 
 template <std::size_t... kIndex>
 std::set<std::size_t> expected_ops(std::index_sequence<kIndex...>) {

@@ -131,7 +131,7 @@ TEST_CASE("an unrolling policy needs no adjoint and hands on what its applicatio
   CHECK(nodes_with<ImplicitGradient>(graph).empty());
   const std::vector<Value> weights = store.trainable(graph);
   (void)gradients(sum(trace.values[0]), weights);
-  CHECK(nodes_with<AdjointSolve>(graph).empty());
+  CHECK(nodes_with<LinearSolve>(graph).empty());
 }
 
 TEST_CASE("what unrolls has a forward derivative and a second one") {

@@ -135,7 +135,7 @@ class OneStep final : public EquilibriumPolicy {
 std::vector<Value> adjoint_outputs(Graph& graph) {
   std::vector<Value> out;
   for (NodeId id = 0; id < graph.size(); ++id)
-    if (std::holds_alternative<AdjointSolve>(graph.node(id).op))
+    if (std::holds_alternative<LinearSolve>(graph.node(id).op))
       for (std::uint32_t i = 0; i < graph.node(id).outputs.size(); ++i) out.push_back(graph.value({id, i}));
   return out;
 }
