@@ -1,8 +1,10 @@
 #include "layers/equilibrium.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "autodiff/product_region.h"
+#include "autodiff/retrace.h"
 #include "core/error.h"
 
 namespace deq {
@@ -30,16 +32,27 @@ std::vector<Value> iterate_inputs(Graph& graph, const std::vector<Value>& z0, co
   return states;
 }
 
-/// Another trace of f: everything that does not depend on the state must be the node of the first. `make` applies f.
-template <class Make>
-auto traced_again(Graph& graph, const std::string& name, const Make& make) {
-  const NodeId before = graph.size();
-  auto results = make();
-  for (NodeId id = before; id < graph.size(); ++id)
-    check(!std::holds_alternative<Random>(graph.node(id).op), name,
+/// f as it was traced on the solver's iterate.
+struct FirstTrace {
+  const std::string& name;
+  std::span<const Value> states, results;
+  NodeId end;  ///< nodes from here on are the second trace's
+};
+
+/// Errors out: f at the solution z* is not the same nodes but for the state; or not the very nodes of the first trace
+/// where it does not depend on the state.
+void check_second_trace(Graph& graph, const FirstTrace& first, std::span<const Value> iterate,
+                        std::span<const Value> results) {
+  for (NodeId id = first.end; id < graph.size(); ++id)
+    check(!std::holds_alternative<Random>(graph.node(id).op), first.name,
           "f drew random numbers anew when it was traced at the solution; use a layer that owns its draw (layer '",
           graph.node(id).label, "')");
-  return results;
+  const auto moves_all = [](Ref) { return false; };
+  const std::vector<Value> expected = retrace(graph, first.results, first.states, iterate, moves_all).results;
+  check(std::ranges::equal(expected, results), first.name,
+        "f is another function when it is traced at the solution than it was on the solver's iterate, so gradients "
+        "would not be those of what is solved; it must not depend on what changes between calls, such as a counter or "
+        "random numbers of the host");
 }
 
 /// What the policy's solver evaluates beside f, traced on f's own iterate.
@@ -83,16 +96,19 @@ EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Val
   trace.iterate = graph.add(deq::Equilibrium{.region = region, .policy = options.policy, .beside = beside}, z0);
   trace.node = trace.iterate[0].ref.node;
 
+  const FirstTrace first{.name = options.name, .states = states, .results = results, .end = graph.size()};
   const bool is_training = graph.mode() == Mode::training;
   if (const std::optional<Unrolling> unrolling = options.policy->unrolling(); is_training && unrolling) {
-    trace.values =
-        traced_again(graph, options.name, [&] { return damped(f, trace.iterate, *unrolling, &trace.applications); });
+    trace.values = damped(f, trace.iterate, *unrolling, &trace.applications);
     trace.applied = trace.applications.front();
+    check_second_trace(graph, first, trace.iterate, trace.applied);
     return trace;
   }
   const bool is_applied = passes_applied(options.output, graph.mode());
-  if (is_training || is_applied)
-    trace.applied = traced_again(graph, options.name, [&] { return apply(f, trace.iterate, options.name); });
+  if (is_training || is_applied) {
+    trace.applied = apply(f, trace.iterate, options.name);
+    check_second_trace(graph, first, trace.iterate, trace.applied);
+  }
   if (!is_training) {
     trace.values = is_applied ? trace.applied : trace.iterate;
     return trace;

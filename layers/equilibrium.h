@@ -16,8 +16,8 @@
 //   const Value z = equilibrium([&](Value z, Value x) { return tanh(inner(z) + x); }, x, {.policy = policy});
 //
 // f is traced twice: once on the solver's iterate, which becomes the region that is replayed, and once on the solution,
-// which is what gradients flow through. It must therefore trace to the same nodes each time; layers with random masks
-// own their draws (layers/dropout.h) and satisfy this.
+// which is what gradients flow through. It must therefore trace to the same nodes each time, which is checked; layers
+// with random masks own their draws (layers/dropout.h) and satisfy this.
 
 namespace deq {
 
@@ -56,7 +56,7 @@ struct EquilibriumTrace {
 /// system, with one entry in the report. Program::describe says which and why. Under a policy with an Unrolling a
 /// training graph passes on what its damped applications make of z*, whatever `output` says. Errors: no policy; no
 /// state; a state that is a scalar or not f32; f is empty, returns other types or another number of states than it was
-/// given, or draws random numbers that a second trace would draw anew.
+/// given, draws random numbers that a second trace would draw anew, or is another function at its second trace.
 EquilibriumTrace trace_equilibrium(const StateFunction& f, const std::vector<Value>& z0,
                                    const EquilibriumOptions& options);
 

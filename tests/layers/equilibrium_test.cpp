@@ -96,6 +96,19 @@ TEST_CASE("a function that draws anew at every trace is refused") {
   CHECK_THROWS_WITH(equilibrium(fresh, x, {.policy = traced_policy()}), doctest::Contains("random numbers anew"));
 }
 
+TEST_CASE("a function that changes between its traces is refused") {
+  for (const char* estimator : {"exact", "phantom-3"}) {
+    CAPTURE(estimator);
+    Graph graph(Mode::training);
+    const Value x = graph.input("x", kState, Rate::batch);
+    int calls = 0;
+    const auto counting = [&calls](Value z, Value at) { return z * 0.5 + at * (++calls == 1 ? 1.0 : 2.0); };
+    CHECK_THROWS_WITH_AS(equilibrium(counting, x, {.policy = policy_from_name(estimator)}),
+                         doctest::Contains("equilibrium: f is another function when it is traced at the solution"),
+                         Error);
+  }
+}
+
 TEST_CASE("a state without a batch axis is refused with what to do") {
   Graph graph(Mode::training);
   const Value x = graph.input("x", {DType::f32, {}}, Rate::batch);
