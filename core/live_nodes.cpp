@@ -1,5 +1,7 @@
 #include "core/live_nodes.h"
 
+#include <algorithm>
+
 namespace deq {
 
 std::vector<RegionId> regions_of(const Op& op) {
@@ -49,6 +51,20 @@ std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> ou
     }
   }
   return live;
+}
+
+Readers count_readers(const Graph& graph, const std::vector<std::uint8_t>& live, std::span<const Ref> outputs) {
+  Readers out{.of_first = std::vector<int>(graph.size(), 0), .of_others = std::vector<int>(graph.size(), 0)};
+  const auto count = [&out](Ref ref) { ++(ref.output == 0 ? out.of_first : out.of_others)[ref.node]; };
+  std::ranges::for_each(outputs, count);
+  for (const Assignment& assignment : graph.assignments()) count(assignment.updated);
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (live[id] == 0) continue;
+    std::ranges::for_each(needed_inputs(graph.node(id)), count);
+    for (const RegionId region : regions_of(graph.node(id).op))
+      std::ranges::for_each(graph.region(region).results, count);
+  }
+  return out;
 }
 
 }  // namespace deq

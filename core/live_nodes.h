@@ -9,6 +9,13 @@ namespace deq {
 /// Nodes that `outputs` and the assignments of `graph` need, regions included; [node] 1 or 0.
 std::vector<std::uint8_t> live_nodes(const Graph& graph, std::span<const Ref> outputs);
 
+/// How many read a node's first output, and its others; [node].
+struct Readers {
+  std::vector<int> of_first, of_others;
+};
+/// Readers among the nodes that are live, regions' results, `outputs` and assignments.
+Readers count_readers(const Graph& graph, const std::vector<std::uint8_t>& live, std::span<const Ref> outputs);
+
 /// The inputs whose values a node needs: all, but for what another value stands in for.
 std::span<const Ref> needed_inputs(const Node& node);
 

@@ -26,19 +26,9 @@ class Rewriter {
       : from_(from),
         to_(to),
         backend_(backend),
-        refs_(from.size()),
-        uses_(from.size(), 0),
-        other_uses_(from.size(), 0) {
-    live_ = live_nodes(from, outputs);
-    for (const Ref& ref : outputs) count_use(ref);
-    for (const Assignment& assignment : from.assignments()) count_use(assignment.updated);
-    for (NodeId id = 0; id < from.size(); ++id) {
-      if (!live_[id]) continue;
-      for (const Ref& ref : needed_inputs(from.node(id))) count_use(ref);
-      for (const RegionId region : regions_of(from.node(id).op))
-        for (const Ref& ref : from.region(region).results) count_use(ref);
-    }
-  }
+        live_(live_nodes(from, outputs)),
+        readers_(count_readers(from, live_, outputs)),
+        refs_(from.size()) {}
 
   std::vector<std::vector<Ref>> run() {
     for (NodeId id = 0; id < from_.size(); ++id)
@@ -49,9 +39,8 @@ class Rewriter {
   }
 
  private:
-  void count_use(Ref ref) { ++(ref.output == 0 ? uses_ : other_uses_)[ref.node]; }
   [[nodiscard]] Ref mapped(Ref ref) const { return refs_[ref.node][ref.output]; }
-  [[nodiscard]] bool is_used_once(Ref ref) const { return ref.output == 0 && uses_[ref.node] == 1; }
+  [[nodiscard]] bool is_used_once(Ref ref) const { return ref.output == 0 && readers_.of_first[ref.node] == 1; }
 
   void copy(NodeId id) {
     const Node& node = from_.node(id);
@@ -257,7 +246,7 @@ class Rewriter {
     const Node before = to_.node(inputs[0].ref);  // by value: adding moves nodes
     const auto* first = std::get_if<GroupNorm>(&before.op);
     if (first == nullptr || !is_used_once(node.inputs[0]) || norm.has_scale || norm.has_addend || norm.pre_relu ||
-        norm.has_residual || reads_statistics(inputs[0].ref.node) || other_uses_[id] > 0)
+        norm.has_residual || reads_statistics(inputs[0].ref.node) || readers_.of_others[id] > 0)
       return {};
     const GroupNormPair pair{*first, norm};
     if (!backend_.has_group_norm_pair(pair, to_.type(before.inputs[0]))) return {};
@@ -270,7 +259,7 @@ class Rewriter {
   /// True when somebody reads the statistics of the new group norm `norm`.
   [[nodiscard]] bool reads_statistics(NodeId norm) const {
     for (NodeId id = 0; id < refs_.size(); ++id)
-      if (refs_[id].size() == 2 && refs_[id][1] == Ref{norm, 1} && other_uses_[id] > 0) return true;
+      if (refs_[id].size() == 2 && refs_[id][1] == Ref{norm, 1} && readers_.of_others[id] > 0) return true;
     return false;
   }
 
@@ -379,16 +368,15 @@ class Rewriter {
     const Ref before = std::holds_alternative<GroupNorm>(from_.node(relu).op) ? relu : from_.node(relu).inputs[0];
     const Ref conv = from_.node(before).inputs[0];
     return std::holds_alternative<Conv2d>(to_.node(fused.inputs[0]).op) && is_used_once(relu) && is_used_once(before) &&
-           other_uses_[before.node] == 0 && is_used_once(conv);
+           readers_.of_others[before.node] == 0 && is_used_once(conv);
   }
 
   const Graph& from_;
   Graph& to_;
   const Backend& backend_;
   std::vector<std::uint8_t> live_;
+  Readers readers_;  ///< of the old nodes
   std::vector<std::vector<Ref>> refs_;
-  std::vector<int> uses_;                   ///< readers of output 0, by old node
-  std::vector<int> other_uses_;             ///< readers of its other outputs
   std::vector<NodeId> linear_solves_ = {};  ///< old nodes, copied
 };
 

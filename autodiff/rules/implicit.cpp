@@ -41,9 +41,10 @@ LinearSolve derivative_of(const Graph& graph, NodeId solve) {
 }
 
 /// The bytes of `solution` with the derivatives of `results`.
-std::vector<Value> standing_in(Graph& graph, std::span<const Value> results, std::span<const Value> solution) {
+std::vector<Value> standing_in(std::span<const Value> results, std::span<const Value> solution) {
   std::vector<Value> out;
-  for (std::size_t i = 0; i < solution.size(); ++i) out.push_back(graph.add_one(StandIn{}, {results[i], solution[i]}));
+  for (std::size_t i = 0; i < solution.size(); ++i)
+    out.push_back(solution[i].graph->add_one(StandIn{}, {results[i], solution[i]}));
   return out;
 }
 
@@ -53,7 +54,7 @@ std::vector<Value> differentiable(Graph& graph, std::span<const Value> u, std::s
   std::vector<Value> operands = vjp(y, u, z);
   for (std::size_t i = 0; i < operands.size(); ++i) operands[i] = operands[i].is_empty() ? w[i] : w[i] + operands[i];
   operands.insert(operands.end(), u.begin(), u.end());
-  return standing_in(graph, graph.add(ImplicitGradient{.solve = u[0].ref.node}, operands), u);
+  return standing_in(graph.add(ImplicitGradient{.solve = u[0].ref.node}, operands), u);
 }
 
 }  // namespace
@@ -78,17 +79,20 @@ InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context)
     return out;
   }
 
-  const std::vector<Value> z = standing_in(graph, context.outputs, blocks.z);
+  std::vector<Value> z = standing_in(context.outputs, blocks.z);
+  for (std::size_t i = 0; i < z.size(); ++i)
+    if (context.is_variable(blocks.z[i].ref)) z[i] = blocks.z[i];
   const Retraced again = retrace(graph, blocks.y, blocks.z, z, context.is_variable);
   u = differentiable(graph, u, w, again.results, z);
-  std::vector<Value> variables;
+  // z is given: what passes it is in u. Where it is a variable all the same, it gets its own cotangent.
+  std::vector<Value> variables = z;
   std::ranges::copy_if(again.operands, std::back_inserter(variables),
                        [&](const Value& value) { return context.wants(value.ref); });
-  const std::size_t wanted = variables.size();
-  variables.insert(variables.end(), z.begin(), z.end());  // given: what passes them is in u
   const std::vector<Value> passed = vjp(again.results, u, variables);
-  for (std::size_t i = 0; i < wanted; ++i)
-    if (!passed[i].is_empty()) context.pass(variables[i].ref, passed[i]);
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    const bool is_given = i < z.size() && variables[i] != blocks.z[i];
+    if (!is_given && !passed[i].is_empty()) context.pass(variables[i].ref, passed[i]);
+  }
   return out;
 }
 
