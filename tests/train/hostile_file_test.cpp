@@ -1,0 +1,64 @@
+#include <doctest/doctest.h>
+
+#include "tests/train/program.h"
+#include "tests/train/temporary_folder.h"
+#include "tests/train/tiny_run.h"
+
+// Files made to do harm, through the program itself: one clear message, never a signal.
+
+namespace deq {
+
+using test::check_refused;
+using test::read_text;
+using test::run_program;
+using test::TemporaryFolder;
+using test::tiny_run;
+using test::TinyRun;
+using test::write_text;
+
+namespace {
+
+constexpr int kDepth = 200'000;  // a printer or a destructor that calls itself for each level needs more than a stack
+
+std::string nested(char open, const std::string& inside, char close) {
+  return std::string(kDepth, open) + inside + std::string(kDepth, close);
+}
+
+std::filesystem::path copy_of(const std::filesystem::path& from, const TemporaryFolder& folder, const char* name) {
+  std::filesystem::copy(from, folder.path() / name, std::filesystem::copy_options::recursive);
+  return folder.path() / name;
+}
+
+}  // namespace
+
+TEST_CASE("values nested without end are refused wherever JSON is read") {
+  const TinyRun& run = tiny_run();
+  const TemporaryFolder folder;
+  const std::string deep = nested('[', "", ']');
+
+  const auto checkpoint = copy_of(run.checkpoint, folder, "checkpoint");
+  const std::string entry = "{\"bytes\":" + deep + ",\"crc32\":\"0\"}";
+  write_text(checkpoint / "manifest.json", "{\"format\":\"deq-checkpoint-1\",\"files\":{\"model.safetensors\":" +
+                                               entry + ",\"state.safetensors\":" + entry + "}}");
+  for (const char* command : {"info ", "eval --quiet ", "data verify --quiet "})
+    check_refused(command + checkpoint.string(), "manifest.json");
+
+  const std::string header = R"({"w":{"dtype":"F32","shape":[)" + deep + R"(],"data_offsets":[0,4]}})";
+  std::string bytes(8, '\0');
+  for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(header.size() >> (8 * i) & 255);
+  write_text(folder.path() / "deep.safetensors", bytes + header + std::string(4, '\0'));
+  check_refused("info " + (folder.path() / "deep.safetensors").string(), "nests");
+
+  const auto plotted = copy_of(run.path, folder, "run");
+  const std::string metrics = read_text(plotted / "metrics.jsonl"), summary = read_text(plotted / "summary.json");
+  const std::string plot = "plot " + plotted.string() + " -o " + (folder.path() / "plot.svg").string();
+  write_text(plotted / "metrics.jsonl", metrics + "{\"step\":3,\"loss\":" + deep + "}\n");
+  check_refused(plot, "metrics.jsonl");
+  write_text(plotted / "metrics.jsonl", metrics);
+  write_text(plotted / "summary.json", "{\"steps\":" + deep + "}");
+  check_refused(plot, "summary.json");
+  write_text(plotted / "summary.json", summary);
+  CHECK(run_program(plot).status == 0);
+}
+
+}  // namespace deq
