@@ -3,6 +3,7 @@
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
 #include "tests/train/tiny_run.h"
+#include "train/toml_depth.h"
 
 // Files made to do harm, through the program itself: one clear message, never a signal.
 
@@ -22,6 +23,12 @@ constexpr int kDepth = 200'000;  // a printer or a destructor that calls itself 
 
 std::string nested(char open, const std::string& inside, char close) {
   return std::string(kDepth, open) + inside + std::string(kDepth, close);
+}
+
+std::string deep_key() {
+  std::string key = "a";
+  for (int i = 0; i < kDepth; ++i) key += ".a";
+  return key;
 }
 
 std::filesystem::path copy_of(const std::filesystem::path& from, const TemporaryFolder& folder, const char* name) {
@@ -59,6 +66,30 @@ TEST_CASE("values nested without end are refused wherever JSON is read") {
   check_refused(plot, "summary.json");
   write_text(plotted / "summary.json", summary);
   CHECK(run_program(plot).status == 0);
+}
+
+TEST_CASE("keys of endlessly many parts are refused by file and line") {
+  const TemporaryFolder folder;
+  const std::string config = (folder.path() / "deep.toml").string();
+  for (const std::string& text :
+       {"[" + deep_key() + "]\nx = 1\n", deep_key() + " = 1\n", "x = {" + deep_key() + " = 1}\n"}) {
+    write_text(config, "# a . comment\n" + text);
+    check_refused("train " + config + " --dry-run", "deep.toml:2: a key of more than");
+    check_refused("tune " + config + " --dry-run", "deep.toml:2: a key of more than");
+  }
+}
+
+TEST_CASE("dots that part no key count for nothing") {
+  std::string dots(1000, '.');
+  for (const std::string& text :
+       {"# " + dots + "\n", "a = \"" + dots + "\"\n", "a = '" + dots + "'\n", "a = \"\\\"" + dots + "\"\n",
+        "a = \"\"\"\n\"" + dots + "\n\"\"\"\n", "a = '''\n'" + dots + "\n'''\n", std::string("a = [")})
+    CHECK(line_of_deep_key(text) == 0);
+  std::string list = "a = [";
+  for (int i = 0; i < 1000; ++i) list += "1.5, ";
+  CHECK(line_of_deep_key(list + "]") == 0);
+  CHECK(line_of_deep_key("a = \"\"\"\n\n\"\"\"\n" + deep_key()) == 4);
+  CHECK(line_of_deep_key("a = \"unclosed\n" + deep_key()) == 2);
 }
 
 }  // namespace deq
