@@ -10,6 +10,9 @@
 namespace deq {
 
 using test::check_refused;
+using test::contains;
+using test::is_one_line;
+using test::Outcome;
 using test::read_text;
 using test::run_program;
 using test::TemporaryFolder;
@@ -90,6 +93,16 @@ TEST_CASE("dots that part no key count for nothing") {
   CHECK(line_of_deep_key(list + "]") == 0);
   CHECK(line_of_deep_key("a = \"\"\"\n\n\"\"\"\n" + deep_key()) == 4);
   CHECK(line_of_deep_key("a = \"unclosed\n" + deep_key()) == 2);
+}
+
+TEST_CASE("control characters out of a file do not reach the terminal") {
+  const TemporaryFolder folder;
+  const std::string config = (folder.path() / "c.toml").string();
+  write_text(config, "[train]\nestimator = \"sh\\u001b[31m\\nine\\u007f\"\n");
+  const Outcome outcome = run_program("train " + config + " --dry-run");
+  CHECK(outcome.status == 2);
+  CHECK(is_one_line(outcome.err));
+  CHECK(contains(outcome.err, R"('sh\x1b[31m\nine\x7f')"));
 }
 
 }  // namespace deq

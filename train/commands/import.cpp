@@ -8,6 +8,7 @@
 #include "train/import.h"
 #include "train/json_text.h"
 #include "train/output_folder.h"
+#include "train/printable.h"
 
 namespace deq {
 namespace {
@@ -28,7 +29,7 @@ int run_import(const ImportRequest& request) {
   const ImportedModel imported = import_mdeq(config, read_safetensors(request.weights).tensors, place);
   check_out(request.out);
   save_checkpoint(request.out, imported.checkpoint);
-  for (const std::string& note : imported.notes) std::cerr << "deq: " << note << "\n";
+  for (const std::string& note : imported.notes) std::cerr << "deq: " << printable(note) << "\n";
   std::int64_t parameters = 0;
   for (const auto& [name, tensor] : imported.checkpoint.model)
     if (!is_running_statistic(name)) parameters += tensor.shape().elements();
