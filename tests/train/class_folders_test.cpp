@@ -94,6 +94,20 @@ TEST_CASE("training on class folders depends neither on loader threads nor on an
   CHECK(answered.status == 0);
 }
 
+TEST_CASE("an evaluation counts no solve of an image that could not be read") {
+  const Folders folders;
+  const Folder run = folders.folder.path() / "run";
+  (void)folders.train(run, "");
+  write_text(folders.data / "val/circle/a.png", "no image");  // the first of ten
+  const std::string eval = "eval " + (run / "checkpoints/last").string() + " --quiet --json --data ";
+  const Json answer = Json::parse(run_program(eval + folders.data.string()).out);
+  CHECK(answer["images"] == 9);
+  CHECK(answer["bad_images"] == 1);
+  int solved = 0;
+  for (const auto& [name, count] : answer["forward"]["status"].items()) solved += count.get<int>();
+  CHECK(solved == 9);
+}
+
 TEST_CASE("a set of grey images trains as colour") {
   const TemporaryFolder folder;
   std::string rows;
