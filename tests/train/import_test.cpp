@@ -102,6 +102,10 @@ TEST_CASE("a tensor given twice or with a value that is not finite is refused") 
   NamedTensors broken = weights_of(tiny_config());
   broken.at("classifier.bias").data<float>()[1] = NAN;
   CHECK(contains(message_of<RequestError>([&] { (void)import_mdeq(tiny_config(), broken, "w"); }), "classifier.bias"));
+  NamedTensors negative = weights_of(tiny_config());
+  negative.at("downsample.1.running_var").data<float>()[2] = -1e-3F;
+  CHECK(contains(message_of<RequestError>([&] { (void)import_mdeq(tiny_config(), negative, "w"); }),
+                 "element 2 of tensor 'downsample.1.running_var'"));
 }
 
 TEST_CASE("import ends with status 2 on a wrong request and leaves other folders alone") {
