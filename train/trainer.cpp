@@ -77,7 +77,10 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
       progress_(progress_style(options_.is_quiet)) {
   std::filesystem::create_directories(options_.out / "checkpoints");
   lock_ = std::make_unique<FolderLock>(options_.out);
-  const bool has_last = has_checkpoint(options_.out / "checkpoints" / "last");
+  const std::filesystem::path last = options_.out / "checkpoints" / "last";
+  const bool has_last = has_checkpoint(last);
+  require(has_last || !std::filesystem::exists(last) || std::filesystem::is_empty(last), last.string(),
+          "is damaged: it has no model.safetensors; move it away to begin at step 0");
   if (options_.is_resume && has_last) {
     resume();
     write_durably(options_.out / "config.toml", write_config(config_));  // rates and limits may have changed

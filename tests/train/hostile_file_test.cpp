@@ -105,4 +105,15 @@ TEST_CASE("control characters out of a file do not reach the terminal") {
   CHECK(contains(outcome.err, R"('sh\x1b[31m\nine\x7f')"));
 }
 
+TEST_CASE("a checkpoint that lost its model is damaged, not absent") {
+  const TemporaryFolder folder;
+  const auto run = copy_of(tiny_run().path, folder, "run");
+  const auto last = run / "checkpoints" / "last";
+  std::filesystem::remove(last / "model.safetensors");
+  const std::string state = read_text(last / "state.safetensors");
+  const std::string arguments = test::joined(test::small_run(run, 3));
+  check_refused(arguments, "model.safetensors");  // with --resume
+  CHECK(read_text(last / "state.safetensors") == state);
+}
+
 }  // namespace deq
