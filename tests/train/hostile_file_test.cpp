@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
 #include "tests/train/tiny_run.h"
@@ -114,6 +116,19 @@ TEST_CASE("a checkpoint that lost its model is damaged, not absent") {
   const std::string arguments = test::joined(test::small_run(run, 3));
   check_refused(arguments, "model.safetensors");  // with --resume
   CHECK(read_text(last / "state.safetensors") == state);
+}
+
+TEST_CASE("info tells of a checkpoint whose state is missing") {
+  const TemporaryFolder folder;
+  const auto checkpoint = copy_of(tiny_run().checkpoint, folder, "checkpoint");
+  const auto manifest = [&] {
+    return nlohmann::json::parse(run_program("info --json " + checkpoint.string()).out)
+        .at("manifest")
+        .get<std::string>();
+  };
+  CHECK(manifest() == "ok");
+  std::filesystem::remove(checkpoint / "state.safetensors");
+  CHECK(contains(manifest(), "state.safetensors is missing"));
 }
 
 }  // namespace deq
