@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 #include "core/error.h"
@@ -64,6 +66,20 @@ std::filesystem::path replace_file(const std::filesystem::path& path,
     throw;
   }
   return target;
+}
+
+void remove_unfinished(const std::filesystem::path& path) {
+  const std::filesystem::path target = links_followed(path);
+  const std::string start = target.filename().string() + ".";
+  constexpr std::string_view kEnd = ".new";
+  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failure)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(start) || !name.ends_with(kEnd) || name.size() <= start.size() + kEnd.size()) continue;
+    const std::string_view pid = std::string_view(name).substr(start.size(), name.size() - start.size() - kEnd.size());
+    if (pid.find_first_not_of("0123456789") == std::string_view::npos) std::filesystem::remove(entry.path(), failure);
+  }
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {

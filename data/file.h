@@ -18,6 +18,10 @@ std::vector<std::byte> read_file(const std::filesystem::path& path);
 std::filesystem::path replace_file(const std::filesystem::path& path,
                                    const std::function<void(const std::filesystem::path&)>& write);
 
+/// Removes the files that replace_file left beside `path` in processes that were killed. For who knows that no other
+/// process is writing it.
+void remove_unfinished(const std::filesystem::path& path);
+
 /// Creates or replaces `path` with `bytes`, as replace_file. Errors: Error naming the file and the reason.
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 

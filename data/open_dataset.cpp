@@ -37,8 +37,24 @@ std::shared_ptr<const Dataset> open_cifar10(const Directory& directory, Split sp
   return read_cifar10(directory, split);
 }
 
+/// The same images with their grey in three channels, as models take images.
+std::shared_ptr<const ImageSet> in_colour(const ImageSet& grey) {
+  DatasetInfo info = grey.info();
+  info.image_shape = info.image_shape.with(2, 3);
+  info.normalisation = {.mean = std::vector(3, info.normalisation.mean[0]),
+                        .std = std::vector(3, info.normalisation.std[0])};
+  auto set = std::make_shared<ImageSet>(std::move(info));
+  set->reserve(grey.size());
+  for (std::int64_t i = 0; i < grey.size(); ++i) {
+    const Sample from = grey.sample(i);
+    const std::span<std::uint8_t> pixels = set->append(from.label);
+    for (std::size_t at = 0; at < pixels.size(); ++at) pixels[at] = from.pixels[at / 3];
+  }
+  return set;
+}
+
 std::shared_ptr<const Dataset> open_digits(const Directory& directory, Split split, const DatasetOptions&) {
-  return read_digits(directory, split);
+  return in_colour(*read_digits(directory, split));
 }
 
 std::shared_ptr<const Dataset> open_shapes(const Directory&, Split split, const DatasetOptions& options) {

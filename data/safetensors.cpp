@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "data/file.h"
+#include "data/json_depth.h"
 
 namespace deq {
 namespace {
@@ -86,6 +87,8 @@ Entry parse_entry(const std::string& name, const nlohmann::json& value, const st
 /// The header as JSON. Repeated names are refused, because one of the two would silently be lost.
 nlohmann::json parse_header(std::span<const std::byte> text, const std::string& name) {
   const auto* chars = reinterpret_cast<const char*>(text.data());
+  require(!is_nested_too_deep({chars, text.size()}), name, "the header nests its values deeper than ", kMostJsonLevels,
+          " levels");
   std::set<std::string> names;
   std::optional<std::string> repeated;
   const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {

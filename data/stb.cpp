@@ -58,6 +58,7 @@ RgbaPixels decode_rgba(std::span<const std::byte> bytes, const std::string& name
   int channels = 0;
   require(stbi_info_from_memory(data, length, &image.width, &image.height, &channels) != 0, name,
           "not an image that can be read: expected PNG, JPEG, BMP, GIF, TGA or PNM");
+  require(image.width > 0 && image.height > 0, name, "image of ", image.width, " x ", image.height, " pixels");
   require(image.width <= kMaxSide && image.height <= kMaxSide, name, "image of ", image.width, " x ", image.height,
           " pixels exceeds ", kMaxSide, " a side");
   image.data.reset(stbi_load_from_memory(data, length, &image.width, &image.height, &channels, STBI_rgb_alpha));

@@ -188,6 +188,10 @@ bool has_checkpoint(const fs::path& folder) {
 
 bool has_manifest(const fs::path& path) { return !place_of(path).folder.empty(); }
 
+bool is_checkpoint_file(std::string_view name) {
+  return name == kModelFile || name == kStateFile || name == kManifestFile;
+}
+
 void copy_tensors(const NamedTensors& from, const NamedTensors& into, std::string_view place) {
   std::vector<std::string> missing;
   std::vector<std::string> surplus;

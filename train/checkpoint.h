@@ -68,6 +68,9 @@ bool has_checkpoint(const std::filesystem::path& folder);
 /// True when the manifest of the checkpoint at `path` (as for load_checkpoint) was there to be checked.
 bool has_manifest(const std::filesystem::path& path);
 
+/// True for the names of the files that a checkpoint folder consists of.
+bool is_checkpoint_file(std::string_view name);
+
 /// Copies `from` into the tensors of `into` (which share their bytes with the caller's parameters).
 /// Errors (RequestError starting with `place`): lists the missing, the surplus and the misshapen tensors; then
 /// nothing has been copied.

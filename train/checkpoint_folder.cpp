@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "train/durable_file.h"
+#include "train/json_text.h"
 
 namespace deq {
 
@@ -77,7 +78,7 @@ void swap_in(const fs::path& fresh, const fs::path& folder, const SaveOptions& o
 
 /// Errors: a file that is not what the manifest promises.
 void check_listed(const fs::path& folder, const FolderPieces& files, const std::string& manifest) {
-  const nlohmann::json found = nlohmann::json::parse(manifest, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json found = parse_json(manifest);
   const std::string place = (folder / kManifestFile).string();
   require(found.is_object() && found.contains("files") && found["files"].is_object(), place,
           "damaged: not the manifest of a checkpoint");

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "train/checkpoint_folder.h"
+#include "train/json_text.h"
 
 namespace deq {
 namespace {
@@ -13,7 +14,7 @@ using Json = nlohmann::json;
 
 /// What a manifest says of its files. Errors: RequestError when it is none.
 Json entries_of(const std::string& manifest, const std::string& place) {
-  const Json json = Json::parse(manifest, nullptr, /*allow_exceptions=*/false);
+  const Json json = parse_json(manifest);
   require(json.is_object() && json.contains("files") && json["files"].is_object(), place,
           "damaged: not the manifest of a checkpoint");
   return json["files"];

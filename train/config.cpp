@@ -11,6 +11,7 @@
 #include "train/config_keys.h"
 #include "train/config_value.h"
 #include "train/nearest.h"
+#include "train/toml_depth.h"
 
 namespace deq {
 
@@ -63,6 +64,7 @@ const ConfigKey* assign_override(Config& config, const std::string& assignment) 
     assign_value(key->field(config), origin, value);
     return key;
   }
+  if (line_of_deep_key(text) != 0) refuse_value(origin, "cannot be read from '", text, "'");
   try {
     const toml::table table = toml::parse("value = " + text + "\n");
     if (table.size() != 1) refuse_value(origin, "takes one value, found '", text, "'");
@@ -84,6 +86,7 @@ void fill_branches(ModelConfig& model, const std::set<std::string_view>& given) 
 Config parse_config(std::string_view text, std::string_view place, std::span<const std::string> overrides) {
   Config config;
   std::set<std::string_view> given;
+  refuse_deep_keys(text, place);
   try {
     given = assign_all(config, toml::parse(text, place), place);
   } catch (const toml::parse_error& error) {

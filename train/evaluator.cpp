@@ -80,7 +80,7 @@ Evaluation evaluate(InferenceStep& step, std::shared_ptr<const Dataset> dataset,
     const Batch& batch = loader.next();
     const int valid = static_cast<int>(std::min<std::int64_t>(batch.valid, total - done));
     tally.add(step.run(batch.images), batch.labels, valid);
-    if (const SolveReport* report = step.program().forward_report()) out.forward.add(*report, valid);
+    if (const SolveReport* report = step.program().forward_report()) out.forward.add(*report, valid, batch.is_bad);
     done += valid;
     out.bad_images += batch.count_bad(valid);
     if (options.progress && !options.progress(done, total)) break;

@@ -59,12 +59,16 @@ void follow_post_fuse_affinity(Config& config, const NamedTensors& weights, std:
                          " in the checkpoint, whatever the configuration says"));
 }
 
-void check_finite(const NamedTensors& tensors, std::string_view place) {
+void check_values(const NamedTensors& tensors, std::string_view place) {
   for (const auto& [name, tensor] : tensors) {
+    const bool is_variance = name.ends_with("running_var");
     const auto values = tensor.data<float>();
-    for (std::size_t i = 0; i < values.size(); ++i)
+    for (std::size_t i = 0; i < values.size(); ++i) {
       require(std::isfinite(values[i]), place, "element ", i, " of tensor '", name, "' is ", values[i],
               "; weights must be finite");
+      require(!is_variance || values[i] >= 0, place, "element ", i, " of tensor '", name, "' is ", values[i],
+              "; a variance must not be negative");
+    }
   }
 }
 
@@ -78,7 +82,7 @@ ImportedModel import_mdeq(const Config& config, NamedTensors weights, std::strin
   const Model model(out.checkpoint.config);
   out.checkpoint.model = model.tensors();
   copy_tensors(weights, out.checkpoint.model, place);
-  check_finite(out.checkpoint.model, place);
+  check_values(out.checkpoint.model, place);
   out.checkpoint.training.phase = "equilibrium";
   return out;
 }

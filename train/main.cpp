@@ -4,6 +4,7 @@
 #include <iostream>
 #include <new>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "core/wait_policy.h"
 #include "train/command_line.h"
 #include "train/interrupt.h"
+#include "train/printable.h"
 #include "train/standard_streams.h"
 
 namespace {
@@ -41,8 +43,8 @@ int execute(const deq::Request& request) {
   return std::visit(Visitor{}, request);
 }
 
-int report(const char* message, int status) {
-  std::cerr << "deq: " << message << std::endl;
+int report(std::string_view message, int status) {
+  std::cerr << "deq: " << deq::printable(message) << std::endl;
   return status;
 }
 

@@ -58,12 +58,15 @@ std::string lines_up_to(const std::filesystem::path& file, std::int64_t step, in
 
 std::string_view phase_name(bool is_pretraining) { return is_pretraining ? "pretrain" : "equilibrium"; }
 
-void SolveMetrics::add(const SolveReport& report, int valid) {
-  const std::size_t count = valid < 0 ? report.steps.size() : static_cast<std::size_t>(valid);
+void SolveMetrics::add(const SolveReport& report, int valid, std::span<const std::uint8_t> left_out) {
+  const std::size_t rows = valid < 0 ? report.steps.size() : static_cast<std::size_t>(valid);
+  std::size_t count = 0;
   double sum_steps = steps * static_cast<double>(samples);
   double sum_residual = samples > 0 ? residual * static_cast<double>(samples) : 0;
   double fallbacks = fallback_fraction * static_cast<double>(samples);
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (i < left_out.size() && left_out[i] != 0) continue;
+    ++count;
     sum_steps += report.steps[i];
     sum_residual += report.residual[i];
     if (i < report.is_fallback.size()) fallbacks += report.is_fallback[i] != 0 ? 1 : 0;

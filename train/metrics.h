@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,9 @@ struct SolveMetrics {
   std::int64_t out_of_time = 0;        ///< solves ended by the time budget
   std::int64_t samples = 0;
 
-  /// Adds the first `valid` samples of a solve; negative: all of them.
-  void add(const SolveReport& report, int valid = -1);
+  /// Adds the first `valid` samples of a solve (negative: all of them) but those marked in `left_out`, which may be
+  /// shorter.
+  void add(const SolveReport& report, int valid = -1, std::span<const std::uint8_t> left_out = {});
   /// Share of the evaluations of f that was spared because samples had stopped.
   [[nodiscard]] double evaluations_saved() const;
 };

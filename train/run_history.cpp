@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "train/json_text.h"
 
 namespace deq {
 
@@ -114,7 +115,7 @@ void read_metrics(const std::filesystem::path& file, RunHistory& run) {
     const bool has_end = end < all.size();
     begin = end + 1;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const Json json = parse_json<Json>(line);
     const std::string place = concat(file.string(), ":", number);
     if (json.is_discarded() && !has_end) {
       run.notes.push_back(place + ": the last line is cut off and was skipped");
@@ -132,7 +133,7 @@ void read_metrics(const std::filesystem::path& file, RunHistory& run) {
 
 /// A summary of an earlier stretch of a run that was resumed says nothing about where the run is now.
 void read_summary(const std::filesystem::path& file, RunHistory& run) {
-  const Json json = Json::parse(text_of(file), nullptr, /*allow_exceptions=*/false);
+  const Json json = parse_json<Json>(text_of(file));
   require(!json.is_discarded(), file.string(), "is not JSON");
   const Record record(json, file.string());
   RunSummary out{.config_name = record.text("config"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/file.h"
 #include "train/durable_file.h"
 #include "train/interrupt.h"
 #include "train/run_memory.h"
@@ -77,7 +78,11 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
       progress_(progress_style(options_.is_quiet)) {
   std::filesystem::create_directories(options_.out / "checkpoints");
   lock_ = std::make_unique<FolderLock>(options_.out);
-  const bool has_last = has_checkpoint(options_.out / "checkpoints" / "last");
+  for (const char* file : {"config.toml", "metrics.jsonl", "summary.json"}) remove_unfinished(options_.out / file);
+  const std::filesystem::path last = options_.out / "checkpoints" / "last";
+  const bool has_last = has_checkpoint(last);
+  require(has_last || !std::filesystem::exists(last) || std::filesystem::is_empty(last), last.string(),
+          "is damaged: it has no model.safetensors; move it away to begin at step 0");
   if (options_.is_resume && has_last) {
     resume();
     write_durably(options_.out / "config.toml", write_config(config_));  // rates and limits may have changed

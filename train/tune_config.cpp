@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "train/config_value.h"
 #include "train/nearest.h"
+#include "train/toml_depth.h"
 
 namespace deq {
 
@@ -175,6 +176,7 @@ void check_tune_config(const TuneConfig& config, std::string_view place) {
 
 TuneConfig parse_tune_config(std::string_view text, std::string_view place) {
   TuneConfig config;
+  refuse_deep_keys(text, place);
   try {
     assign_all(config, toml::parse(text, place), place);
   } catch (const toml::parse_error& error) {

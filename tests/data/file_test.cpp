@@ -50,6 +50,18 @@ TEST_CASE("a file that does not fit on the disk leaves what was there before, an
   CHECK(entries_of(folder.path()) == 1);
 }
 
+TEST_CASE("what killed processes left beside a file goes, and nothing else") {
+  const testing::TemporaryFolder folder;
+  const fs::path file = folder / "a.txt";
+  for (const char* kept : {"a.txt", "a.txt.new", "a.txt..new", "a.txt.1x.new", "b.txt.12.new", "a.txt.12.newer"})
+    write(folder / kept, "kept");
+  for (const char* left : {"a.txt.1.new", "a.txt.4194304.new"}) write(folder / left, "left");
+  remove_unfinished(file);
+  CHECK(entries_of(folder.path()) == 6);
+  CHECK_FALSE(fs::exists(folder / "a.txt.1.new"));
+  remove_unfinished(folder / "none" / "a.txt");  // nothing to do
+}
+
 TEST_CASE("a file that is replaced keeps who may read it") {
   const testing::TemporaryFolder folder;
   write(folder / "old", "as it was");

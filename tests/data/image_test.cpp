@@ -65,6 +65,10 @@ TEST_CASE("files that are no images, missing or folders are named") {
         std::string::npos);
   CHECK(request_error_of([&] { return read_image(folder / "none.png"); }).find("none.png: no such file") !=
         std::string::npos);
+  const std::string empty = "P6 0 5 255\n";  // as much as its reader makes of -1 as well
+  write_file(folder / "empty.ppm", std::as_bytes(std::span(empty)));
+  CHECK(request_error_of([&] { return read_image(folder / "empty.ppm"); }).find("empty.ppm: image of 0 x 5 pixels") !=
+        std::string::npos);
   CHECK(request_error_of([&] { return read_image(folder.path()); }).find("not a regular file") != std::string::npos);
 }
 

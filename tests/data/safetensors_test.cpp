@@ -37,6 +37,15 @@ std::string error_of(const std::string& header, std::size_t data_bytes) {
   return request_error_of([&] { return decode_safetensors(with_header(header, data_bytes), "file"); });
 }
 
+TEST_CASE("values nested without end are refused") {
+  const std::string deep(100'000, '['), end(100'000, ']');
+  CHECK(error_of(R"({"w":{"dtype":"F32","shape":[)" + deep + end + R"(],"data_offsets":[0,4]}})", 4).find("nests") !=
+        std::string::npos);
+  CHECK(error_of(deep, 0).find("nests") != std::string::npos);
+  // Brackets in a string lie in nothing.
+  CHECK(error_of("{\"" + deep + "\\\"[\":5}", 0).find("expected an object") != std::string::npos);
+}
+
 TEST_CASE("a safetensors file comes back as it was written") {
   const TemporaryFolder folder;
   const auto written = example();

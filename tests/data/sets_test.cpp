@@ -116,6 +116,20 @@ TEST_CASE("CIFAR-10 in an archive holds its images and class counts") {
   CHECK(class_counts(*train) == std::vector<int>(10, 5000));
 }
 
+TEST_CASE("the set called digits has its grey in three channels") {
+  const TemporaryFolder folder;
+  std::string row;
+  for (int pixel = 0; pixel < 64; ++pixel) row += std::to_string(pixel % 17) + ",";
+  std::ofstream(folder.path() / "optdigits.tra") << row << "7\n";
+  const auto set = open_dataset("digits", folder.path(), Split::train);
+  CHECK(set->info().image_shape == Shape{8, 8, 3});
+  CHECK(set->info().normalisation.mean.size() == 3);
+  REQUIRE(set->size() == 1);
+  const Sample sample = set->sample(0);
+  CHECK(sample.label == 7);
+  for (std::size_t i = 0; i < 192; ++i) CHECK(sample.pixels[i] == (i / 3 % 17 * 255 + 8) / 16);
+}
+
 TEST_CASE("the optical digits hold their class counts") {
   const char* folder = data_folder();
   if (folder == nullptr) return;

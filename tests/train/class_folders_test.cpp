@@ -94,6 +94,36 @@ TEST_CASE("training on class folders depends neither on loader threads nor on an
   CHECK(answered.status == 0);
 }
 
+TEST_CASE("an evaluation counts no solve of an image that could not be read") {
+  const Folders folders;
+  const Folder run = folders.folder.path() / "run";
+  (void)folders.train(run, "");
+  write_text(folders.data / "val/circle/a.png", "no image");  // the first of ten
+  const std::string eval = "eval " + (run / "checkpoints/last").string() + " --quiet --json --data ";
+  const Json answer = Json::parse(run_program(eval + folders.data.string()).out);
+  CHECK(answer["images"] == 9);
+  CHECK(answer["bad_images"] == 1);
+  int solved = 0;
+  for (const auto& [name, count] : answer["forward"]["status"].items()) solved += count.get<int>();
+  CHECK(solved == 9);
+}
+
+TEST_CASE("a set of grey images trains as colour") {
+  const TemporaryFolder folder;
+  std::string rows;
+  for (int image = 0; image < 40; ++image) {
+    for (int pixel = 0; pixel < 64; ++pixel) rows += std::to_string((image * pixel) % 17) + ",";
+    rows += std::to_string(image % 10) + "\n";
+  }
+  for (const char* name : {"optdigits.tra", "optdigits.tes"}) write_text(folder.path() / name, rows);
+  const Folder out = folder.path() / "run";
+  const Outcome outcome = run_program(joined(small_run(out, 3)) + " --set data.name=digits --set data.image=[8,8]" +
+                                      " --data " + folder.path().string() + " --json");
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(Json::parse(outcome.out)["steps"] == 3);
+}
+
 TEST_CASE("a dry run knows the size of ImageNet without its files, wherever it is started, and counts what is there") {
   const Folders folders;
   const std::filesystem::path here = std::filesystem::current_path();

@@ -102,6 +102,10 @@ TEST_CASE("a tensor given twice or with a value that is not finite is refused") 
   NamedTensors broken = weights_of(tiny_config());
   broken.at("classifier.bias").data<float>()[1] = NAN;
   CHECK(contains(message_of<RequestError>([&] { (void)import_mdeq(tiny_config(), broken, "w"); }), "classifier.bias"));
+  NamedTensors negative = weights_of(tiny_config());
+  negative.at("downsample.1.running_var").data<float>()[2] = -1e-3F;
+  CHECK(contains(message_of<RequestError>([&] { (void)import_mdeq(tiny_config(), negative, "w"); }),
+                 "element 2 of tensor 'downsample.1.running_var'"));
 }
 
 TEST_CASE("import ends with status 2 on a wrong request and leaves other folders alone") {
@@ -130,9 +134,23 @@ TEST_CASE("import ends with status 2 on a wrong request and leaves other folders
   CHECK(contains(refused.err, "not a checkpoint"));
   CHECK(std::filesystem::exists(std::filesystem::path(out) / "precious.txt"));
 
+  // A folder of somebody's own, as published models come: not even its weights are deq's to replace.
+  const std::filesystem::path own = folder.path() / "own";
+  std::filesystem::create_directory(own);
+  std::filesystem::copy_file(weights, own / "model.safetensors");
+  CHECK(import_to(own.string()).status == 2);
+  write_text(own / "tokens.json", "{}");
+  CHECK(import_to(own.string()).status == 2);
+  CHECK(std::filesystem::exists(own / "tokens.json"));
+
   const std::string fresh = (folder.path() / "fresh").string();
   CHECK(import_to(fresh).status == 0);
   CHECK(import_to(fresh).status == 0);
+  const std::filesystem::path note = std::filesystem::path(fresh) / "note.txt";
+  write_text(note, "mine");
+  CHECK(import_to(fresh).status == 2);
+  CHECK(std::filesystem::exists(note));
+  std::filesystem::remove(note);
   CHECK(run_program("info " + fresh).status == 0);
   tensors.erase("classifier.bias");
   write_safetensors(weights, {.tensors = tensors, .metadata = {}});

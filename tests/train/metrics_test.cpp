@@ -134,6 +134,25 @@ TEST_CASE("solve metrics are means over the samples of all batches") {
   CHECK(metrics.status[1] == 1);
 }
 
+TEST_CASE("samples that are left out count in no mean and no status") {
+  SolveReport report;
+  report.resize(3);
+  report.steps = {4, 8, 6};
+  report.residual = {0.25, 0.75, 0.5};
+  report.status = {SolveStatus::converged, SolveStatus::max_steps, SolveStatus::converged};
+  SolveMetrics metrics;
+  const std::vector<std::uint8_t> is_bad{0, 1};
+  metrics.add(report, 3, is_bad);
+  CHECK(metrics.samples == 2);
+  CHECK(metrics.steps == 5);
+  CHECK(metrics.residual == doctest::Approx(0.375));
+  CHECK(metrics.status[0] == 2);
+  CHECK(metrics.status[1] == 0);
+  metrics.add(report, 2, std::vector<std::uint8_t>{1, 1});
+  CHECK(metrics.samples == 2);
+  CHECK(metrics.steps == 5);
+}
+
 TEST_CASE("a summary is replaced as a whole and is JSON") {
   const TemporaryFolder folder;
   write_summary(folder.path() / "summary.json", {.config_name = "a", .steps = 1});

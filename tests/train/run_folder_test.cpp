@@ -82,6 +82,20 @@ TEST_CASE("a damaged line of the metrics costs a resumed run that line alone") {
   CHECK(records_of(run) == before);
 }
 
+TEST_CASE("a resumed run leaves nothing of a process that was killed while it wrote") {
+  const TemporaryFolder folder;
+  const std::filesystem::path run = folder.path() / "run";
+  REQUIRE(run_program(joined(small_run(run, 3))).status == 0);
+  for (const char* name : {"config.toml.77.new", "metrics.jsonl.4194303.new", "summary.json.1.new"})
+    write_text(run / name, "half");
+  write_text(run / "notes.new", "mine");
+  REQUIRE(run_program(joined(small_run(run, 3))).status == 0);
+  CHECK_FALSE(std::filesystem::exists(run / "config.toml.77.new"));
+  CHECK_FALSE(std::filesystem::exists(run / "metrics.jsonl.4194303.new"));
+  CHECK_FALSE(std::filesystem::exists(run / "summary.json.1.new"));
+  CHECK(std::filesystem::exists(run / "notes.new"));
+}
+
 TEST_CASE("a run that is resumed at its end keeps what it said of its speed") {
   const TemporaryFolder folder;
   const std::filesystem::path run = folder.path() / "run";

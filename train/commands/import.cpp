@@ -8,15 +8,24 @@
 #include "train/import.h"
 #include "train/json_text.h"
 #include "train/output_folder.h"
+#include "train/printable.h"
 
 namespace deq {
 namespace {
 
-/// Replacing a checkpoint is what was asked for; replacing anything else is not.
+/// True for a checkpoint of deq with nothing beside it, and for an empty folder.
+bool is_replaceable(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (!is_checkpoint_file(entry.path().filename().string())) return false;
+  return std::filesystem::is_empty(folder) || (has_checkpoint(folder) && has_manifest(folder));
+}
+
+/// Replacing a checkpoint is what was asked for; replacing anything else is not, such as somebody's folder with a
+/// model.safetensors and other files.
 void check_out(const std::filesystem::path& out) {
-  require(!std::filesystem::exists(out) || has_checkpoint(out) ||
-              (std::filesystem::is_directory(out) && std::filesystem::is_empty(out)),
-          out.string(), "is there already and is not a checkpoint; choose another --out");
+  require(!std::filesystem::exists(out) || is_replaceable(out), out.string(),
+          "is there already and is not a checkpoint of deq alone; choose another --out");
   if (out.has_parent_path()) make_output_folder(out.parent_path());
 }
 
@@ -28,7 +37,7 @@ int run_import(const ImportRequest& request) {
   const ImportedModel imported = import_mdeq(config, read_safetensors(request.weights).tensors, place);
   check_out(request.out);
   save_checkpoint(request.out, imported.checkpoint);
-  for (const std::string& note : imported.notes) std::cerr << "deq: " << note << "\n";
+  for (const std::string& note : imported.notes) std::cerr << "deq: " << printable(note) << "\n";
   std::int64_t parameters = 0;
   for (const auto& [name, tensor] : imported.checkpoint.model)
     if (!is_running_statistic(name)) parameters += tensor.shape().elements();

@@ -153,6 +153,14 @@ Checkpoint untrained(const std::filesystem::path& config) {
   return out;
 }
 
+/// Loading has checked the manifest where there is one, and the state where that is there.
+std::string_view manifest_state(const std::filesystem::path& checkpoint) {
+  if (!has_manifest(checkpoint)) return "none";
+  const bool lacks_state =
+      std::filesystem::is_directory(checkpoint) && !std::filesystem::exists(checkpoint / "state.safetensors");
+  return lacks_state ? "ok, but state.safetensors is missing: nothing to train on from" : "ok";
+}
+
 }  // namespace
 
 int run_info(const InfoRequest& request) {
@@ -166,8 +174,7 @@ int run_info(const InfoRequest& request) {
   check_readable(request.checkpoint);
   const bool is_config = request.checkpoint.extension() == ".toml";
   const Checkpoint checkpoint = is_config ? untrained(request.checkpoint) : load_checkpoint(request.checkpoint);
-  // Loading has checked the manifest where there is one.
-  const std::string_view manifest = is_config ? "" : has_manifest(request.checkpoint) ? "ok" : "none";
+  const std::string_view manifest = is_config ? "" : manifest_state(request.checkpoint);
   const std::string path = request.checkpoint.string();
   if (!request.run.is_json) {
     print_checkpoint(path, checkpoint, manifest);

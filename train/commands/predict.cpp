@@ -13,6 +13,7 @@
 #include "train/output_folder.h"
 #include "train/prediction_sheet.h"
 #include "train/predictor.h"
+#include "train/printable.h"
 #include "train/solve_json.h"
 
 namespace deq {
@@ -59,7 +60,7 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
   if (!has_failed) report_solves(request, solves);  // beside errors stderr holds nothing else
   Json all = Json::array();
   for (const Prediction& prediction : predictions) {
-    if (!prediction.error.empty()) std::cerr << "deq: " << prediction.error << "\n";
+    if (!prediction.error.empty()) std::cerr << "deq: " << printable(prediction.error) << "\n";
     all.push_back(prediction_json(prediction));
     if (!request.run.is_json) print_prediction(prediction);
   }

@@ -7,6 +7,7 @@
 
 #include "train/json_text.h"
 #include "train/output_folder.h"
+#include "train/printable.h"
 
 namespace deq {
 namespace {
@@ -47,7 +48,7 @@ int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Bac
   progress.finish();
   Json all = Json::array();
   for (const SegmentationPrediction& prediction : predictions) {
-    if (!prediction.error.empty()) std::cerr << "deq: " << prediction.error << "\n";
+    if (!prediction.error.empty()) std::cerr << "deq: " << printable(prediction.error) << "\n";
     all.push_back(prediction_json(prediction));
     if (!request.run.is_json) print_prediction(prediction);
   }
