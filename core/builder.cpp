@@ -53,6 +53,8 @@ Value log(Value x) { return unary(UnaryFn::log, x); }
 Value sqrt(Value x) { return unary(UnaryFn::sqrt, x); }
 Value reciprocal(Value x) { return unary(UnaryFn::reciprocal, x); }
 Value abs(Value x) { return unary(UnaryFn::abs, x); }
+Value sin(Value x) { return unary(UnaryFn::sin, x); }
+Value cos(Value x) { return unary(UnaryFn::cos, x); }
 Value square(Value x) { return x * x; }
 
 Value operator+(Value a, Value b) { return binary(BinaryFn::add, a, b); }

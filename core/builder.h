@@ -22,6 +22,8 @@ Value log(Value x);
 Value sqrt(Value x);
 Value reciprocal(Value x);
 Value abs(Value x);
+Value sin(Value x);
+Value cos(Value x);
 Value square(Value x);
 Value unary(UnaryFn fn, Value x);
 

@@ -106,6 +106,17 @@ TEST_CASE("softmax and its logarithm stand logits of any size") {
          [](const auto& in) { return log_softmax(in[0]); });
 }
 
+TEST_CASE("sine and cosine are exact for angles of any size") {
+  const Values x{0, 0.5F, -1.5F, 100, -31415.926F, kInfinity, kNan};
+  Values sines, cosines;
+  for (const float angle : x) {
+    sines.push_back(static_cast<float>(std::sin(static_cast<double>(angle))));
+    cosines.push_back(static_cast<float>(std::cos(static_cast<double>(angle))));
+  }
+  expect({row(x)}, sines, [](const auto& in) { return sin(in[0]); });
+  expect({row(x)}, cosines, [](const auto& in) { return cos(in[0]); });
+}
+
 TEST_CASE("functions of several nodes refuse what has no meaning") {
   Graph graph;
   const Value x = graph.input("x", {DType::f32, {2}}, Rate::batch);
