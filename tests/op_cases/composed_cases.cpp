@@ -61,6 +61,34 @@ void add_softmax(Cases& cases) {
   }
 }
 
+/// Reductions over leading, inner and last axes; rows whose length is no square.
+void add_extremes(Cases& cases) {
+  const std::vector<std::vector<int>> axes{{}, {0}, {1}, {2}, {0, 2}, {1, 2}};
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    const CaseInput x = variable("x", {2, 3, 5}, -1, 1, Fill::distinct);
+    cases.push_back({.name = concat("composed: max over axes ", i),
+                     .inputs = {x},
+                     .build = [over = axes[i]](Graph&, const Values& in) { return Values{max(in[0], over)}; }});
+    cases.push_back({.name = concat("composed: min over axes ", i),
+                     .inputs = {x},
+                     .build = [over = axes[i]](Graph&, const Values& in) { return Values{min(in[0], over, true)}; }});
+  }
+}
+
+void add_shapes(Cases& cases) {
+  for (int axis = 0; axis < 3; ++axis) {
+    cases.push_back({.name = concat("composed: cumsum along ", axis),
+                     .inputs = {variable("x", {2, 7, 3})},
+                     .build = [axis](Graph&, const Values& in) { return Values{cumsum(in[0], axis)}; }});
+    cases.push_back({.name = concat("composed: stack along ", axis),
+                     .inputs = {variable("a", {2, 3}), variable("b", {2, 3})},
+                     .build = [axis](Graph&, const Values& in) { return Values{stack(in, axis)}; }});
+    cases.push_back({.name = concat("composed: split along ", axis),
+                     .inputs = {variable("x", {2, 4, 6})},
+                     .build = [axis](Graph&, const Values& in) { return Values{split(in[0], axis, 2)}; }});
+  }
+}
+
 }  // namespace
 
 void add_composed(Cases& cases) {
@@ -68,6 +96,8 @@ void add_composed(Cases& cases) {
   add_softplus_at_zero(cases);
   add_of_two(cases);
   add_softmax(cases);
+  add_extremes(cases);
+  add_shapes(cases);
 }
 
 }  // namespace deq::op_cases
