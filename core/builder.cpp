@@ -43,6 +43,8 @@ Value constant(Graph& graph, double value, Shape shape, DType dtype) {
   return graph.add_one(Constant{TensorType{dtype, shape}, value}, {});
 }
 
+Value constant(Graph& graph, const Tensor& values) { return graph.array(values); }
+
 Value unary(UnaryFn fn, Value x) { return add_one(Unary{fn}, {x}); }
 Value relu(Value x) { return unary(UnaryFn::relu, x); }
 Value gelu(Value x) { return unary(UnaryFn::gelu, x); }

@@ -76,6 +76,21 @@ TEST_CASE("the same storage is the same parameter") {
   CHECK(graph.storage(graph.parameter("a", storage).ref.node) == storage);
 }
 
+TEST_CASE("equal constant arrays are one value that nothing changes") {
+  Graph graph;
+  Tensor mask = Tensor::of<float>({2}, std::vector<float>{0, -1e9F});
+  const Value first = constant(graph, mask);
+  CHECK(constant(graph, Tensor::of<float>({2}, std::vector<float>{0, -1e9F})) == first);
+  CHECK(constant(graph, Tensor::of<float>({1, 2}, std::vector<float>{0, -1e9F})) != first);
+  CHECK(constant(graph, Tensor::of<float>({2}, std::vector<float>{-0.0F, -1e9F})) != first);
+  CHECK(constant(graph, Tensor::of<std::int32_t>({2}, std::vector<std::int32_t>{0, 1})).type() ==
+        TensorType{DType::i32, {2}});
+  mask.data<float>()[1] = 7;  // of the caller's tensor, not of the value
+  CHECK(graph.storage(first.ref.node)->data<float>()[1] == -1e9F);
+  CHECK(message_of([&] { (void)constant(graph, Tensor()); }) == "constant: the array is an empty tensor");
+  CHECK(message_of([&] { graph.assign(first, first * 2.0); }).find("never changes") != std::string::npos);
+}
+
 TEST_CASE("misuse is refused with a reason") {
   Graph graph, other;
   const Value x = graph.input("x", {DType::f32, {2}}, Rate::batch);
