@@ -98,6 +98,8 @@ Value Graph::parameter(const std::string& name, std::shared_ptr<Tensor> storage)
   check(storage != nullptr, "parameter", "'", name, "' has no storage");
   check(!storage->is_empty(), "parameter", "'", name, "' is an empty tensor");
   if (const auto it = by_storage_.find(storage.get()); it != by_storage_.end()) return value(Ref{it->second, 0});
+  check(!by_name_.contains(name), "parameter", "the name '", name,
+        "' is taken in this graph; models that share one are built in scopes with prefixes of their own");
   const Value value = input(name, storage->type(), Rate::step);
   inputs_.pop_back();
   parameters_.push_back(value.ref.node);
