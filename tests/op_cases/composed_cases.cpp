@@ -1,5 +1,6 @@
 #include "core/builder.h"
 #include "core/composed.h"
+#include "core/einsum.h"
 #include "tests/op_cases/families.h"
 
 namespace deq::op_cases {
@@ -89,6 +90,23 @@ void add_shapes(Cases& cases) {
   }
 }
 
+/// One of both kinds of product, with and without axes to turn round, and a product of elements.
+void add_einsum(Cases& cases) {
+  struct Row {
+    const char* formula;
+    Shape a, b;
+  };
+  const std::vector<Row> rows{{"bihd,bjhd->bhij", {2, 3, 2, 4}, {2, 5, 2, 4}},
+                              {"bij,jk->bik", {2, 3, 4}, {4, 5}},
+                              {"ji,bjk->kb", {3, 2}, {4, 3, 5}},
+                              {"bi,ib->ib", {2, 3}, {3, 2}}};
+  for (const Row& row : rows)
+    cases.push_back(
+        {.name = concat("composed: einsum ", row.formula),
+         .inputs = {variable("a", row.a), variable("b", row.b)},
+         .build = [formula = row.formula](Graph&, const Values& in) { return Values{einsum(formula, in[0], in[1])}; }});
+}
+
 }  // namespace
 
 void add_composed(Cases& cases) {
@@ -98,6 +116,7 @@ void add_composed(Cases& cases) {
   add_softmax(cases);
   add_extremes(cases);
   add_shapes(cases);
+  add_einsum(cases);
 }
 
 }  // namespace deq::op_cases
