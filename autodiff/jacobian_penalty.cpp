@@ -8,7 +8,9 @@
 namespace deq {
 
 Value jacobian_penalty(std::span<const Value> y, std::span<const Value> z, int probes) {
-  check(!y.empty() && y.size() == z.size(), "jacobian_penalty", y.size(), " results but ", z.size(), " states");
+  check(!y.empty() && y.size() == z.size(), "jacobian_penalty", y.size(), " results but ", z.size(), " states",
+        y.empty() && !z.empty() ? "; an equilibrium of an inference graph has no applied values: trace it for training"
+                                : "");
   check(probes >= 1, "jacobian_penalty", "needs at least one probe, got ", probes);
   Graph& graph = y.front().owner("jacobian_penalty");
   const Scope scope(graph, "jacobian_penalty");

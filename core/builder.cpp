@@ -35,6 +35,13 @@ std::vector<Value> norm_operands(const Op& op, Value x, Value gamma, Value beta)
   return gamma.is_empty() ? std::vector<Value>{x} : std::vector<Value>{x, gamma, beta};
 }
 
+/// Errors: x is no batch of images.
+const Shape& image_shape(std::string_view where, Value x) {
+  const Shape& shape = x.shape(where);
+  check(shape.rank() == 4, where, "needs images [B,H,W,C], got ", x.type());
+  return shape;
+}
+
 Value binary(BinaryFn fn, Value a, Value b) { return add_one(Binary{fn}, {a, b}); }
 
 }  // namespace
@@ -42,6 +49,8 @@ Value binary(BinaryFn fn, Value a, Value b) { return add_one(Binary{fn}, {a, b})
 Value constant(Graph& graph, double value, Shape shape, DType dtype) {
   return graph.add_one(Constant{TensorType{dtype, shape}, value}, {});
 }
+
+Value constant(Graph& graph, const Tensor& values) { return graph.array(values); }
 
 Value unary(UnaryFn fn, Value x) { return add_one(Unary{fn}, {x}); }
 Value relu(Value x) { return unary(UnaryFn::relu, x); }
@@ -53,6 +62,8 @@ Value log(Value x) { return unary(UnaryFn::log, x); }
 Value sqrt(Value x) { return unary(UnaryFn::sqrt, x); }
 Value reciprocal(Value x) { return unary(UnaryFn::reciprocal, x); }
 Value abs(Value x) { return unary(UnaryFn::abs, x); }
+Value sin(Value x) { return unary(UnaryFn::sin, x); }
+Value cos(Value x) { return unary(UnaryFn::cos, x); }
 Value square(Value x) { return x * x; }
 
 Value operator+(Value a, Value b) { return binary(BinaryFn::add, a, b); }
@@ -103,8 +114,13 @@ Value transpose(Value x, std::vector<int> permutation) { return add_one(Transpos
 
 Value concat(const std::vector<Value>& parts, int axis) {
   check(!parts.empty(), "concat", "needs at least one part");
-  axis = from_front(parts.front().shape("concat"), axis);
-  if (parts.size() == 1) return parts.front();
+  const Shape& shape = parts.front().shape("concat");
+  axis = from_front(shape, axis);
+  if (parts.size() == 1) {
+    check(axis >= 0 && axis < shape.rank(), "concat", "axis ", axis, " is out of range (operands ",
+          parts.front().type(), ")");
+    return parts.front();
+  }
   return add(Concat{axis}, parts).front();
 }
 
@@ -184,13 +200,16 @@ BatchNormValues batch_norm(Value x, double eps, Value gamma, Value beta) {
 Value resize(Value x, Resize options) { return add_one(options, {x}); }
 
 Value upsample_nearest(Value x, int factor) {
-  const Shape& shape = x.shape("upsample_nearest");
+  const Shape& shape = image_shape("upsample_nearest", x);
   return resize(x, {.mode = ResizeMode::nearest, .height = shape[1] * factor, .width = shape[2] * factor});
 }
 
 Value avg_pool(Value x, AvgPool options) { return add_one(options, {x}); }
 Value max_pool(Value x, MaxPool options) { return add_one(options, {x}); }
-Value global_avg_pool(Value x) { return mean(x, {1, 2}); }
+Value global_avg_pool(Value x) {
+  (void)image_shape("global_avg_pool", x);
+  return mean(x, {1, 2});
+}
 
 Value gather(Value table, Value index) { return add_one(Gather{}, {table, index}); }
 Value scatter_add(Value messages, Value index, std::int64_t rows) {

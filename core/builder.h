@@ -13,6 +13,10 @@ namespace deq {
 
 Value constant(Graph& graph, double value, Shape shape = {}, DType dtype = DType::f32);
 
+/// The array `values`, which is copied and never changes. Equal arrays are one value, so that functions which are
+/// traced several times, as those of equilibria are, may make theirs. Errors: an empty tensor.
+Value constant(Graph& graph, const Tensor& values);
+
 Value relu(Value x);
 Value gelu(Value x);
 Value tanh(Value x);
@@ -22,6 +26,8 @@ Value log(Value x);
 Value sqrt(Value x);
 Value reciprocal(Value x);
 Value abs(Value x);
+Value sin(Value x);
+Value cos(Value x);
 Value square(Value x);
 Value unary(UnaryFn fn, Value x);
 

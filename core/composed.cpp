@@ -1,5 +1,7 @@
 #include "core/composed.h"
 
+#include <algorithm>
+
 #include "core/builder.h"
 
 namespace deq {
@@ -36,6 +38,41 @@ Value largest_of_rows(Value x) {
   return reshape(max_pool(image, {.kernel = window, .stride = window, .pad = 0}), shape.with(-1, 1));
 }
 
+/// `axis` of `shape` counted from the front.
+int axis_of(std::string_view where, Value x, int axis) {
+  const int rank = x.shape(where).rank();
+  check(axis >= -rank && axis < rank, where, x.type(), " has no axis ", axis);
+  return axis < 0 ? axis + rank : axis;
+}
+
+/// x with `axes` reduced to their largest element.
+Value largest(std::string_view where, Value x, const std::vector<int>& axes, bool keep_dims) {
+  const Shape shape = x.shape(where);
+  std::vector<bool> is_reduced(static_cast<std::size_t>(shape.rank()), axes.empty());
+  for (const int given : axes) {
+    const auto axis = static_cast<std::size_t>(axis_of(where, x, given));
+    check(!is_reduced[axis], where, "axis ", given, " is named twice");
+    is_reduced[axis] = true;
+  }
+  std::vector<int> order, last;
+  std::vector<std::int64_t> rows, result;
+  std::int64_t choices = 1;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const bool goes = is_reduced[static_cast<std::size_t>(axis)];
+    (goes ? last : order).push_back(axis);
+    if (goes)
+      choices *= shape[axis];
+    else
+      rows.push_back(shape[axis]);
+    if (!goes || keep_dims) result.push_back(goes ? 1 : shape[axis]);
+  }
+  check(choices >= 1, where, x.type(), " has nothing to choose from");
+  order.insert(order.end(), last.begin(), last.end());
+  rows.push_back(choices);
+  if (choices > 1 && !std::ranges::is_sorted(order)) x = transpose(x, order);
+  return reshape(choices == 1 ? x : largest_of_rows(reshape(x, Shape(rows))), Shape(result));
+}
+
 }  // namespace
 
 Value where_positive(Value x, Value yes, Value no) {
@@ -52,6 +89,50 @@ Value clamp(Value x, double low, double high) {
   check(low <= high, "clamp", "the bounds are ", low, " and ", high, ", of which the first must not be larger");
   const Value raised = where_positive(low - x, scalar_like(x, low), x);
   return where_positive(x - high, scalar_like(x, high), raised);
+}
+
+Value max(Value x, std::vector<int> axes, bool keep_dims) { return largest("max", x, axes, keep_dims); }
+Value min(Value x, std::vector<int> axes, bool keep_dims) {
+  (void)x.owner("min");
+  return -largest("min", -x, axes, keep_dims);
+}
+
+/// Sums of 2, 4, 8, .. elements, each from two of half the length.
+Value cumsum(Value x, int axis) {
+  axis = axis_of("cumsum", x, axis);
+  const std::int64_t extent = x.shape()[axis];
+  for (std::int64_t length = 1; length < extent; length *= 2)
+    x = x + pad(slice(x, axis, 0, extent - length), axis, length, 0);
+  return x;
+}
+
+Value stack(const std::vector<Value>& parts, int axis) {
+  check(!parts.empty(), "stack", "needs at least one part");
+  const TensorType first = parts.front().type("stack");
+  const int rank = first.shape.rank();
+  check(axis >= -rank - 1 && axis <= rank, "stack", "parts ", first, " have no place for a new axis ", axis);
+  std::vector<std::int64_t> extents;
+  for (int i = 0; i < rank; ++i) extents.push_back(first.shape[i]);
+  if (axis < 0) axis += rank + 1;
+  extents.insert(extents.begin() + axis, 1);
+  std::vector<Value> slabs;
+  for (const Value& part : parts) {
+    const TensorType& type = part.type("stack");
+    check(type == first, "stack", "a part is ", type, " and another ", first);
+    slabs.push_back(reshape(part, Shape(extents)));
+  }
+  return concat(slabs, axis);
+}
+
+std::vector<Value> split(Value x, int axis, int count) {
+  axis = axis_of("split", x, axis);
+  const std::int64_t extent = x.shape()[axis];
+  check(count >= 1 && extent % count == 0, "split", x.type(), " cannot be cut into ", count, " equal parts along axis ",
+        axis);
+  std::vector<Value> parts;
+  const std::int64_t size = extent / count;
+  for (std::int64_t i = 0; i < count; ++i) parts.push_back(slice(x, axis, i * size, (i + 1) * size));
+  return parts;
 }
 
 Value silu(Value x) { return x * sigmoid(x); }

@@ -36,6 +36,8 @@ struct UnaryFunctor {
     if constexpr (kFn == UnaryFn::reciprocal) return T(1) / x;
     if constexpr (kFn == UnaryFn::abs) return std::abs(x);
     if constexpr (kFn == UnaryFn::sign) return x > T(0) ? T(1) : (x < T(0) ? T(-1) : x);
+    if constexpr (kFn == UnaryFn::sin) return std::sin(x);
+    if constexpr (kFn == UnaryFn::cos) return std::cos(x);
   }
 };
 
@@ -68,6 +70,8 @@ decltype(auto) with_functor(UnaryFn fn, Use&& use) {
     case UnaryFn::reciprocal: return use(UnaryFunctor<UnaryFn::reciprocal>{});
     case UnaryFn::abs: return use(UnaryFunctor<UnaryFn::abs>{});
     case UnaryFn::sign: return use(UnaryFunctor<UnaryFn::sign>{});
+    case UnaryFn::sin: return use(UnaryFunctor<UnaryFn::sin>{});
+    case UnaryFn::cos: return use(UnaryFunctor<UnaryFn::cos>{});
   }
   std::abort();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <utility>
 
 namespace deq {
@@ -13,6 +14,10 @@ std::size_t hash_of(const Node& node) {
   std::size_t hash = node.op.index();
   for (const Ref& ref : node.inputs) hash = hash * 1000003u + (static_cast<std::size_t>(ref.node) << 4) + ref.output;
   return hash;
+}
+
+std::string_view bytes_of(const Tensor& tensor) {
+  return {reinterpret_cast<const char*>(tensor.raw()), tensor.bytes()};
 }
 
 Rate rate_of(const Graph& graph, const Node& node) {
@@ -93,12 +98,28 @@ Value Graph::parameter(const std::string& name, std::shared_ptr<Tensor> storage)
   check(storage != nullptr, "parameter", "'", name, "' has no storage");
   check(!storage->is_empty(), "parameter", "'", name, "' is an empty tensor");
   if (const auto it = by_storage_.find(storage.get()); it != by_storage_.end()) return value(Ref{it->second, 0});
+  check(!by_name_.contains(name), "parameter", "the name '", name,
+        "' is taken in this graph; models that share one are built in scopes with prefixes of their own");
   const Value value = input(name, storage->type(), Rate::step);
   inputs_.pop_back();
   parameters_.push_back(value.ref.node);
   by_storage_[storage.get()] = value.ref.node;
   storages_[value.ref.node] = std::move(storage);
   return value;
+}
+
+Value Graph::array(const Tensor& values) {
+  check(!values.is_empty(), "constant", "the array is an empty tensor");
+  const std::string_view bytes = bytes_of(values);
+  const std::size_t hash = std::hash<std::string_view>{}(bytes);
+  const auto [first, last] = arrays_.equal_range(hash);
+  for (auto it = first; it != last; ++it) {
+    const Tensor& known = *storages_.at(it->second);
+    if (known.type() == values.type() && bytes_of(known) == bytes) return value(Ref{it->second, 0});
+  }
+  const Value made = parameter(concat("constant@", size()), std::make_shared<Tensor>(values.clone()));
+  arrays_.emplace(hash, made.ref.node);
+  return made;
 }
 
 Value Graph::rng_seed() {
@@ -124,6 +145,9 @@ void Graph::set_joint(RegionId region, std::string reason) { regions_[region].jo
 void Graph::assign(Value target, Value updated) {
   check(target.graph_id == id_ && updated.graph_id == id_, "assign", "a value is empty or belongs to another graph");
   check(storages_.contains(target.ref.node), "assign", "the target is not a parameter");
+  const bool is_array =
+      std::ranges::any_of(arrays_, [&](const auto& array) { return array.second == target.ref.node; });
+  check(!is_array, "assign", "the target is a constant array, which never changes; make it a parameter");
   check(target.type() == updated.type(), "assign", "target ", target.type(), ", update ", updated.type(), " ('",
         input_name(target.ref.node), "')");
   const bool is_repeat = std::any_of(assignments_.begin(), assignments_.end(),

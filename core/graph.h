@@ -100,6 +100,8 @@ class Graph {
   /// The input backed by `storage`, which a program reads (and an assignment writes) in place. The same storage gives
   /// the same value, so a parameter used twice gets the sum of both gradients.
   Value parameter(const std::string& name, std::shared_ptr<Tensor> storage);
+  /// A copy of `values` that nothing assigns: equal arrays are one value.
+  Value array(const Tensor& values);
   /// i64[2] (seed, counter) that random draws read; one per graph, bound as "rng_seed" each batch.
   Value rng_seed();
   /// A number no other random draw of this graph has.
@@ -150,6 +152,7 @@ class Graph {
   std::unordered_map<std::string, NodeId> by_name_;
   std::unordered_map<NodeId, std::shared_ptr<Tensor>> storages_;
   std::unordered_map<const Tensor*, NodeId> by_storage_;
+  std::unordered_multimap<std::size_t, NodeId> arrays_;  ///< by the hash of their bytes
   std::string label_;
   std::uint32_t random_sites_ = 0;
 };

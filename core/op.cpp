@@ -20,6 +20,8 @@ struct Names {
       case UnaryFn::reciprocal: return "reciprocal";
       case UnaryFn::abs: return "abs";
       case UnaryFn::sign: return "sign";
+      case UnaryFn::sin: return "sin";
+      case UnaryFn::cos: return "cos";
     }
     return "unary";
   }

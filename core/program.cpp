@@ -98,6 +98,14 @@ void Program::State::check_present(std::string_view wanted) const {
   check(arena->holds(this), "program", "another program of the same arena took the place of its ", wanted);
 }
 
+void Program::State::check_bound() const {
+  if (unbound.empty()) return;
+  const std::string& name = graph().input_name(unbound.front());
+  throw Error(
+      concat("program: input '", name, "' was never bound",
+             name == "rng_seed" ? "; random layers draw by it: i64[2], a seed and the number of the step" : ""));
+}
+
 void Program::State::execute_constants() {
   for (const std::size_t position : constant_runs) execute(position);
   are_constants_stale = false;
@@ -108,8 +116,7 @@ void Program::run() {
   const Turn turn(s.is_running);
   if (!s.takes_inputs()) s.enter();
   s.check_present("inputs; bind them all again");
-  check(s.unbound.empty(), "program", "input '", s.unbound.empty() ? "" : s.graph().input_name(s.unbound.front()),
-        "' was never bound");
+  s.check_bound();
   s.see_parameters();
   if (s.are_constants_stale) s.execute_constants();
   if (s.is_step_stale) s.send_parameters();

@@ -116,6 +116,8 @@ struct Program::State {
   [[nodiscard]] bool takes_inputs() const;
   /// Errors: the arena holds the values of another program.
   void check_present(std::string_view wanted) const;
+  /// Errors: an input was never bound.
+  void check_bound() const;
   void execute_constants();
   void execute(std::size_t position);
   /// All of `segments`, which hold the launches at `positions`; one by one when results are checked.
@@ -137,6 +139,8 @@ struct Program::State {
   /// As mapped. Errors: not kept until the end of a run; no place; no run yet.
   [[nodiscard]] Ref readable(Value output) const;
   [[nodiscard]] std::optional<NodeId> input_called(const std::string& name) const;
+  /// Throws the error of a name that no input has.
+  [[noreturn]] void refuse_name(const std::string& name) const;
   void bind(NodeId input, const Tensor& value);
   /// Notes that `input` has a new value.
   void bound(NodeId input);

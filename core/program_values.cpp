@@ -133,6 +133,13 @@ std::optional<NodeId> Program::State::input_called(const std::string& name) cons
   return std::nullopt;
 }
 
+void Program::State::refuse_name(const std::string& name) const {
+  std::string names;
+  for (const NodeId id : graph().inputs())
+    if (is_input(id)) names += concat(names.empty() ? "; its inputs are '" : ", '", graph().input_name(id), "'");
+  throw Error(concat("program: has no input called '", name, "'", names.empty() ? "; it has none at all" : names));
+}
+
 void Program::State::bound(NodeId input) {
   std::erase(unbound, input);
   const Rate rate = graph().node(input).rate;
@@ -168,7 +175,7 @@ bool Program::has_input(const std::string& input_name) const { return state().in
 
 void Program::bind(const std::string& input_name, const Tensor& value) {
   const std::optional<NodeId> input = state().input_called(input_name);
-  check(input.has_value(), "program", "has no input called '", input_name, "'");
+  if (!input) state().refuse_name(input_name);
   state().bind(*input, value);
 }
 

@@ -70,7 +70,8 @@ void AuditProgram::find_adjoint(const AuditedLoss& traced) {
 
 void AuditProgram::bind(const AuditInputs& inputs) {
   for (const auto& [name, value] : inputs) program_->bind(name, value);
-  if (program_->has_input(kSeedInput)) program_->bind(kSeedInput, Tensor(DType::i64, {2}));
+  if (program_->has_input(kSeedInput) && !inputs.contains(kSeedInput))
+    program_->bind(kSeedInput, Tensor(DType::i64, {2}));
 }
 
 AuditRun AuditProgram::run(const AuditInputs& inputs) {

@@ -7,6 +7,7 @@
 #include "core/builder.h"
 #include "core/composed.h"
 #include "core/cpu/backend.h"
+#include "core/einsum.h"
 #include "core/program.h"
 #include "core/wait_policy.h"
 #include "layers/activation.h"

@@ -25,7 +25,12 @@ void check_scalar(Value loss, const char* what) {
         " loss must be a scalar of the traced graph");
 }
 
-void copy_out(const Tensor& from, Vector out) { std::ranges::copy(from.data<double>(), out.begin()); }
+void copy_out(const Tensor& from, Vector out) {
+  const auto values = from.data<double>();
+  check(out.size() == values.size(), "graph problem", "room for ", out.size(), " numbers, but the result has ",
+        values.size());
+  std::ranges::copy(values, out.begin());
+}
 
 double scalar_of(const Tensor& from) { return from.data<double>()[0]; }
 
@@ -68,6 +73,8 @@ GraphProblem::~GraphProblem() = default;
 
 void GraphProblem::set(const std::string& name, ConstVector values) {
   const Shape& shape = graph_.find(name).shape();
+  check(static_cast<std::int64_t>(values.size()) == shape.elements(), "graph problem", "'", name, "' has ",
+        shape.elements(), " entries, given ", values.size());
   bindings_[name] = Tensor::of(shape, values);
 }
 

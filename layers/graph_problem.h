@@ -37,7 +37,8 @@ using TraceBilevel = std::function<BilevelLosses(Value w, Value lambda)>;
 ///   GraphProblem problem(d, 1, ridge, data);                         // data: "train.x" and so on
 ///
 /// Evaluated in double by the reference interpreter, node by node: for problems of some thousand weights, and to check
-/// hand-written ones against. A value that is not finite is returned as it is. One thread at a time may use an object.
+/// hand-written ones against. A value that is not finite is returned as it is. Vectors of another length than the
+/// problem's are an Error. One thread at a time may use an object.
 class GraphProblem final : public BilevelProblem {
  public:
   /// @param trace  builds the losses on the graph of `w` (w.graph); its further inputs are bound from `data`, by name;

@@ -4,6 +4,12 @@
 
 namespace deq::layers {
 
+Linear::Linear(const ParamScope& scope, int in, int out, LinearOptions options) : label(scope.prefix()) {
+  check(in >= 1 && out >= 1, "linear", in, " -> ", out, " features: each must be at least 1 (layer '", label, "')");
+  weight = Parameter(scope, "weight", {out, in}, init::fan_in(in));
+  if (options.has_bias) bias = Parameter(scope, "bias", {out}, init::fan_in(in));
+}
+
 Value Linear::operator()(Value x) const {
   const Scope named(x.owner("linear", label), label);
   const Shape shape = x.shape();

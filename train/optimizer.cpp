@@ -22,12 +22,14 @@ Value clip_factor(Value norm, double limit) {
 
 }  // namespace
 
-Optimizer::Optimizer(const OptimizerConfig& config, const ParameterStore& store) : config_(config) {
+Optimizer::Optimizer(const OptimizerConfig& config, const ParameterStore& store, const Choice& is_chosen)
+    : config_(config) {
   is_sgd_ = config.name == "sgd";
   require(is_sgd_ || config.name == "adam" || config.name == "adamw", "optimizer", "'", config.name,
           "' is not known; choose adam, adamw or sgd");
+  require(config.betas.size() == 2, "optimizer", config.betas.size(), " betas, expected two");
   for (const ParameterEntry& entry : store.entries()) {
-    if (!entry.is_trainable) continue;
+    if (!entry.is_trainable || (is_chosen && !is_chosen(entry))) continue;
     Slot slot{.name = entry.name, .value = entry.value, .moments = {}};
     for (std::size_t i = 0; i < moment_names().size(); ++i)
       slot.moments.push_back(std::make_shared<Tensor>(entry.value->type()));

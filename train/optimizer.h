@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,14 +13,20 @@
 
 namespace deq {
 
-/// Adam, AdamW or SGD with Nesterov momentum over all trainable parameters of a store, as nodes of a graph.
+/// Adam, AdamW or SGD with Nesterov momentum over the trainable parameters of a store, as nodes of a graph.
 /// Owns the moments, so several graphs (pre-training, equilibrium) continue each other.
 class Optimizer {
  public:
-  /// Errors (RequestError): unknown optimiser name.
-  Optimizer(const OptimizerConfig& config, const ParameterStore& store);
+  /// Whether it trains an entry.
+  using Choice = std::function<bool(const ParameterEntry& entry)>;
 
-  /// The trainable parameters as inputs of `graph`, in the order that `update` expects gradients.
+  /// Of the trainable parameters those that `is_chosen` names, all of them by default: parameters that stay as they are
+  /// are left out, and groups with a rate or a decay of their own have an optimiser each. The rate is given to
+  /// `update`; `config.lr` is not read. Errors (RequestError): unknown optimiser name, another number of betas than
+  /// two.
+  Optimizer(const OptimizerConfig& config, const ParameterStore& store, const Choice& is_chosen = {});
+
+  /// Its parameters as inputs of `graph`, in the order that `update` expects gradients.
   [[nodiscard]] std::vector<Value> parameters(Graph& graph) const;
   /// Adds one update per parameter and assigns the results. `lr` and `step` (1-based) are f32 scalars.
   /// `clip_norm` > 0 scales all gradients so that their joint norm is at most that.

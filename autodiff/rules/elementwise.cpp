@@ -28,6 +28,8 @@ Value unary_cotangent(UnaryFn fn, Value x, Value y, Value g) {
     case UnaryFn::reciprocal: return g * affine(square(y), -1, 0);
     case UnaryFn::abs: return g * unary(UnaryFn::sign, x);
     case UnaryFn::sign: return {};
+    case UnaryFn::sin: return g * cos(x);
+    case UnaryFn::cos: return -(g * sin(x));
   }
   return {};
 }

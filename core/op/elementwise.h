@@ -4,8 +4,22 @@
 
 namespace deq {
 
-enum class UnaryFn : std::uint8_t { relu, gelu, gelu_derivative, tanh, sigmoid, exp, log, sqrt, reciprocal, abs, sign };
-/// y = fn(x). gelu is the exact (erf) form; relu'(0) = 0; log, sqrt, reciprocal follow IEEE.
+enum class UnaryFn : std::uint8_t {
+  relu,
+  gelu,
+  gelu_derivative,
+  tanh,
+  sigmoid,
+  exp,
+  log,
+  sqrt,
+  reciprocal,
+  abs,
+  sign,
+  sin,
+  cos,
+};
+/// y = fn(x). gelu is the exact (erf) form; relu'(0) = 0; log, sqrt, reciprocal follow IEEE; angles are in radians.
 struct Unary {
   UnaryFn fn = UnaryFn::relu;
   bool operator==(const Unary&) const = default;

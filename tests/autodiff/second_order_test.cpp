@@ -146,6 +146,7 @@ TEST_CASE("the Jacobian penalty refuses blocks that do not match") {
   const Value z = graph.input("z", {DType::f32, {2, 3}}, Rate::batch);
   CHECK_THROWS_AS(jacobian_penalty(std::vector<Value>{sum(z, {1})}, std::vector<Value>{z}), Error);
   CHECK_THROWS_AS(jacobian_penalty({}, {}), Error);
+  CHECK_THROWS_WITH_AS(jacobian_penalty({}, std::vector<Value>{z}), doctest::Contains("trace it for training"), Error);
   for (const auto& [y, state] : {std::pair{Value{}, z}, std::pair{z, Value{}}})
     CHECK_THROWS_WITH_AS(jacobian_penalty(std::vector{y}, std::vector{state}),
                          doctest::Contains("jacobian_penalty: an empty value"), Error);

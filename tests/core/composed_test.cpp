@@ -106,6 +106,69 @@ TEST_CASE("softmax and its logarithm stand logits of any size") {
          [](const auto& in) { return log_softmax(in[0]); });
 }
 
+TEST_CASE("sine and cosine are exact for angles of any size") {
+  const Values x{0, 0.5F, -1.5F, 100, -31415.926F, kInfinity, kNan};
+  Values sines, cosines;
+  for (const float angle : x) {
+    sines.push_back(static_cast<float>(std::sin(static_cast<double>(angle))));
+    cosines.push_back(static_cast<float>(std::cos(static_cast<double>(angle))));
+  }
+  expect({row(x)}, sines, [](const auto& in) { return sin(in[0]); });
+  expect({row(x)}, cosines, [](const auto& in) { return cos(in[0]); });
+}
+
+TEST_CASE("max and min reduce any axes and keep nan") {
+  const Tensor x = Tensor::of<float>({2, 3, 2}, Values{1, 8, 5, -2, 3, 4, -kInfinity, -9, kNan, 7, 0, -3});
+  expect({x}, {5, 8, kNan, 7}, [](const auto& in) { return max(in[0], {1}); });
+  expect({x}, {8, 5, 4, -9, kNan, 0}, [](const auto& in) { return max(in[0], {-1}); });
+  expect({x}, {1, 8, kNan, 7, 3, 4}, [](const auto& in) { return max(in[0], {0}); });
+  expect({x}, {-kInfinity, -9, kNan, -2, 0, -3}, [](const auto& in) { return min(in[0], {0}); });
+  expect({x}, {8, kNan}, [](const auto& in) { return max(in[0], {2, 1}, true); });
+  expect({x}, {kNan, 8}, [](const auto& in) { return max(in[0], {1, 0}); });
+  expect({row({3, 1, 2})}, {1}, [](const auto& in) { return min(in[0]); });
+  expect({row({4})}, {4}, [](const auto& in) { return max(sum(in[0])); });
+
+  Graph graph;
+  const Value y = graph.input("y", {DType::f32, {2, 3, 2}}, Rate::batch);
+  CHECK(max(y, {0, 2}, true).shape() == Shape{1, 3, 1});
+  CHECK(max(y, {0, 2}).shape() == Shape{3});
+  CHECK(min(y).shape() == Shape{});
+}
+
+TEST_CASE("cumsum adds up along its axis") {
+  const Tensor x = Tensor::of<float>({2, 5}, Values{1, 2, 3, 4, 5, -1, 0, kInfinity, 2, kNan});
+  expect({x}, {1, 3, 6, 10, 15, -1, -1, kInfinity, kInfinity, kNan}, [](const auto& in) { return cumsum(in[0], 1); });
+  expect({row({1, 2})}, {1, 3}, [](const auto& in) { return cumsum(in[0], -1); });
+  expect({row({7})}, {7}, [](const auto& in) { return cumsum(in[0], 0); });
+}
+
+TEST_CASE("stack makes an axis and split cuts one") {
+  const std::vector<Tensor> ab{row({1, 2, 3}), row({4, 5, 6})};
+  expect(ab, {1, 2, 3, 4, 5, 6}, [](const auto& in) { return stack(in); });
+  expect(ab, {1, 4, 2, 5, 3, 6}, [](const auto& in) { return stack(in, -1); });
+  const Tensor x = Tensor::of<float>({2, 4}, Values{1, 2, 3, 4, 5, 6, 7, 8});
+  expect({x}, {3, 4, 7, 8}, [](const auto& in) { return split(in[0], -1, 2)[1]; });
+  expect({x}, {1, 2, 3, 4}, [](const auto& in) { return split(in[0], 0, 2)[0]; });
+}
+
+TEST_CASE("functions that reduce, stack and split refuse what has no meaning") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3}}, Rate::batch);
+  const Value none = graph.input("none", {DType::f32, {3, 0}}, Rate::batch);
+  CHECK_THROWS_WITH_AS((void)max(x, {2}), "max: f32[2,3] has no axis 2", Error);
+  CHECK_THROWS_WITH_AS((void)min(x, {1, -1}), "min: axis -1 is named twice", Error);
+  CHECK_THROWS_WITH_AS((void)max(none, {1}), "max: f32[3,0] has nothing to choose from", Error);
+  CHECK_THROWS_WITH_AS((void)cumsum(x, -3), "cumsum: f32[2,3] has no axis -3", Error);
+  CHECK_THROWS_WITH_AS((void)stack({}), "stack: needs at least one part", Error);
+  CHECK_THROWS_WITH_AS((void)stack({x, none}), "stack: a part is f32[3,0] and another f32[2,3]", Error);
+  CHECK_THROWS_WITH_AS((void)stack({x}, 3), "stack: parts f32[2,3] have no place for a new axis 3", Error);
+  CHECK_THROWS_WITH_AS((void)split(x, 1, 2), "split: f32[2,3] cannot be cut into 2 equal parts along axis 1", Error);
+  CHECK_THROWS_AS((void)split(x, 1, 0), Error);
+  CHECK_THROWS_WITH_AS((void)max(Value{}), doctest::Contains("max: an empty value"), Error);
+  CHECK_THROWS_WITH_AS((void)min(Value{}), doctest::Contains("min: an empty value"), Error);
+  CHECK_THROWS_WITH_AS((void)stack({x, Value{}}), doctest::Contains("stack: an empty value"), Error);
+}
+
 TEST_CASE("functions of several nodes refuse what has no meaning") {
   Graph graph;
   const Value x = graph.input("x", {DType::f32, {2}}, Rate::batch);

@@ -52,7 +52,7 @@ TEST_CASE("operations on an empty value name themselves") {
                 {"upsample_nearest", [&] { (void)upsample_nearest(none, 2); }},
                 {"avg_pool", [&] { (void)avg_pool(none, {}); }},
                 {"max_pool", [&] { (void)max_pool(none, {}); }},
-                {"mean", [&] { (void)global_avg_pool(none); }},
+                {"global_avg_pool", [&] { (void)global_avg_pool(none); }},
                 {"gather", [&] { (void)gather(none, none); }},
                 {"one_hot", [&] { (void)one_hot(none, 3); }},
                 {"softmax_cross_entropy", [&] { (void)softmax_cross_entropy(none, none); }}});

@@ -76,6 +76,21 @@ TEST_CASE("the same storage is the same parameter") {
   CHECK(graph.storage(graph.parameter("a", storage).ref.node) == storage);
 }
 
+TEST_CASE("equal constant arrays are one value that nothing changes") {
+  Graph graph;
+  Tensor mask = Tensor::of<float>({2}, std::vector<float>{0, -1e9F});
+  const Value first = constant(graph, mask);
+  CHECK(constant(graph, Tensor::of<float>({2}, std::vector<float>{0, -1e9F})) == first);
+  CHECK(constant(graph, Tensor::of<float>({1, 2}, std::vector<float>{0, -1e9F})) != first);
+  CHECK(constant(graph, Tensor::of<float>({2}, std::vector<float>{-0.0F, -1e9F})) != first);
+  CHECK(constant(graph, Tensor::of<std::int32_t>({2}, std::vector<std::int32_t>{0, 1})).type() ==
+        TensorType{DType::i32, {2}});
+  mask.data<float>()[1] = 7;  // of the caller's tensor, not of the value
+  CHECK(graph.storage(first.ref.node)->data<float>()[1] == -1e9F);
+  CHECK(message_of([&] { (void)constant(graph, Tensor()); }) == "constant: the array is an empty tensor");
+  CHECK(message_of([&] { graph.assign(first, first * 2.0); }).find("never changes") != std::string::npos);
+}
+
 TEST_CASE("misuse is refused with a reason") {
   Graph graph, other;
   const Value x = graph.input("x", {DType::f32, {2}}, Rate::batch);
@@ -87,6 +102,10 @@ TEST_CASE("misuse is refused with a reason") {
   CHECK(message_of([&] { graph.parameter("w", std::make_shared<Tensor>()); }).find("'w' is an empty tensor") !=
         std::string::npos);
   CHECK(message_of([&] { graph.assign(x, x); }).find("not a parameter") != std::string::npos);
+  CHECK(message_of([&] { graph.parameter("x", std::make_shared<Tensor>(DType::f32, Shape{2})); }) ==
+        "parameter: the name 'x' is taken in this graph; models that share one are built in scopes with prefixes of "
+        "their "
+        "own");
 }
 
 TEST_CASE("a shape refuses axes that it does not have and more elements than can be counted") {
@@ -121,6 +140,15 @@ TEST_CASE("an axis that does not exist is reported as it was given") {
     CHECK(reports(axis, [&] { (void)pad(x, axis, 1, 0); }));
   }
   CHECK(sum(x, {-1}) == sum(x, {2}));
+  CHECK(message_of([&] { (void)concat({x}, 3); }) == "concat: axis 3 is out of range (operands f32[2,3,4])");
+  CHECK(concat({x}, -1) == x);
+}
+
+TEST_CASE("functions of images name themselves when they are given something else") {
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {2, 3}}, Rate::batch);
+  CHECK(message_of([&] { (void)upsample_nearest(x, 2); }) == "upsample_nearest: needs images [B,H,W,C], got f32[2,3]");
+  CHECK(message_of([&] { (void)global_avg_pool(x); }) == "global_avg_pool: needs images [B,H,W,C], got f32[2,3]");
 }
 
 TEST_CASE("a reshape finds the extent that is -1") {

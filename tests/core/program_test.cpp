@@ -260,7 +260,8 @@ TEST_CASE("wrong bindings are refused by name and type") {
   SmallNet net;
   CpuBackend cpu;
   Program program = Program::compile(net.graph, std::vector<Value>{net.y}, cpu);
-  CHECK_THROWS_WITH_AS(program.bind("q", filled({1}, 1)), "program: has no input called 'q'", Error);
+  CHECK_THROWS_WITH_AS(program.bind("q", filled({1}, 1)), "program: has no input called 'q'; its inputs are 'x'",
+                       Error);
   CHECK_THROWS_WITH_AS(program.bind("x", filled({3}, 1)), "program: input 'x' is f32[2,9,7,8], got f32[3]", Error);
   const Tensor result(DType::f32, net.y.shape());
   CHECK_THROWS_WITH_AS(program.bind(net.y, result), doctest::Contains("only inputs can be bound"), Error);
@@ -344,6 +345,20 @@ TEST_CASE("a program says what is missing instead of reading zeros") {
   program.run();
   CHECK(program.read(x).data<float>()[0] == filled({3}, 1).data<float>()[0]);
   CHECK_THROWS_WITH_AS(std::ignore = program.read(hidden), doctest::Contains("no output of this program"), Error);
+}
+
+TEST_CASE("a program that draws says what its seed is when nobody bound it") {
+  Graph graph;
+  const Value noise = random(graph, Distribution::normal, 0, {3});
+  CpuBackend cpu;
+  Program program = Program::compile(graph, {noise}, cpu);
+  CHECK_THROWS_WITH_AS(
+      program.run(),
+      "program: input 'rng_seed' was never bound; random layers draw by it: i64[2], a seed and the number of the step",
+      Error);
+  Program constant_one = Program::compile(graph, {constant(graph, 1.0)}, cpu);
+  CHECK_THROWS_WITH_AS(constant_one.bind("x", filled({3}, 1)), "program: has no input called 'x'; it has none at all",
+                       Error);
 }
 
 TEST_CASE("results can be read when the graph is gone") {

@@ -39,6 +39,18 @@ Tensor tokens() {
   return out;
 }
 
+/// As Cell, with two heads.
+struct HeadedCell {
+  explicit HeadedCell(const ParamScope& scope) : w(scope, "w", {2, kWidth / 2, kWidth / 2}, init::normal(0.5)) {}
+  Value operator()(Value z, Value x) const {
+    const auto heads = [](Value y) { return reshape(y, {kBatch, kTokens, 2, -1}); };
+    const Value scores = einsum("bqhd,bkhd->bhqk", einsum("bthd,hde->bthe", heads(z), w(z)), heads(z));
+    const Value heard = einsum("bhqk,bkhd->bqhd", softmax(scores), heads(z));
+    return deq::tanh(reshape(heard, z.shape()) * 0.6 + x);
+  }
+  Parameter w;
+};
+
 std::shared_ptr<const ImplicitPolicy> policy(Compaction compaction) {
   return std::make_shared<ImplicitPolicy>(SolverOptions{.max_steps = 60, .tolerance = {.value = 1e-6}, .patience = 0},
                                           FullAdjoint{.solver = {.max_steps = 60, .tolerance = {.value = 1e-6}}},
@@ -98,4 +110,21 @@ TEST_CASE("samples of an attending solve leave the batch when they are done") {
     CHECK(distance(compacting.z, together.z) < 1e-5);
     CHECK(distance(compacting.slope, together.slope) < 1e-4);
   }
+}
+
+TEST_CASE("samples stay apart in products that einsum makes of them") {
+  ParameterStore store(/*seed=*/3);
+  const HeadedCell cell{ParamScope(store)};
+  CpuBackend cpu;
+  Graph graph;
+  const Value x = graph.input("x", {DType::f32, {kBatch, kTokens, kWidth}}, Rate::batch);
+  const Value z = equilibrium(cell, x, {.policy = policy(Compaction::on)});
+  const Value often =
+      unrolled([&](std::span<const Value> state) { return std::vector{cell(state[0], x)}; }, {zeros_like(x)}, 80)[0];
+  Program program = Program::compile(graph, {z, often}, cpu);
+  program.bind(x, tokens());
+  program.run();
+  CHECK(program.forward_report()->count(SolveStatus::converged) == kBatch);
+  CHECK(program.forward_report()->evaluations_saved() > 0.0);
+  CHECK(distance(program.read(z), program.read(often)) < 1e-5);
 }

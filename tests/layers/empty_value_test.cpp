@@ -58,7 +58,7 @@ TEST_CASE("layers without parameters name their operation") {
                 {"tanh", "", layers::Tanh()},
                 {"avg_pool", "", layers::AvgPool{.window = {}}},
                 {"max_pool", "", layers::MaxPool{.window = {}}},
-                {"mean", "", layers::GlobalAvgPool()},
+                {"global_avg_pool", "", layers::GlobalAvgPool()},
                 {"flatten", "", layers::Flatten()},
                 {"linear", "0", layers::Sequential(layers::Linear(ParamScope(store) / 0, 2, 3), layers::Relu())}});
 }

@@ -7,7 +7,9 @@
 #include "core/builder.h"
 #include "core/cpu/backend.h"
 #include "evaluate.h"
+#include "layers/audit_program.h"
 #include "layers/difference_check.h"
+#include "layers/dropout.h"
 #include "layers/linear.h"
 #include "solvers/names.h"
 #include "solvers/policy.h"
@@ -184,4 +186,20 @@ TEST_CASE("differences of the loss confirm the exact gradient and refute a wrong
     const auto values = toy.store.entries()[i].value->data<float>();
     CHECK(std::equal(values.begin(), values.end(), before[i].begin()));
   }
+}
+
+TEST_CASE("an audit draws by the seed that it is given") {
+  ParameterStore store;
+  const layers::Dropout drop(ParamScope(store), 0.5);
+  const AuditedModel model{&store, [&](Graph& graph, const AuditPolicy&) {
+                             return AuditedLoss{mean(drop(graph.input("x", {DType::f32, {40}}, Rate::batch)))};
+                           }};
+  CpuBackend cpu;
+  AuditProgram program(model, Toy::policy("exact"), cpu, AuditProgram::Part::loss);
+  const auto loss_of = [&](std::int64_t seed) {
+    return program.run_loss({{"x", wave({40})}, {"rng_seed", Tensor::of({2}, std::vector<std::int64_t>{seed, 0})}});
+  };
+  const double without = program.run_loss({{"x", wave({40})}});
+  CHECK(loss_of(0) == without);
+  CHECK(loss_of(1) != without);
 }

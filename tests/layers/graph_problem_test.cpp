@@ -42,6 +42,21 @@ BilevelLosses trace_logistic(Value w, Value lambda) {
       .inner = loss("train") + 0.5 * sum(exp(lambda) * square(w)), .outer = loss("validation"), .test = loss("test")};
 }
 
+TEST_CASE("vectors of another length than the problem's are refused") {
+  GraphProblem problem(2, 1, [](Value w, Value lambda) {
+    return BilevelLosses{.inner = sum(square(w)) * exp(sum(lambda)), .outer = sum(square(w - 1.0))};
+  });
+  const std::vector<double> w(2, 0.5), lambda(1), long_lambda(2);
+  std::vector<double> gradient(2), one(1), three(3);
+  CHECK_THROWS_WITH_AS((void)problem.inner(w, lambda, one), "graph problem: room for 1 numbers, but the result has 2",
+                       Error);
+  CHECK_THROWS_WITH_AS((void)problem.inner(w, long_lambda, gradient), "graph problem: 'lambda' has 1 entries, given 2",
+                       Error);
+  CHECK_THROWS_AS(problem.hessian_product(w, lambda, w, three), Error);
+  CHECK_THROWS_AS(problem.cross_product(w, lambda, w, gradient), Error);
+  CHECK_THROWS_AS((void)problem.outer(w, lambda, gradient, gradient), Error);
+}
+
 TEST_CASE("products of a problem in graph code are those of the one written by hand") {
   Bindings data;
   BilevelSamples samples;

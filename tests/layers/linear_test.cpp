@@ -33,6 +33,18 @@ TEST_CASE("a linear layer names itself when the input does not fit") {
   CHECK_THROWS_WITH(layer(x), doctest::Contains("layer 'fc'"));
 }
 
+TEST_CASE("layers of no size are refused by name") {
+  ParameterStore store;
+  const ParamScope scope(store);
+  CHECK_THROWS_WITH_AS(layers::Linear(scope / "fc", 0, 3),
+                       "linear: 0 -> 3 features: each must be at least 1 (layer 'fc')", Error);
+  CHECK_THROWS_WITH_AS(layers::Linear(scope / "fc", 3, -1),
+                       "linear: 3 -> -1 features: each must be at least 1 (layer 'fc')", Error);
+  CHECK_THROWS_WITH_AS(layers::Embedding(scope / "words", 3, 0),
+                       "embedding: 3 rows of 0: each must be at least 1 (layer 'words')", Error);
+  CHECK(store.entries().empty());
+}
+
 TEST_CASE("an embedding looks rows up") {
   ParameterStore store;
   const layers::Embedding layer(ParamScope(store), 3, 2);

@@ -1,5 +1,6 @@
 #include "core/builder.h"
 #include "core/composed.h"
+#include "core/einsum.h"
 #include "tests/op_cases/families.h"
 
 namespace deq::op_cases {
@@ -61,6 +62,51 @@ void add_softmax(Cases& cases) {
   }
 }
 
+/// Reductions over leading, inner and last axes; rows whose length is no square.
+void add_extremes(Cases& cases) {
+  const std::vector<std::vector<int>> axes{{}, {0}, {1}, {2}, {0, 2}, {1, 2}};
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    const CaseInput x = variable("x", {2, 3, 5}, -1, 1, Fill::distinct);
+    cases.push_back({.name = concat("composed: max over axes ", i),
+                     .inputs = {x},
+                     .build = [over = axes[i]](Graph&, const Values& in) { return Values{max(in[0], over)}; }});
+    cases.push_back({.name = concat("composed: min over axes ", i),
+                     .inputs = {x},
+                     .build = [over = axes[i]](Graph&, const Values& in) { return Values{min(in[0], over, true)}; }});
+  }
+}
+
+void add_shapes(Cases& cases) {
+  for (int axis = 0; axis < 3; ++axis) {
+    cases.push_back({.name = concat("composed: cumsum along ", axis),
+                     .inputs = {variable("x", {2, 7, 3})},
+                     .build = [axis](Graph&, const Values& in) { return Values{cumsum(in[0], axis)}; }});
+    cases.push_back({.name = concat("composed: stack along ", axis),
+                     .inputs = {variable("a", {2, 3}), variable("b", {2, 3})},
+                     .build = [axis](Graph&, const Values& in) { return Values{stack(in, axis)}; }});
+    cases.push_back({.name = concat("composed: split along ", axis),
+                     .inputs = {variable("x", {2, 4, 6})},
+                     .build = [axis](Graph&, const Values& in) { return Values{split(in[0], axis, 2)}; }});
+  }
+}
+
+/// One of both kinds of product, with and without axes to turn round, and a product of elements.
+void add_einsum(Cases& cases) {
+  struct Row {
+    const char* formula;
+    Shape a, b;
+  };
+  const std::vector<Row> rows{{"bihd,bjhd->bhij", {2, 3, 2, 4}, {2, 5, 2, 4}},
+                              {"bij,jk->bik", {2, 3, 4}, {4, 5}},
+                              {"ji,bjk->kb", {3, 2}, {4, 3, 5}},
+                              {"bi,ib->ib", {2, 3}, {3, 2}}};
+  for (const Row& row : rows)
+    cases.push_back(
+        {.name = concat("composed: einsum ", row.formula),
+         .inputs = {variable("a", row.a), variable("b", row.b)},
+         .build = [formula = row.formula](Graph&, const Values& in) { return Values{einsum(formula, in[0], in[1])}; }});
+}
+
 }  // namespace
 
 void add_composed(Cases& cases) {
@@ -68,6 +114,9 @@ void add_composed(Cases& cases) {
   add_softplus_at_zero(cases);
   add_of_two(cases);
   add_softmax(cases);
+  add_extremes(cases);
+  add_shapes(cases);
+  add_einsum(cases);
 }
 
 }  // namespace deq::op_cases

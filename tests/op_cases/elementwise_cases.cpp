@@ -27,6 +27,8 @@ void add_unary(Cases& cases) {
       {UnaryFn::reciprocal, "reciprocal", 0.5, 3, Fill::uniform},
       {UnaryFn::abs, "abs", -2, 2, Fill::off_zero},
       {UnaryFn::sign, "sign", -2, 2, Fill::off_zero},
+      {UnaryFn::sin, "sin", -9, 9, Fill::uniform},
+      {UnaryFn::cos, "cos", -9, 9, Fill::uniform},
   };
   for (const UnaryRow& row : rows) {
     for (const Shape& shape : kUnaryShapes) {
