@@ -9,6 +9,7 @@
 #include "autodiff/vjp.h"
 #include "core/builder.h"
 #include "core/error.h"
+#include "core/program.h"
 #include "core/reference/backend.h"
 
 namespace deq {
@@ -36,87 +37,105 @@ double scalar_of(const Tensor& from) { return from.data<double>()[0]; }
 
 }  // namespace
 
-GraphProblem::GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace, Bindings data)
-    : inner_size_(inner_size),
-      outer_size_(outer_size),
-      backend_(std::make_unique<ReferenceBackend>()),
-      bindings_(std::move(data)) {
+/// Some values as functions of w, lambda and a direction.
+class GraphProblem::Evaluation {
+ public:
+  Evaluation(const Graph& graph, std::vector<Value> outputs, Backend& backend, const Bindings& data)
+      : program_(Program::compile(graph, outputs, backend)), outputs_(std::move(outputs)) {
+    for (const auto& [name, value] : data)
+      if (program_.has_input(name)) program_.bind(name, value);
+    for (const Value& output : outputs_) results_.emplace_back(DType::f64, output.shape());
+  }
+
+  /// Errors: `values` has another size than the input. An input that the values do not depend on takes any.
+  void set(Value input, ConstVector values) {
+    const Shape& shape = input.shape();
+    check(static_cast<std::int64_t>(values.size()) == shape.elements(), "graph problem", "'",
+          input.graph->input_name(input.ref.node), "' has ", shape.elements(), " entries, given ", values.size());
+    const std::string& name = input.graph->input_name(input.ref.node);
+    if (program_.has_input(name)) program_.bind(name, Tensor::of(shape, values));
+  }
+  void run() {
+    program_.run();
+    for (std::size_t i = 0; i < outputs_.size(); ++i) program_.read(outputs_[i], results_[i]);
+  }
+  [[nodiscard]] const Tensor& operator[](std::size_t output) const { return results_[output]; }
+
+ private:
+  Program program_;
+  std::vector<Value> outputs_;
+  std::vector<Tensor> results_;
+};
+
+GraphProblem::GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace, Bindings data,
+                           Mode mode)
+    : inner_size_(inner_size), outer_size_(outer_size), backend_(std::make_unique<ReferenceBackend>()), graph_(mode) {
   check(inner_size >= 1 && outer_size >= 1, "graph problem", "sizes ", inner_size, " and ", outer_size,
         "; both must be 1 or more");
-  const Value w = graph_.input("w", {DType::f32, Shape{inner_size}}, Rate::batch);
-  const Value lambda = graph_.input("lambda", {DType::f32, Shape{outer_size}}, Rate::batch);
-  const Value direction = graph_.input("direction", {DType::f32, Shape{inner_size}}, Rate::batch);
-  losses_ = trace(w, lambda);
-  check_scalar(losses_.inner, "inner");
-  check_scalar(losses_.outer, "outer");
-  if (!losses_.test.is_empty()) check_scalar(losses_.test, "test");
+  w_ = graph_.input("w", {DType::f32, Shape{inner_size}}, Rate::batch);
+  lambda_ = graph_.input("lambda", {DType::f32, Shape{outer_size}}, Rate::batch);
+  direction_ = graph_.input("direction", {DType::f32, Shape{inner_size}}, Rate::batch);
+  const BilevelLosses losses = trace(w_, lambda_);
+  check_scalar(losses.inner, "inner");
+  check_scalar(losses.outer, "outer");
+  if (!losses.test.is_empty()) check_scalar(losses.test, "test");
 
-  inner_gradient_ = gradients(losses_.inner, std::vector<Value>{w})[0];
-  check(!inner_gradient_.is_empty(), "graph problem", "the inner loss does not depend on w");
+  const Value slope = gradients(losses.inner, {w_}, {.differentiable = true})[0];
+  check(!slope.is_empty(), "graph problem", "the inner loss does not depend on w");
   // H is symmetric, so the transposed product that reverse mode gives is the product itself.
-  hessian_product_ = product_along(inner_gradient_, direction, w);
-  cross_product_ = product_along(inner_gradient_, direction, lambda);
-  const auto outer = gradients_or_zeros(losses_.outer, std::vector<Value>{w, lambda});
-  outer_gradient_w_ = outer[0];
-  outer_gradient_lambda_ = outer[1];
+  const auto compile = [&](std::vector<Value> outputs) {
+    return std::make_unique<Evaluation>(graph_, std::move(outputs), *backend_, data);
+  };
+  inner_ = compile({losses.inner, slope});
+  hessian_product_ = compile({product_along(slope, direction_, w_)});
+  cross_product_ = compile({product_along(slope, direction_, lambda_)});
+  const std::vector<Value> outer = gradients_or_zeros(losses.outer, {w_, lambda_});
+  outer_ = compile({losses.outer, outer[0], outer[1]});
+  if (!losses.test.is_empty()) test_ = compile({losses.test});
 
-  const std::vector<double> zeros(std::max(inner_size, outer_size));
-  set("w", ConstVector(zeros).first(inner_size));
-  set("lambda", ConstVector(zeros).first(outer_size));
-  set("direction", ConstVector(zeros).first(inner_size));
-  // Finds inputs without a value, or with one of the wrong shape, now.
-  evaluate({losses_.inner, losses_.outer});
-  if (!losses_.test.is_empty()) evaluate({losses_.test});
+  // Finds inputs without a value now.
+  const std::vector<double> w(static_cast<std::size_t>(inner_size)), lambda(static_cast<std::size_t>(outer_size));
+  for (Evaluation* const part : {inner_.get(), outer_.get(), test_.get()})
+    if (part != nullptr) at(*part, w, lambda);
 }
 
 GraphProblem::~GraphProblem() = default;
 
-void GraphProblem::set(const std::string& name, ConstVector values) {
-  const Shape& shape = graph_.find(name).shape();
-  check(static_cast<std::int64_t>(values.size()) == shape.elements(), "graph problem", "'", name, "' has ",
-        shape.elements(), " entries, given ", values.size());
-  bindings_[name] = Tensor::of(shape, values);
-}
-
-std::vector<Tensor> GraphProblem::evaluate(std::initializer_list<Value> outputs) {
-  return interpret(graph_, std::span(outputs.begin(), outputs.size()), bindings_, *backend_);
+const GraphProblem::Evaluation& GraphProblem::at(Evaluation& part, ConstVector w, ConstVector lambda,
+                                                 ConstVector direction) {
+  part.set(w_, w);
+  part.set(lambda_, lambda);
+  if (!direction.empty()) part.set(direction_, direction);
+  part.run();
+  return part;
 }
 
 double GraphProblem::inner(ConstVector w, ConstVector lambda, Vector gradient) {
-  set("w", w);
-  set("lambda", lambda);
-  const auto results = evaluate({losses_.inner, inner_gradient_});
+  const Evaluation& results = at(*inner_, w, lambda);
   copy_out(results[1], gradient);
   return scalar_of(results[0]);
 }
 
 void GraphProblem::hessian_product(ConstVector w, ConstVector lambda, ConstVector v, Vector out) {
-  set("w", w);
-  set("lambda", lambda);
-  set("direction", v);
-  copy_out(evaluate({hessian_product_})[0], out);
+  copy_out(at(*hessian_product_, w, lambda, v)[0], out);
 }
 
 void GraphProblem::cross_product(ConstVector w, ConstVector lambda, ConstVector q, Vector out) {
-  set("w", w);
-  set("lambda", lambda);
-  set("direction", q);
-  copy_out(evaluate({cross_product_})[0], out);
+  copy_out(at(*cross_product_, w, lambda, q)[0], out);
 }
 
 double GraphProblem::outer(ConstVector w, ConstVector lambda, Vector gradient_w, Vector gradient_lambda) {
-  set("w", w);
-  set("lambda", lambda);
-  const auto results = evaluate({losses_.outer, outer_gradient_w_, outer_gradient_lambda_});
+  const Evaluation& results = at(*outer_, w, lambda);
   copy_out(results[1], gradient_w);
   copy_out(results[2], gradient_lambda);
   return scalar_of(results[0]);
 }
 
 double GraphProblem::test(ConstVector w) {
-  if (losses_.test.is_empty()) return BilevelProblem::test(w);
-  set("w", w);
-  return scalar_of(evaluate({losses_.test})[0]);
+  if (test_ == nullptr) return BilevelProblem::test(w);
+  test_->set(w_, w);
+  test_->run();
+  return scalar_of((*test_)[0]);
 }
 
 }  // namespace deq

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,16 +35,21 @@ using TraceBilevel = std::function<BilevelLosses(Value w, Value lambda)>;
 ///   };
 ///   GraphProblem problem(d, 1, ridge, data);                         // data: "train.x" and so on
 ///
-/// Evaluated in double by the reference interpreter, node by node: for problems of some thousand weights, and to check
-/// hand-written ones against. A value that is not finite is returned as it is. Vectors of another length than the
-/// problem's are an Error. One thread at a time may use an object.
+/// Losses may hold equilibria, in Mode::training: implicit layers whose weights the inner level fits. Their products
+/// are as good as the policy's solves, and the Hessian symmetric only under `exact`.
+///
+/// Evaluated in double by the reference backend: for problems of some thousand weights, and to check hand-written ones
+/// against. A value that is not finite is returned as it is. Vectors of another length than the problem's are an Error.
+/// One thread at a time may use an object.
 class GraphProblem final : public BilevelProblem {
  public:
   /// @param trace  builds the losses on the graph of `w` (w.graph); its further inputs are bound from `data`, by name;
   ///               the names "w", "lambda" and "direction" are taken
+  /// @param mode   of the graph: what dropout, batch norm and equilibria go by
   /// @throws Error when a size is below 1, a loss is not a scalar, `inner` does not depend on w, an operation cannot be
   ///               differentiated twice, or an input has no value
-  GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace, Bindings data = {});
+  GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace, Bindings data = {},
+               Mode mode = Mode::inference);
   ~GraphProblem() override;
 
   [[nodiscard]] std::int64_t inner_size() const override { return inner_size_; }
@@ -57,17 +61,16 @@ class GraphProblem final : public BilevelProblem {
   double test(ConstVector w) override;
 
  private:
-  void set(const std::string& name, ConstVector values);
-  /// Values of `outputs` at the bindings.
-  std::vector<Tensor> evaluate(std::initializer_list<Value> outputs);
+  class Evaluation;
+  /// The values of `part` there.
+  const Evaluation& at(Evaluation& part, ConstVector w, ConstVector lambda, ConstVector direction = {});
 
   std::int64_t inner_size_;
   std::int64_t outer_size_;
   std::unique_ptr<Backend> backend_;
   Graph graph_;
-  Bindings bindings_;
-  BilevelLosses losses_;
-  Value inner_gradient_, hessian_product_, cross_product_, outer_gradient_w_, outer_gradient_lambda_;
+  Value w_, lambda_, direction_;
+  std::unique_ptr<Evaluation> inner_, hessian_product_, cross_product_, outer_, test_;
 };
 
 }  // namespace deq

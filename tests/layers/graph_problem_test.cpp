@@ -7,7 +7,9 @@
 
 #include "core/builder.h"
 #include "core/error.h"
+#include "layers/equilibrium.h"
 #include "solvers/bilevel/logistic_regression.h"
+#include "solvers/policy.h"
 
 namespace deq {
 namespace {
@@ -137,6 +139,42 @@ TEST_CASE("losses in which both levels depend on both variables have right produ
     CHECK(std::abs(slope - gl[i]) < kDifference);
   }
   CHECK(std::isnan(problem.test(w)));
+}
+
+TEST_CASE("the inner level may fit the weights of an equilibrium") {
+  // z = tanh(z W + x), r = |z - y|^2 / 2 + e^lambda |W|^2 / 2.
+  constexpr std::int64_t kWidth = 3;
+  Bindings data;
+  for (const auto& [name, seed] : {std::pair<const char*, std::uint32_t>{"x", 1}, {"y", 2}, {"y'", 3}})
+    data[name] = Tensor::of(Shape{2, kWidth}, normals(2 * kWidth, seed));
+  const SolverOptions tight{.max_steps = 100, .tolerance = {1e-14, NormMode::absolute}, .patience = 0};
+  const auto policy = std::make_shared<ImplicitPolicy>(tight, FullAdjoint{.solver = tight});
+  const auto trace = [&](Value w, Value lambda) {
+    const auto given = [&](const char* name) { return w.graph->input(name, {DType::f32, {2, kWidth}}, Rate::batch); };
+    const auto cell = [&](Value z, Value x) { return tanh(matmul(z, reshape(w, {kWidth, kWidth})) + x); };
+    const Value z = equilibrium(cell, given("x"), {.policy = policy});
+    return BilevelLosses{.inner = 0.5 * sum(square(z - given("y"))) + 0.5 * sum(exp(lambda)) * sum(square(w)),
+                         .outer = 0.5 * sum(square(z - given("y'")))};
+  };
+  GraphProblem problem(kWidth * kWidth, 1, trace, data, Mode::training);
+  auto w = normals(kWidth * kWidth, 5);
+  for (double& value : w) value *= 0.2;
+  const auto v = normals(kWidth * kWidth, 6);
+  const std::vector<double> lambda{-1.0};
+  std::vector<double> product(w.size()), cross(1), ahead(w.size()), behind(w.size()), moved = w;
+  problem.hessian_product(w, lambda, v, product);
+  problem.cross_product(w, lambda, v, cross);
+  constexpr double kStep = 1e-5;
+  const auto slope_at = [&](double step, std::vector<double>& slope) {
+    for (std::size_t i = 0; i < w.size(); ++i) moved[i] = w[i] + step * v[i];
+    return problem.inner(moved, lambda, slope);
+  };
+  slope_at(kStep, ahead);
+  slope_at(-kStep, behind);
+  for (std::size_t i = 0; i < w.size(); ++i) CHECK(std::abs((ahead[i] - behind[i]) / (2 * kStep) - product[i]) < 1e-8);
+  double along = 0;  // d/dlambda of the gradient is e^lambda w
+  for (std::size_t i = 0; i < w.size(); ++i) along += std::exp(lambda[0]) * w[i] * v[i];
+  CHECK(std::abs(cross[0] - along) < 1e-12);
 }
 
 TEST_CASE("a linear inner loss has zero second derivatives") {
