@@ -73,7 +73,7 @@ struct Names {
   std::string_view operator()(const Equilibrium&) const { return "equilibrium"; }
   std::string_view operator()(const ImplicitGradient&) const { return "implicit_gradient"; }
   std::string_view operator()(const LinearSolve& op) const {
-    return op.system == LinearSystem::adjoint ? "adjoint_solve" : "tangent_solve";
+    return op.system == ImplicitSystem::adjoint ? "adjoint_solve" : "tangent_solve";
   }
   std::string_view operator()(const StandIn&) const { return "stand_in"; }
 };

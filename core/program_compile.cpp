@@ -36,7 +36,7 @@ std::unique_ptr<Kernel> Program::State::lower_linear_solve(const LinearSolve& op
   auto kernel =
       std::make_unique<LinearSolveKernel>(policy->make_adjoint(equilibria[index]->map().spec(), backend->state_ops()),
                                           op.system, *equilibria[index], *backend);
-  (op.system == LinearSystem::adjoint ? adjoints : tangents)[index] = kernel.get();
+  (op.system == ImplicitSystem::adjoint ? adjoints : tangents)[index] = kernel.get();
   return kernel;
 }
 

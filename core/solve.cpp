@@ -70,7 +70,7 @@ void LinearSolveKernel::run() {
   map_.begin();
   const InverseEstimate& estimate = forward_->solver().estimate();
   const TransposedEstimate transpose = transposed(estimate);
-  const InverseEstimate& of_system = system_ == LinearSystem::adjoint ? estimate : transpose;
+  const InverseEstimate& of_system = system_ == ImplicitSystem::adjoint ? estimate : transpose;
   solver_->solve(map_, of_system, forward_->report(), StateView{w_}, StateView{u_}, report_);
 }
 

@@ -98,7 +98,7 @@ class EquilibriumKernel final : public Kernel {
 /// Runs an adjoint solve with the estimate of its equilibrium, or a tangent solve with the estimate's transpose.
 class LinearSolveKernel final : public Kernel {
  public:
-  LinearSolveKernel(std::unique_ptr<AdjointSolver> solver, LinearSystem system, EquilibriumKernel& forward,
+  LinearSolveKernel(std::unique_ptr<AdjointSolver> solver, ImplicitSystem system, EquilibriumKernel& forward,
                     Backend& backend)
       : solver_(std::move(solver)),
         system_(system),
@@ -117,7 +117,7 @@ class LinearSolveKernel final : public Kernel {
 
  private:
   std::unique_ptr<AdjointSolver> solver_;
-  LinearSystem system_;
+  ImplicitSystem system_;
   EquilibriumKernel* forward_;
   RegionMap map_;
   Backend* backend_;

@@ -50,7 +50,7 @@ void AuditProgram::find_adjoint(const AuditedLoss& traced) {
   for (NodeId id = 0; id < graph_.size(); ++id) {
     has_equilibrium = has_equilibrium || std::holds_alternative<Equilibrium>(graph_.node(id).op);
     const auto* solve = std::get_if<LinearSolve>(&graph_.node(id).op);
-    if (solve != nullptr && solve->system == LinearSystem::adjoint && !solve->is_leaf)
+    if (solve != nullptr && solve->system == ImplicitSystem::adjoint && !solve->is_leaf)
       for (std::uint32_t i = 0; i < graph_.node(id).outputs.size(); ++i) adjoint_.push_back(graph_.value({id, i}));
   }
   check(has_equilibrium, "audit", "the model has no equilibrium");

@@ -33,11 +33,11 @@ Value zeros_like(Value value) { return constant(value.owner("vjp"), 0, value.sha
 /// The solve that gives the derivative of `solve`, but for its region.
 LinearSolve derivative_of(const Graph& graph, NodeId solve) {
   const Op& op = graph.node(solve).op;
-  if (std::holds_alternative<Equilibrium>(op)) return {.equilibrium = solve, .system = LinearSystem::adjoint};
+  if (std::holds_alternative<Equilibrium>(op)) return {.equilibrium = solve, .system = ImplicitSystem::adjoint};
   const auto* linear = std::get_if<LinearSolve>(&op);
   check(linear != nullptr, "vjp", "implicit_gradient names node ", solve, ", which is ", name_of(op));
-  const bool is_adjoint = linear->system == LinearSystem::adjoint;
-  return {.equilibrium = linear->equilibrium, .system = is_adjoint ? LinearSystem::tangent : LinearSystem::adjoint};
+  const bool is_adjoint = linear->system == ImplicitSystem::adjoint;
+  return {.equilibrium = linear->equilibrium, .system = is_adjoint ? ImplicitSystem::tangent : ImplicitSystem::adjoint};
 }
 
 /// The bytes of `solution` with the derivatives of `results`.

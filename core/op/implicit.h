@@ -37,7 +37,7 @@ struct ImplicitGradient {
 };
 
 /// The two linear systems at a fixed point, J = df/dz at z*.
-enum class LinearSystem : std::uint8_t {
+enum class ImplicitSystem : std::uint8_t {
   adjoint,  ///< (I - J^T) u = w: reverse mode
   tangent,  ///< (I - J) u = w: forward mode, and the derivative of adjoint solves
 };
@@ -46,7 +46,7 @@ enum class LinearSystem : std::uint8_t {
 struct LinearSolve {
   NodeId equilibrium = 0;
   RegionId region = 0;
-  LinearSystem system = LinearSystem::adjoint;
+  ImplicitSystem system = ImplicitSystem::adjoint;
   bool is_leaf = false;  ///< its derivative enters through an ImplicitGradient, as that of an Equilibrium does
   bool operator==(const LinearSolve&) const = default;
 };
