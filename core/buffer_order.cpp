@@ -17,7 +17,7 @@ BufferOrder::BufferOrder(const PlanRequest& request, const MemoryPlan& plan)
 /// As Program::State cuts them: at solves, with the map of a solve and each of its rungs apart, and what runs once a
 /// step apart where that survives.
 void BufferOrder::find_segments(const PlanRequest& request) {
-  const Schedule& schedule = request.schedule;
+  const ProgramSchedule& schedule = request.schedule;
   segment_.assign(static_cast<std::size_t>(schedule.end()), -1);
   int next = 0;
   const auto mark = [&](Span positions) {

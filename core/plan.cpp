@@ -304,7 +304,7 @@ class Planner {
 
   const PlanRequest& r_;
   const Graph& graph_;
-  const Schedule& schedule_;
+  const ProgramSchedule& schedule_;
   MemoryPlan plan_;
   std::vector<std::vector<int>> last_use_;
   std::vector<std::uint8_t> is_read_later_;  ///< [node] 1 where a node of a faster rate, or the caller, reads it

@@ -64,7 +64,7 @@ struct MemoryPlan {
 
 struct PlanRequest {
   const Graph& graph;
-  const Schedule& schedule;
+  const ProgramSchedule& schedule;
   std::span<const Ref> outputs;
   const Backend& backend;
   const Scratch& scratch;

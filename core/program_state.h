@@ -44,7 +44,7 @@ struct Program::State {
   Backend* backend = nullptr;
   ProgramOptions options;
   Rewritten rewritten;
-  Schedule schedule;
+  ProgramSchedule schedule;
   MemoryPlan plan;
   std::shared_ptr<Arena> arena;
   std::vector<std::vector<std::uint8_t>> output_used;  // [node][output]

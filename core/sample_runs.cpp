@@ -11,7 +11,7 @@ constexpr std::int64_t kFewestElements = 1 << 16;  // results of a run
 
 class SampleRunFinder {
  public:
-  SampleRunFinder(const Graph& graph, const Schedule& schedule, const std::vector<Kernel*>& kernels, int threads)
+  SampleRunFinder(const Graph& graph, const ProgramSchedule& schedule, const std::vector<Kernel*>& kernels, int threads)
       : graph_(graph), schedule_(schedule), kernels_(kernels), threads_(threads) {}
 
   std::vector<SampleRun> run() {
@@ -93,7 +93,7 @@ class SampleRunFinder {
   }
 
   const Graph& graph_;
-  const Schedule& schedule_;
+  const ProgramSchedule& schedule_;
   const std::vector<Kernel*>& kernels_;
   int threads_;
   const SolveSpan* solve_ = nullptr;
@@ -106,7 +106,7 @@ class SampleRunFinder {
 
 }  // namespace
 
-std::vector<SampleRun> find_sample_runs(const Graph& graph, const Schedule& schedule,
+std::vector<SampleRun> find_sample_runs(const Graph& graph, const ProgramSchedule& schedule,
                                         const std::vector<Kernel*>& kernels, int threads) {
   return SampleRunFinder(graph, schedule, kernels, threads).run();
 }

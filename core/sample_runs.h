@@ -20,7 +20,7 @@ struct SampleRun {
 /// launches, enough work for a parallel region, and samples that `threads` can
 /// share evenly. What a launch reads as a whole comes from before its run.
 /// `kernels` by position, null where nothing runs.
-std::vector<SampleRun> find_sample_runs(const Graph& graph, const Schedule& schedule,
+std::vector<SampleRun> find_sample_runs(const Graph& graph, const ProgramSchedule& schedule,
                                         const std::vector<Kernel*>& kernels, int threads);
 
 }  // namespace deq

@@ -138,9 +138,9 @@ std::vector<int> assign_parts(const Graph& graph, const std::vector<std::uint8_t
 
 }  // namespace
 
-Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
+ProgramSchedule make_schedule(const Graph& graph, std::span<const Ref> outputs) {
   const std::vector<std::uint8_t> live = live_nodes(graph, outputs);
-  Schedule out;
+  ProgramSchedule out;
   out.position.assign(graph.size(), -1);
   out.solves = find_solves(graph, live);
   std::vector<LoopPart> parts = find_parts(graph, out.solves);

@@ -30,7 +30,7 @@ struct SolveSpan {
 
 /// The order in which live nodes run. Region nodes stand directly before their solve; optimiser updates come last,
 /// so that they may overwrite parameters that everything else has read.
-struct Schedule {
+struct ProgramSchedule {
   std::vector<NodeId> order;  ///< live nodes that compute something (no inputs), by position
   std::vector<int> position;  ///< [node] position, -1 for inputs and dead nodes
   std::vector<int> solve_of;  ///< [node] index into `solves` of the region the node belongs to, else -1
@@ -40,6 +40,6 @@ struct Schedule {
 };
 
 /// Errors: an equilibrium inside another's region.
-Schedule make_schedule(const Graph& graph, std::span<const Ref> outputs);
+ProgramSchedule make_schedule(const Graph& graph, std::span<const Ref> outputs);
 
 }  // namespace deq

@@ -37,7 +37,7 @@ Ground random_ground(KeyedRandom& random, double side) {
   return ground;
 }
 
-double Figure::cover(Point p) const {
+double PlacedOutline::cover(Point p) const {
   const Point from{p.x - centre.x, p.y - centre.y};
   if (std::abs(from.x) > 1.3 * radius + 1 || std::abs(from.y) > 1.3 * radius + 1) return 0;
   const Point local{(axis.x * from.x + axis.y * from.y) / (radius * stretch),

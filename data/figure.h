@@ -32,7 +32,7 @@ struct Ground {
 Ground random_ground(KeyedRandom& random, double side);
 
 /// One outline in place: a pixel's share of it is its cover, with an edge one pixel wide.
-struct Figure {
+struct PlacedOutline {
   int outline = 0;
   Point centre{};
   double radius = 1;

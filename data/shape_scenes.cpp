@@ -32,8 +32,8 @@ Colour colour_of_hue(double hue, double strength, double brightness) {
   return out;
 }
 
-Figure random_figure(KeyedRandom& random, double height, double width) {
-  Figure figure{.outline = random.below(static_cast<int>(kHues.size()))};
+PlacedOutline random_figure(KeyedRandom& random, double height, double width) {
+  PlacedOutline figure{.outline = random.below(static_cast<int>(kHues.size()))};
   figure.radius = random.uniform(kMinRadius, kMaxRadius) * std::min(height, width);
   const double room_y = height / 2 - 0.6 * figure.radius, room_x = width / 2 - 0.6 * figure.radius;
   figure.centre = {random.uniform(-room_x, room_x), random.uniform(-room_y, room_y)};
@@ -59,14 +59,14 @@ Ground random_scene_ground(KeyedRandom& random, double side) {
 LabelledImage draw_scene(std::uint64_t seed, Split split, std::int64_t index, int height, int width) {
   KeyedRandom random(seed, static_cast<std::uint64_t>(split), static_cast<std::uint64_t>(index));
   const Ground ground = random_scene_ground(random, std::max(height, width));
-  std::vector<Figure> figures(static_cast<std::size_t>(1 + random.below(kMostFigures)));
-  for (Figure& figure : figures) figure = random_figure(random, height, width);
+  std::vector<PlacedOutline> figures(static_cast<std::size_t>(1 + random.below(kMostFigures)));
+  for (PlacedOutline& figure : figures) figure = random_figure(random, height, width);
   LabelledImage out{.image = Image(height, width), .labels = PixelLabels(height, width, 0)};
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       const Point p{x - (width - 1) / 2.0, y - (height - 1) / 2.0};
       Colour colour = ground.at(p);
-      for (const Figure& figure : figures) {
+      for (const PlacedOutline& figure : figures) {
         const double cover = figure.cover(p);
         colour = mixed(colour, figure.colour, cover);
         if (cover >= 0.5) out.labels.at(y, x) = 1 + figure.outline;

@@ -19,8 +19,8 @@ constexpr double kMaxStretch = 0.08;  // of one axis against the other
 constexpr double kNoise = 0.03;       // largest change of a channel by noise
 constexpr int kMaxDots = 2;
 
-Figure random_figure(KeyedRandom& random, int outline, const Ground& ground) {
-  Figure figure{.outline = outline};
+PlacedOutline random_figure(KeyedRandom& random, int outline, const Ground& ground) {
+  PlacedOutline figure{.outline = outline};
   figure.radius = random.uniform(kMinRadius, kMaxRadius);
   const double room = std::min(kMaxShift, kShapesSide / 2.0 - figure.radius + 1);
   figure.centre = {random.uniform(-room, room), random.uniform(-room, room)};
@@ -31,9 +31,9 @@ Figure random_figure(KeyedRandom& random, int outline, const Ground& ground) {
   return figure;
 }
 
-std::vector<Figure> random_dots(KeyedRandom& random) {
-  std::vector<Figure> dots(static_cast<std::size_t>(random.below(kMaxDots + 1)));
-  for (Figure& dot : dots) {
+std::vector<PlacedOutline> random_dots(KeyedRandom& random) {
+  std::vector<PlacedOutline> dots(static_cast<std::size_t>(random.below(kMaxDots + 1)));
+  for (PlacedOutline& dot : dots) {
     dot = {.radius = random.uniform(1, 2), .colour = random_colour(random)};
     dot.centre = {random.uniform(-15, 15), random.uniform(-15, 15)};
   }
@@ -55,13 +55,13 @@ void draw_shape(std::uint64_t seed, Split split, std::int64_t index, std::span<s
   KeyedRandom random(seed, static_cast<std::uint64_t>(split), static_cast<std::uint64_t>(index));
   const Ground ground = random_ground(random, kShapesSide);
   const auto dots = random_dots(random);
-  const Figure figure = random_figure(random, static_cast<int>(index % std::ssize(kOutlineNames)), ground);
+  const PlacedOutline figure = random_figure(random, static_cast<int>(index % std::ssize(kOutlineNames)), ground);
   auto out = pixels.begin();
   for (int y = 0; y < kShapesSide; ++y) {
     for (int x = 0; x < kShapesSide; ++x) {
       const Point p{x - (kShapesSide - 1) / 2.0, y - (kShapesSide - 1) / 2.0};
       Colour colour = ground.at(p);
-      for (const Figure& dot : dots) colour = mixed(colour, dot.colour, dot.cover(p));
+      for (const PlacedOutline& dot : dots) colour = mixed(colour, dot.colour, dot.cover(p));
       colour = mixed(colour, figure.colour, figure.cover(p));
       for (const double channel : colour) {
         const double value = channel + random.uniform(-kNoise, kNoise);
