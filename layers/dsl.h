@@ -22,4 +22,5 @@
 #include "layers/parameter.h"
 #include "layers/pooling.h"
 #include "layers/sequential.h"
+#include "layers/solve_gmres.h"
 #include "solvers/policy.h"
