@@ -78,11 +78,24 @@ void check_data(const DataConfig& data, const ModelConfig& model, std::string_vi
           "key 'data.image' must be [32, 32] for cifar10");
 }
 
+/// What the solver itself would refuse, before the run has a folder.
+void check_solver(const SolverConfig& solver, std::string_view place) {
+  if (solver.history != "bfloat16") return;
+  require(
+      solver.name != "broyden-lowrank", place,
+      "key 'solver.history' is 'bfloat16', in which broyden keeps its steps; 'solver.name' = 'broyden-lowrank' keeps "
+      "pairs, which need 'float32'");
+  require(solver.name != "broyden" || solver.memory == 0 || solver.memory >= solver.max_steps, place,
+          "key 'solver.history' is 'bfloat16', but 'solver.memory' = ", solver.memory, " is less than the ",
+          solver.max_steps, " steps of a solve: set it to 0 to keep all, or the history to 'float32'");
+}
+
 }  // namespace
 
 void check_config(const Config& config, std::string_view place) {
   check_branches(config.model, place);
   check_data(config.data, config.model, place);
+  check_solver(config.solver, place);
   const TrainConfig& train = config.train;
   require(train.epochs > 0 || train.total_steps > 0, place,
           "keys 'train.epochs' and 'train.total_steps' are both 0: nothing would be trained");

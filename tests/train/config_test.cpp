@@ -106,6 +106,10 @@ TEST_CASE("values that contradict each other are refused") {
   CHECK(contains(refusal("[model]\nclasses = 11\n"), "cifar10 has 10 classes"));
   CHECK(contains(refusal("[train]\nepochs = 0\n"), "nothing would be trained"));
   CHECK(contains(refusal("[train]\ncorrection_states = 19\n"), "'train.correction_states' is 19"));
+  CHECK(
+      contains(refusal("[solver]\nhistory = \"bfloat16\"\nmemory = 17\n"), "'solver.memory' = 17 is less than the 18"));
+  CHECK(contains(refusal("[solver]\nhistory = \"bfloat16\"\nname = \"broyden-lowrank\"\n"), "pairs, which need"));
+  CHECK(refusal("[solver]\nhistory = \"bfloat16\"\nmemory = 18\n").empty());
   CHECK(contains(refusal("[optimizer]\nlr = 1e-9\n"), "'schedule.min_lr'"));
   CHECK(refusal("[optimizer]\nlr = 1e-9\n[schedule]\nname = \"constant\"\n").empty());  // it has no least rate
   CHECK(contains(refusal("[optimizer]\nbetas = [0.9]\n"), "'optimizer.betas' has 1 entries"));
