@@ -9,8 +9,8 @@
 namespace deq {
 
 struct DerivativeOptions {
-  /// The result can be differentiated again where it passed an equilibrium, too; PyTorch calls it create_graph. Its
-  /// derivative passes one solve of (I - J) x = b, or what the policy's estimator takes for it, an equilibrium.
+  /// The result can be differentiated again where it passed an equilibrium, too; PyTorch calls it create_graph. That
+  /// derivative then solves with I - J and its transpose there, as the policy's estimator does.
   bool differentiable = false;
 };
 

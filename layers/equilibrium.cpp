@@ -47,8 +47,8 @@ void check_second_trace(Graph& graph, const FirstTrace& first, std::span<const V
     check(!std::holds_alternative<Random>(graph.node(id).op), first.name,
           "f drew random numbers anew when it was traced at the solution; use a layer that owns its draw (layer '",
           graph.node(id).label, "')");
-  const auto moves_all = [](Ref) { return false; };
-  const std::vector<Value> expected = retrace(graph, first.results, first.states, iterate, moves_all).results;
+  const auto keeps_none = [](Ref) { return false; };
+  const std::vector<Value> expected = retrace(graph, first.results, first.states, iterate, keeps_none).results;
   check(std::ranges::equal(expected, results), first.name,
         "f is another function when it is traced at the solution than it was on the solver's iterate, so gradients "
         "would not be those of what is solved; it must not depend on what changes between calls, such as a counter or "

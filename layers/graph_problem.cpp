@@ -47,7 +47,7 @@ class GraphProblem::Evaluation {
     for (const Value& output : outputs_) results_.emplace_back(DType::f64, output.shape());
   }
 
-  /// Errors: `values` has another size than the input. An input that the values do not depend on takes any.
+  /// Errors: `values` has another size than the input.
   void set(Value input, ConstVector values) {
     const Shape& shape = input.shape();
     check(static_cast<std::int64_t>(values.size()) == shape.elements(), "graph problem", "'",
@@ -67,8 +67,8 @@ class GraphProblem::Evaluation {
   std::vector<Tensor> results_;
 };
 
-GraphProblem::GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace, Bindings data,
-                           Mode mode)
+GraphProblem::GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace,
+                           const Bindings& data, Mode mode)
     : inner_size_(inner_size), outer_size_(outer_size), backend_(std::make_unique<ReferenceBackend>()), graph_(mode) {
   check(inner_size >= 1 && outer_size >= 1, "graph problem", "sizes ", inner_size, " and ", outer_size,
         "; both must be 1 or more");
@@ -101,11 +101,9 @@ GraphProblem::GraphProblem(std::int64_t inner_size, std::int64_t outer_size, con
 
 GraphProblem::~GraphProblem() = default;
 
-const GraphProblem::Evaluation& GraphProblem::at(Evaluation& part, ConstVector w, ConstVector lambda,
-                                                 ConstVector direction) {
+const GraphProblem::Evaluation& GraphProblem::at(Evaluation& part, ConstVector w, ConstVector lambda) {
   part.set(w_, w);
   part.set(lambda_, lambda);
-  if (!direction.empty()) part.set(direction_, direction);
   part.run();
   return part;
 }
@@ -117,11 +115,13 @@ double GraphProblem::inner(ConstVector w, ConstVector lambda, Vector gradient) {
 }
 
 void GraphProblem::hessian_product(ConstVector w, ConstVector lambda, ConstVector v, Vector out) {
-  copy_out(at(*hessian_product_, w, lambda, v)[0], out);
+  hessian_product_->set(direction_, v);
+  copy_out(at(*hessian_product_, w, lambda)[0], out);
 }
 
 void GraphProblem::cross_product(ConstVector w, ConstVector lambda, ConstVector q, Vector out) {
-  copy_out(at(*cross_product_, w, lambda, q)[0], out);
+  cross_product_->set(direction_, q);
+  copy_out(at(*cross_product_, w, lambda)[0], out);
 }
 
 double GraphProblem::outer(ConstVector w, ConstVector lambda, Vector gradient_w, Vector gradient_lambda) {

@@ -48,7 +48,7 @@ class GraphProblem final : public BilevelProblem {
   /// @param mode   of the graph: what dropout, batch norm and equilibria go by
   /// @throws Error when a size is below 1, a loss is not a scalar, `inner` does not depend on w, an operation cannot be
   ///               differentiated twice, or an input has no value
-  GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace, Bindings data = {},
+  GraphProblem(std::int64_t inner_size, std::int64_t outer_size, const TraceBilevel& trace, const Bindings& data = {},
                Mode mode = Mode::inference);
   ~GraphProblem() override;
 
@@ -62,8 +62,8 @@ class GraphProblem final : public BilevelProblem {
 
  private:
   class Evaluation;
-  /// The values of `part` there.
-  const Evaluation& at(Evaluation& part, ConstVector w, ConstVector lambda, ConstVector direction = {});
+  /// `part` evaluated there.
+  const Evaluation& at(Evaluation& part, ConstVector w, ConstVector lambda);
 
   std::int64_t inner_size_;
   std::int64_t outer_size_;

@@ -18,7 +18,7 @@ struct GmresOptions {
 /// `apply` gives A x for x like b; what else it reads (weights, data) it captures and gets gradients, by one solve with
 /// A^T, as does b. Any order of derivatives (DerivativeOptions). A system that is not solved, singular or too hard, is
 /// a status in Program::forward_report, like any equilibrium: it is that of x -> x + b - A x. Errors: as
-/// trace_equilibrium. That `apply` is linear is not checked.
+/// trace_equilibrium; restart or max_cycles below 1. That `apply` is linear is not checked.
 Value solve_gmres(const std::function<Value(Value)>& apply, Value b, const GmresOptions& options = {});
 
 }  // namespace deq

@@ -40,7 +40,7 @@ Blocks higher_derivatives(CoupledBlocks& model, const Blocks& z) {
   return out;
 }
 
-std::vector<NodeId> live_solves(const Graph& graph, ImplicitSystem system) {
+std::vector<NodeId> solves_of(const Graph& graph, ImplicitSystem system) {
   std::vector<NodeId> out;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const auto* solve = std::get_if<LinearSolve>(&graph.node(id).op);
@@ -81,7 +81,7 @@ TEST_CASE("jvp passes an equilibrium") {
   };
   check_agreement(implicit.compiled(products(implicit, implicit.solved(Passes::applied))),
                   unrolled.interpreted(products(unrolled, unrolled.unrolled())), 2e-7);
-  CHECK_FALSE(live_solves(implicit.graph, ImplicitSystem::tangent).empty());
+  CHECK_FALSE(solves_of(implicit.graph, ImplicitSystem::tangent).empty());
 }
 
 TEST_CASE("a jvp can be differentiated, and a gradient pushed forward") {

@@ -55,6 +55,9 @@ TEST_CASE("vectors of another length than the problem's are refused") {
   CHECK_THROWS_WITH_AS((void)problem.inner(w, long_lambda, gradient), "graph problem: 'lambda' has 1 entries, given 2",
                        Error);
   CHECK_THROWS_AS(problem.hessian_product(w, lambda, w, three), Error);
+  problem.hessian_product(w, lambda, w, gradient);  // leaves a direction behind
+  CHECK_THROWS_WITH_AS(problem.hessian_product(w, lambda, {}, gradient),
+                       "graph problem: 'direction' has 2 entries, given 0", Error);
   CHECK_THROWS_AS(problem.cross_product(w, lambda, w, gradient), Error);
   CHECK_THROWS_AS((void)problem.outer(w, lambda, gradient, gradient), Error);
 }
