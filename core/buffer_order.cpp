@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
+#include "core/live_nodes.h"
 #include "core/pack.h"
 
 namespace deq {
@@ -14,32 +16,28 @@ BufferOrder::BufferOrder(const PlanRequest& request, const MemoryPlan& plan)
   find_precedence();
 }
 
-/// As Program::State cuts them: at solves, with the map of a solve and each of its rungs apart, and what runs once a
-/// step apart where that survives.
+/// As Program::State cuts them: at solves, with the parts of loops apart, and what runs once a step apart where that
+/// survives.
 void BufferOrder::find_segments(const PlanRequest& request) {
   const ProgramSchedule& schedule = request.schedule;
-  segment_.assign(static_cast<std::size_t>(schedule.end()), -1);
-  int next = 0;
-  const auto mark = [&](Span positions) {
-    std::fill(segment_.begin() + positions.first, segment_.begin() + positions.last, next);
-    ++next;
+  const auto rung_of = [&](int solve, int position) {
+    const std::vector<Span>& rungs = schedule.solves[static_cast<std::size_t>(solve)].rungs;
+    const auto rung =
+        std::ranges::find_if(rungs, [&](const Span& span) { return position >= span.first && position < span.last; });
+    return static_cast<int>(rung - rungs.begin());
   };
-  for (const SolveSpan& solve : schedule.solves) {
-    mark(solve.own);
-    for (const Span& rung : solve.rungs) mark(rung);
-    mark({solve.last, solve.last + 1});
-  }
-  std::map<std::pair<int, bool>, int> outside;
+  std::vector<int> solves_before(schedule.solves.size() + 1, 0);  // by part, the last one for what is in no loop
+  std::map<std::tuple<int, int, int, bool>, int> segments;
   for (int position = 0; position < schedule.end(); ++position) {
-    int& segment = segment_[static_cast<std::size_t>(position)];
-    if (segment >= 0) continue;
-    const auto solves =
-        std::ranges::count_if(schedule.solves, [&](const SolveSpan& solve) { return solve.last < position; });
     const NodeId id = schedule.order[static_cast<std::size_t>(position)];
-    const bool is_kept = request.keeps_slow_rates && request.graph.node(id).rate <= Rate::step;
-    const auto [at, is_new] = outside.try_emplace({static_cast<int>(solves), is_kept}, next);
-    if (is_new) ++next;
-    segment = at->second;
+    const int part = schedule.solve_of[id], rung = part < 0 ? 0 : rung_of(part, position);
+    const bool is_kept = part < 0 && request.keeps_slow_rates && request.graph.node(id).rate <= Rate::step;
+    int& solves = part < 0 ? solves_before.back() : solves_before[static_cast<std::size_t>(part)];
+    const bool is_solve = !regions_of(request.graph.node(id).op).empty();
+    if (is_solve) ++solves;
+    segment_.push_back(
+        segments.try_emplace({part, rung, solves, is_kept}, static_cast<int>(segments.size())).first->second);
+    if (is_solve) ++solves;
   }
 }
 

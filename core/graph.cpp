@@ -5,6 +5,8 @@
 #include <functional>
 #include <utility>
 
+#include "core/live_nodes.h"
+
 namespace deq {
 namespace {
 
@@ -24,6 +26,7 @@ Rate rate_of(const Graph& graph, const Node& node) {
   if (const auto* input = std::get_if<Input>(&node.op)) return input->rate;
   Rate rate = Rate::constant;
   for (const Ref& ref : node.inputs) rate = faster(rate, graph.rate(ref));
+  for (const NodeId state : states_around(graph, node.op)) rate = faster(rate, graph.node(state).rate);
   const bool is_solve = std::holds_alternative<Equilibrium>(node.op) || std::holds_alternative<LinearSolve>(node.op) ||
                         std::holds_alternative<ImplicitGradient>(node.op);
   return is_solve ? faster(rate, Rate::batch) : rate;

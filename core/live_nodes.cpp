@@ -15,6 +15,37 @@ std::vector<RegionId> regions_of(const Op& op) {
   return out;
 }
 
+std::vector<Ref> reads_of(const Region& region) {
+  std::vector<Ref> out = region.results;
+  for (const Region::Rung& rung : region.rungs) out.insert(out.end(), rung.captured.begin(), rung.captured.end());
+  return out;
+}
+
+std::vector<NodeId> states_around(const Graph& graph, const Op& op) {
+  std::vector<NodeId> found, own, pending;
+  const auto enter = [&](const Op& solve) {
+    for (const RegionId id : regions_of(solve)) {
+      for (const Ref& ref : graph.region(id).states) own.push_back(ref.node);
+      for (const Ref& ref : graph.region(id).results) pending.push_back(ref.node);
+    }
+  };
+  enter(op);
+  if (pending.empty()) return {};
+  std::vector<std::uint8_t> is_seen(graph.size(), 0);
+  while (!pending.empty()) {
+    const NodeId id = pending.back();
+    pending.pop_back();
+    const Node& node = graph.node(id);
+    if (is_seen[id] != 0 || node.rate < Rate::iterate) continue;
+    is_seen[id] = 1;
+    if (std::holds_alternative<Input>(node.op)) found.push_back(id);
+    for (const Ref& ref : node.inputs) pending.push_back(ref.node);
+    enter(node.op);
+  }
+  std::erase_if(found, [&](NodeId id) { return std::ranges::find(own, id) != own.end(); });
+  return found;
+}
+
 std::span<const Ref> needed_inputs(const Node& node) {
   const auto* stand_in = std::get_if<StandIn>(&node.op);
   return std::span(node.inputs).subspan(stand_in != nullptr && !stand_in->waits ? 1 : 0);

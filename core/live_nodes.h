@@ -22,4 +22,11 @@ std::span<const Ref> needed_inputs(const Node& node);
 /// The regions an op evaluates, if it is a solve.
 std::vector<RegionId> regions_of(const Op& op);
 
+/// What a region reads to be replayed: its results, and what its rungs gather.
+std::vector<Ref> reads_of(const Region& region);
+
+/// States of the solver loops around a solve, on which what it evaluates depends: inputs of rate iterate or faster that
+/// none of its own regions has, nor a solve within them.
+std::vector<NodeId> states_around(const Graph& graph, const Op& op);
+
 }  // namespace deq

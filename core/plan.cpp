@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/buffer_order.h"
+#include "core/live_nodes.h"
 #include "core/pack.h"
 
 namespace deq {
@@ -57,16 +58,25 @@ class Planner {
     return static_cast<int>(plan_.buffers.size() - 1);
   }
 
-  /// A read of `ref` at `position` by a node of this rate; what a loop reads from outside stays alive until the loop
-  /// ends.
+  /// Until when what the part `home` of a loop computes is needed by a read at `position` in the part `reader` (-1:
+  /// outside): what a loop reads from outside stays until the loop ends, and so with the loops around it.
+  [[nodiscard]] int end_of_use(int home, int reader, int position) const {
+    const auto span = [&](int solve) -> const SolveSpan& { return schedule_.solves[static_cast<std::size_t>(solve)]; };
+    for (int at = reader; at >= 0 && at != home; at = schedule_.solve_of[span(at).node]) {
+      position = span(at).last;
+      if (home >= 0 && span(home).node == span(at).node) break;
+    }
+    return position;
+  }
+
+  /// A read of `ref` at `position` by a node of this rate.
   void use(Ref ref, int position, int reader_solve, Rate reader) {
-    if (reader_solve >= 0 && schedule_.solve_of[ref.node] != reader_solve)
-      position = schedule_.solves[static_cast<std::size_t>(reader_solve)].last;
+    position = end_of_use(schedule_.solve_of[ref.node], reader_solve, position);
     int& last = last_use_[ref.node][ref.output];
     last = std::max(last, position);
     const Node& node = graph_.node(ref);
     if (reader > node.rate) is_read_later_[ref.node] = 1;
-    if (is_alias(node.op)) use(alias_source(node, ref.output), position, -1, reader);
+    if (is_alias(node.op)) use(alias_source(node, ref.output), position, reader_solve, reader);
   }
 
   void find_last_uses() {
@@ -79,10 +89,8 @@ class Planner {
     }
     constexpr Rate kLast = Rate::cotangent;  // whoever reads these does so after every segment of a slower rate
     for (const SolveSpan& solve : schedule_.solves)
-      for (const Ref& ref : graph_.region(solve.region).results) use(ref, solve.last, -1, kLast);
-    for (const SolveSpan& solve : schedule_.solves)
-      for (const Region::Rung& rung : graph_.region(solve.region).rungs)
-        for (const Ref& ref : rung.captured) use(ref, solve.last, -1, kLast);
+      for (const Ref& ref : reads_of(graph_.region(solve.region)))
+        use(ref, solve.last, schedule_.solve_of[solve.node], kLast);
     for (const Ref& ref : r_.outputs) use(ref, end(), -1, kLast);
     for (const Assignment& assignment : graph_.assignments()) use(assignment.updated, end(), -1, kLast);
   }
@@ -100,13 +108,14 @@ class Planner {
   }
 
   /// One buffer holding `refs` one after the other; only refs in `wanted` get a place in it.
-  int place_group(const std::vector<Ref>& refs, int first, int last, bool (Planner::*wanted)(Ref) const) {
+  template <class Wanted>
+  int place_group(const std::vector<Ref>& refs, int first, int last, const Wanted& wanted) {
     std::size_t bytes = 0;
     for (const Ref& ref : refs) bytes += bytes_of(ref);
     const int buffer = add_buffer(bytes, first, last);
     std::size_t offset = 0;
     for (const Ref& ref : refs) {
-      if ((this->*wanted)(ref)) {
+      if (wanted(ref)) {
         plan_.places[ref.node][ref.output].buffer = buffer;
         plan_.places[ref.node][ref.output].offset = offset;
       }
@@ -115,10 +124,12 @@ class Planner {
     return buffer;
   }
 
-  [[nodiscard]] bool always(Ref) const { return true; }
-  /// Results that the region itself computes are written straight into the map's output.
-  [[nodiscard]] bool is_in_region(Ref ref) const {
-    return schedule_.solve_of[ref.node] >= 0 && plan_.places[ref.node][ref.output].buffer == Place::kNone;
+  static bool always(Ref) { return true; }
+  /// Results that the loop of the solve itself computes are written straight into the map's output.
+  [[nodiscard]] bool is_result(Ref ref, const SolveSpan& solve) const {
+    const int home = schedule_.solve_of[ref.node];
+    return home >= 0 && schedule_.solves[static_cast<std::size_t>(home)].node == solve.node &&
+           plan_.places[ref.node][ref.output].buffer == Place::kNone;
   }
 
   void place_solves() {
@@ -131,9 +142,10 @@ class Planner {
         solution.push_back(Ref{solve.node, i});
         last = std::max(last, last_use_[solve.node][i]);
       }
-      plan_.solution_buffer.push_back(place_group(solution, solve.first, last, &Planner::always));
-      plan_.state_buffer.push_back(place_group(region.states, solve.first, solve.last, &Planner::always));
-      plan_.result_buffer.push_back(place_group(region.results, solve.first, solve.last, &Planner::is_in_region));
+      plan_.solution_buffer.push_back(place_group(solution, solve.first, last, always));
+      plan_.state_buffer.push_back(place_group(region.states, solve.first, solve.last, always));
+      plan_.result_buffer.push_back(
+          place_group(region.results, solve.first, solve.last, [&](Ref ref) { return is_result(ref, solve); }));
       place_rungs(solve);
     }
   }
@@ -145,8 +157,8 @@ class Planner {
     for (std::size_t i = 0; i < solve.rungs.size(); ++i) {
       const Region::Rung& rung = graph_.region(solve.region).rungs[i];
       const int first = solve.rungs[i].first, last = solve.rungs[i].last - 1;
-      states.push_back(place_group(rung.states, first, last, &Planner::always));
-      results.push_back(place_group(rung.results, first, last, &Planner::always));
+      states.push_back(place_group(rung.states, first, last, always));
+      results.push_back(place_group(rung.results, first, last, always));
       for (const Ref& ref : rung.gathered) {
         plan_.places[ref.node][0].buffer = add_buffer(bytes_of(ref), first, last);
         kept_buffers_.push_back(plan_.places[ref.node][0].buffer);
@@ -280,7 +292,9 @@ class Planner {
       int last = solve.last;
       for (const SolveSpan& other : schedule_.solves)
         if (const auto* adjoint = std::get_if<LinearSolve>(&graph_.node(other.node).op))
-          if (adjoint->equilibrium == solve.node) last = std::max(last, other.last);
+          if (adjoint->equilibrium == solve.node)
+            last =
+                std::max(last, end_of_use(schedule_.solve_of[solve.node], schedule_.solve_of[other.node], other.last));
       plan_.estimate_buffer.push_back(add_buffer(r_.scratch.estimate_bytes[i], solve.first, last));
       std::size_t cotangent_bytes = 0;
       if (std::holds_alternative<LinearSolve>(graph_.node(solve.node).op))

@@ -26,8 +26,9 @@ struct ProgramOptions {
 class Program {
  public:
   /// Plans and lowers what `outputs` (and the graph's assignments) need.
-  /// Errors: an empty output or one of another graph, a node without a kernel on `backend`, an equilibrium inside
-  /// another's region. The program keeps what it needs of `graph`; `backend` must outlive the program.
+  /// Errors: an empty output or one of another graph, a node without a kernel on `backend`, a value that a solver
+  /// iterates where it is none of its f. The program keeps what it needs of `graph`; `backend` must outlive the
+  /// program.
   static Program compile(const Graph& graph, std::span<const Value> outputs, Backend& backend,
                          ProgramOptions options = {});
   static Program compile(const Graph& graph, std::initializer_list<Value> outputs, Backend& backend,
@@ -81,7 +82,8 @@ class Program {
   [[nodiscard]] Tensor read(Value output) const;
 
   /// Report of an equilibrium (or of its adjoint solve, or of its tangent solve, the last if there are several) after
-  /// `run`; null when the program has none.
+  /// `run`; null when the program has none. Equilibria count in the order in which they run, those inside the f of
+  /// another one before it; their report is that of their last solve.
   [[nodiscard]] const SolveReport* forward_report(std::size_t equilibrium = 0) const;
   [[nodiscard]] const SolveReport* backward_report(std::size_t equilibrium = 0) const;
   [[nodiscard]] const SolveReport* tangent_report(std::size_t equilibrium = 0) const;

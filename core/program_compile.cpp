@@ -4,13 +4,6 @@
 #include "core/program_state.h"
 
 namespace deq {
-namespace {
-
-bool is_solve(const Op& op) {
-  return std::holds_alternative<Equilibrium>(op) || std::holds_alternative<LinearSolve>(op);
-}
-
-}  // namespace
 
 std::unique_ptr<Kernel> Program::State::lower_solve(const Equilibrium& op, const Node& node) {
   const bool is_joint = !graph().region(op.region).joint.empty();
@@ -106,10 +99,10 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<LinearSolveKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
-  const auto own = std::span(launches).subspan(static_cast<std::size_t>(solve.own.first),
-                                               static_cast<std::size_t>(solve.own.last - solve.own.first));
-  const auto count = std::ranges::count_if(own, [](const Launch& launch) { return launch.kernel != nullptr; });
-  map.set(launches_in(solve.own), static_cast<std::size_t>(count), samples_of(solve));
+  std::size_t count = 0;
+  for (int position = solve.own.first; position < solve.own.last; ++position)
+    if (runs_in(position, index)) ++count;
+  map.set(launches_in(solve.own, index), count, samples_of(solve));
   std::byte* to = base(plan.result_buffer[index]);
   for (const Ref& result : graph().region(solve.region).results) {
     const std::size_t bytes =
@@ -126,9 +119,15 @@ void Program::State::bind_solve(std::size_t index) {
     adjoint->solver().bind(workspace);
 }
 
-std::vector<BoundLaunch> Program::State::launches_in(Span positions) const {
+bool Program::State::runs_in(int position, std::size_t solve) const {
+  const Launch& launch = launches[static_cast<std::size_t>(position)];
+  return launch.kernel != nullptr && schedule.solve_of[launch.node] == static_cast<int>(solve);
+}
+
+std::vector<BoundLaunch> Program::State::launches_in(Span positions, std::size_t solve) const {
   std::vector<BoundLaunch> out;
   for (int position = positions.first; position < positions.last; ++position) {
+    if (schedule.solve_of[launches[static_cast<std::size_t>(position)].node] != static_cast<int>(solve)) continue;
     const auto run =
         std::ranges::find_if(sample_runs, [&](const SampleRun& r) { return r.positions.first == position; });
     if (run != sample_runs.end()) {
@@ -178,7 +177,7 @@ void Program::State::bind_rungs(std::size_t index, RegionMap& map) {
     Ladder::Rung bound{.rows = rungs[i].rows,
                        .input = base(plan.rung_state_buffer[index][i]),
                        .output = base(plan.rung_result_buffer[index][i]),
-                       .segment = backend->freeze(launches_in(solve.rungs[i]))};
+                       .segment = backend->freeze(launches_in(solve.rungs[i], index))};
     for (std::size_t k = 0; k < rungs[i].captured.size(); ++k) {
       const Ref from = rungs[i].captured[k], to = rungs[i].gathered[k];
       const TensorType& type = graph().type(to);
@@ -266,24 +265,12 @@ void Program::State::sort_by_rate() {
 }
 
 std::vector<std::unique_ptr<Segment>> Program::State::segments_of(const std::vector<std::size_t>& positions) const {
-  std::vector<std::unique_ptr<Segment>> out;
-  std::vector<BoundLaunch> open;
-  const auto close = [&] {
-    if (!open.empty()) out.push_back(backend->freeze(std::move(open)));
-    open.clear();
-  };
+  std::vector<BoundLaunch> bound;
   for (const std::size_t position : positions) {
     const int at = static_cast<int>(position);
-    BoundLaunch launch = bound_launch(launches[position].kernel.get(), {at, at + 1});
-    if (is_solve(graph().node(launches[position].node).op)) {
-      close();  // the host decides how often a solve evaluates its map
-      out.push_back(std::make_unique<KernelList>(std::span(&launch, 1)));
-    } else {
-      open.push_back(std::move(launch));
-    }
+    bound.push_back(bound_launch(launches[position].kernel.get(), {at, at + 1}));
   }
-  close();
-  return out;
+  return freeze_between_solves(*backend, std::move(bound));
 }
 
 Program Program::compile(const Graph& graph, std::span<const Value> outputs, Backend& backend, ProgramOptions options) {

@@ -42,14 +42,15 @@ std::size_t Program::map_launches(std::size_t equilibrium) const {
 std::size_t Program::map_bytes(std::size_t equilibrium) const {
   const State& s = state();
   std::size_t bytes = 0, solves = 0;
-  for (const SolveSpan& solve : s.schedule.solves) {
+  for (std::size_t index = 0; index < s.schedule.solves.size(); ++index) {
+    const SolveSpan& solve = s.schedule.solves[index];
     Kernel* const kernel = s.launches[static_cast<std::size_t>(solve.last)].kernel.get();
     if (solve.role != RegionRole::map || dynamic_cast<EquilibriumKernel*>(kernel) == nullptr) continue;
     if (solves++ != equilibrium) continue;
     for (int position = solve.own.first; position < solve.own.last; ++position) {
       const Launch& launch = s.launches[static_cast<std::size_t>(position)];
       const Node& node = s.graph().node(launch.node);
-      if (launch.kernel == nullptr) continue;
+      if (!s.runs_in(position, index)) continue;
       const auto add = [&](const TensorType& type) {
         bytes += static_cast<std::size_t>(type.shape.elements()) * size_of(s.backend->storage(type.dtype));
       };

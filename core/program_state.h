@@ -99,8 +99,10 @@ struct Program::State {
   [[nodiscard]] SampleAddress sample_address(Ref ref, Reading reading, std::int64_t samples) const;
   void bind_solve(std::size_t solve);
   void bind_rungs(std::size_t solve, RegionMap& map);
-  /// The launches at `positions`, sample runs as one.
-  [[nodiscard]] std::vector<BoundLaunch> launches_in(Span positions) const;
+  /// True when the launch at `position` is one of a replay of this solve's loop, and not of a loop inside it.
+  [[nodiscard]] bool runs_in(int position, std::size_t solve) const;
+  /// Those of the launches at `positions`, sample runs as one.
+  [[nodiscard]] std::vector<BoundLaunch> launches_in(Span positions, std::size_t solve) const;
   /// `kernel`, which does what the launches at `positions` do, with the memory that they touch.
   [[nodiscard]] BoundLaunch bound_launch(Kernel* kernel, Span positions) const;
   /// What evaluates the map of a solve for one sample; null where samples cannot be taken apart.

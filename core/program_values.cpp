@@ -18,20 +18,24 @@ void convert(const void* from, DType from_type, void* to, std::int64_t elements)
   }
 }
 
-/// Elements in host memory to the backend. Types differ on the reference backend alone, which computes in host memory.
+/// Elements in host memory to the backend.
 void send(Backend& backend, const void* from, DType from_type, void* to, DType to_type, std::int64_t elements) {
-  if (from_type == to_type)
-    backend.upload(to, from, static_cast<std::size_t>(elements) * size_of(from_type));
-  else
-    convert(from, from_type, to, elements);
+  const std::size_t bytes = static_cast<std::size_t>(elements) * size_of(to_type);
+  if (from_type == to_type) return backend.upload(to, from, bytes);
+  if (backend.device().kind == DeviceKind::cpu) return convert(from, from_type, to, elements);
+  std::vector<std::byte> converted(bytes);
+  convert(from, from_type, converted.data(), elements);
+  backend.upload(to, converted.data(), bytes);
 }
 
 /// As `send`, the other way.
 void fetch(Backend& backend, const void* from, DType from_type, void* to, DType to_type, std::int64_t elements) {
-  if (from_type == to_type)
-    backend.download(to, from, static_cast<std::size_t>(elements) * size_of(from_type));
-  else
-    convert(from, from_type, to, elements);
+  const std::size_t bytes = static_cast<std::size_t>(elements) * size_of(from_type);
+  if (from_type == to_type) return backend.download(to, from, bytes);
+  if (backend.device().kind == DeviceKind::cpu) return convert(from, from_type, to, elements);
+  std::vector<std::byte> stored(bytes);
+  backend.download(stored.data(), from, bytes);
+  convert(stored.data(), from_type, to, elements);
 }
 
 }  // namespace

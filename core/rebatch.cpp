@@ -1,15 +1,17 @@
 #include "core/rebatch.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
+#include "core/live_nodes.h"
 #include "core/pack.h"
 #include "core/row_rule.h"
 
 namespace deq {
 namespace {
 
-/// Nodes that the results need and that depend on the states, in topological order.
+/// Nodes that the results need and that depend on the states, those of solves inside included, in topological order.
 std::vector<NodeId> loop_nodes(const Graph& graph, const Region& region) {
   std::set<NodeId> found;
   std::vector<NodeId> pending;
@@ -22,6 +24,8 @@ std::vector<NodeId> loop_nodes(const Graph& graph, const Region& region) {
     const NodeId id = pending.back();
     pending.pop_back();
     for (const Ref& ref : graph.node(id).inputs) visit(ref);
+    for (const RegionId inside : regions_of(graph.node(id).op))
+      for (const Ref& ref : graph.region(inside).results) visit(ref);
   }
   return {found.begin(), found.end()};
 }
@@ -152,7 +156,9 @@ void add_rungs(Graph& graph, RegionId id, const Backend& backend) {
   const Region region = graph.region(id);
   const std::int64_t batch = graph.type(region.states.front()).shape[0];
   std::vector<Region::Rung> rungs;
-  for (std::int64_t rows = batch; rows > 1 && region.joint.empty();) {
+  const bool has_solve = std::ranges::any_of(loop_nodes(graph, region),
+                                             [&](NodeId node) { return !regions_of(graph.node(node).op).empty(); });
+  for (std::int64_t rows = batch; rows > 1 && region.joint.empty() && !has_solve;) {
     rows = (rows + 1) / 2;
     rungs.push_back(Rebatcher(graph, backend, batch, static_cast<int>(rows)).run(region));
   }

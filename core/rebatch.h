@@ -13,8 +13,8 @@ std::string why_joint(const Graph& graph, const Region& region);
 /// samples that have stopped need not be computed.
 ///
 /// Values that do not depend on the states are shared where an operation reads them as a whole (weights, packed weights
-/// of the same layout) and gathered row by row where it reads one row a sample (injection, masks). A joint region, and
-/// a batch of one, get none.
+/// of the same layout) and gathered row by row where it reads one row a sample (injection, masks). A joint region, one
+/// with a solve inside, and a batch of one get none.
 void add_rungs(Graph& graph, RegionId region, const Backend& backend);
 
 }  // namespace deq

@@ -5,6 +5,7 @@
 #include "core/infer.h"
 #include "core/live_nodes.h"
 #include "core/pack.h"
+#include "core/plan.h"
 #include "core/rebatch.h"
 
 namespace deq {
@@ -103,8 +104,9 @@ class Rewriter {
     return {};
   }
 
-  /// Results that name a state or share its bytes are copied, so that input and output buffers of a map never coincide;
-  /// so are results that appear twice, for each has its place in the output.
+  /// Results that name a state or share bytes of the loop are copied, so that input and output buffers of a map never
+  /// coincide and the output is written by a launch; so are what a solve in the loop leaves in its own place, and
+  /// results that appear twice, for each has its place in the output.
   RegionId copy_region(RegionId id) {
     const Region& region = from_.region(id);
     std::vector<Value> states, results;
@@ -112,8 +114,8 @@ class Rewriter {
     for (const Ref& ref : region.results) {
       Value value = to_.value(mapped(ref));
       const Op& op = to_.node(value.ref).op;
-      const bool is_alias = std::holds_alternative<Input>(op) || std::holds_alternative<Reshape>(op);
-      if (is_alias && to_.rate(value.ref) >= Rate::iterate) value = to_.add_one(Copy{}, {value});
+      const bool lies_elsewhere = std::holds_alternative<Input>(op) || is_alias(op) || !regions_of(op).empty();
+      if (lies_elsewhere && to_.rate(value.ref) >= Rate::iterate) value = to_.add_one(Copy{}, {value});
       while (std::find(results.begin(), results.end(), value) != results.end()) value = to_.add_one(Copy{}, {value});
       results.push_back(value);
     }

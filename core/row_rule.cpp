@@ -18,14 +18,14 @@ class RowRules {
 
   template <class T>
   requires OneOf<T, Unary, Affine, Copy, Reshape, Resize, ResizeGrad, UpsampleSum, AvgPool, AvgPoolGrad, MaxPool,
-                 WinnerGather, WinnerScatter, OneHot, SoftmaxCrossEntropy>
+                 WinnerGather, WinnerScatter, OneHot, SoftmaxCrossEntropy, ImplicitGradient, StandIn>
       Readings operator()(const T&) const {
     return all_rows();
   }
 
   template <class T>
   requires OneOf<T, Input, Constant, Random, Conv2dWeightGrad, PackWeights, WeightNorm, BatchNorm, BatchNormGrad,
-                 GatherGrad, SgdUpdate, AdamUpdate, Equilibrium, ImplicitGradient, LinearSolve, StandIn>
+                 GatherGrad, SgdUpdate, AdamUpdate>
       Readings operator()(const T&) const {
     return {};
   }
@@ -59,6 +59,14 @@ class RowRules {
     return out;
   }
   Readings operator()(const GroupNormGrad&) const { return first_rows(3); }
+  /// A solve inside f takes samples apart where its own map does.
+  Readings operator()(const Equilibrium& op) const {
+    return graph_.region(op.region).joint.empty() ? all_rows() : Readings{};
+  }
+  Readings operator()(const LinearSolve& op) const {
+    const Node& solved = graph_.node(op.equilibrium);
+    return (*this)(std::get<Equilibrium>(solved.op));
+  }
   Readings operator()(const Gather&) const { return {Reading::whole, Reading::rows}; }
 
  private:

@@ -39,8 +39,10 @@ class SampleRunFinder {
   void visit(int position) {
     Kernel* kernel = kernels_[static_cast<std::size_t>(position)];
     if (kernel == nullptr) return;  // another view of a value
+    const int home = schedule_.solve_of[schedule_.order[static_cast<std::size_t>(position)]];
+    const bool is_own = home >= 0 && &schedule_.solves[static_cast<std::size_t>(home)] == solve_;
     auto* part = dynamic_cast<SampleKernel*>(kernel);
-    if (part == nullptr || part->samples() == 0) {
+    if (part == nullptr || part->samples() == 0 || !is_own) {  // no such kernel, or one of a loop inside this one
       finish(position);
       return start(position + 1);
     }

@@ -17,14 +17,14 @@ enum class RegionRole : std::uint8_t { map, pullback, pushforward, outer_gradien
 
 /// One region of a solver loop in the schedule. The loop runs at positions [first, last), the solve itself at `last`;
 /// in it the nodes of the map come first (at `own`) and then those of its rungs, or of the regions beside it, which
-/// read the map's.
+/// read the map's. A solve among the nodes of a map stands there with its own loop before it.
 struct SolveSpan {
   NodeId node = 0;  ///< Equilibrium or LinearSolve
   RegionId region = 0;
   RegionRole role = RegionRole::map;
   int first = 0;
   int last = 0;
-  Span own = {};                 ///< the nodes of the region itself
+  Span own = {};                 ///< the nodes of the region itself, loops inside included
   std::vector<Span> rungs = {};  ///< by rung of the region
 };
 
@@ -39,7 +39,7 @@ struct ProgramSchedule {
   [[nodiscard]] int end() const { return static_cast<int>(order.size()); }
 };
 
-/// Errors: an equilibrium inside another's region.
+/// Errors: a value that changes in a solver's loop and is used outside.
 ProgramSchedule make_schedule(const Graph& graph, std::span<const Ref> outputs);
 
 }  // namespace deq

@@ -17,10 +17,34 @@ void gather(Backend& backend, const StateSpec& spec, std::span<const void* const
 
 }  // namespace
 
+bool is_solve(const Kernel& kernel) {
+  return dynamic_cast<const EquilibriumKernel*>(&kernel) != nullptr ||
+         dynamic_cast<const LinearSolveKernel*>(&kernel) != nullptr;
+}
+
+std::vector<std::unique_ptr<Segment>> freeze_between_solves(Backend& backend, std::vector<BoundLaunch> launches) {
+  std::vector<std::unique_ptr<Segment>> out;
+  std::vector<BoundLaunch> open;
+  const auto close = [&] {
+    if (!open.empty()) out.push_back(backend.freeze(std::move(open)));
+    open.clear();
+  };
+  for (BoundLaunch& launch : launches) {
+    if (!is_solve(*launch.kernel)) {
+      open.push_back(std::move(launch));
+      continue;
+    }
+    close();
+    out.push_back(std::make_unique<KernelList>(std::span(&launch, 1)));
+  }
+  close();
+  return out;
+}
+
 void RegionMap::set(std::vector<BoundLaunch> launches, std::size_t count, DepthFirst* samples) {
   launch_count_ = count;
   samples_ = samples;
-  segment_ = backend_->freeze(std::move(launches));
+  segments_ = freeze_between_solves(*backend_, std::move(launches));
 }
 
 void RegionMap::begin() {

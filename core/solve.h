@@ -11,6 +11,12 @@
 
 namespace deq {
 
+/// True for kernels that solve: the host decides how often they evaluate their map.
+bool is_solve(const Kernel& kernel);
+
+/// Launches frozen between the solves among them, which stay launches of their own.
+std::vector<std::unique_ptr<Segment>> freeze_between_solves(Backend& backend, std::vector<BoundLaunch> launches);
+
 /// The replayed launches of one region, bound to the arena, with its rungs if it has any.
 class RegionMap final : public FixedPointMap {
  public:
@@ -28,7 +34,7 @@ class RegionMap final : public FixedPointMap {
   StateView output() override { return {output_}; }
   void replay() override {
     preset();
-    segment_->run();
+    for (const auto& segment : segments_) segment->run();
     ladder_.forget();
   }
   int replay_running(std::span<const std::uint8_t> running) override;
@@ -62,7 +68,7 @@ class RegionMap final : public FixedPointMap {
   StateSpec spec_;
   void* input_ = nullptr;
   void* output_ = nullptr;
-  std::unique_ptr<Segment> segment_;
+  std::vector<std::unique_ptr<Segment>> segments_;
   DepthFirst* samples_ = nullptr;
   std::size_t launch_count_ = 0;
   std::vector<Preset> presets_;

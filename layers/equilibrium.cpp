@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "autodiff/product_region.h"
-#include "autodiff/retrace.h"
+#include "autodiff/same_function.h"
 #include "core/error.h"
 
 namespace deq {
@@ -41,15 +41,13 @@ struct FirstTrace {
 
 /// Errors out: f at the solution z* is not the same nodes but for the state; or not the very nodes of the first trace
 /// where it does not depend on the state.
-void check_second_trace(Graph& graph, const FirstTrace& first, std::span<const Value> iterate,
+void check_second_trace(const Graph& graph, const FirstTrace& first, std::span<const Value> iterate,
                         std::span<const Value> results) {
   for (NodeId id = first.end; id < graph.size(); ++id)
     check(!std::holds_alternative<Random>(graph.node(id).op), first.name,
           "f drew random numbers anew when it was traced at the solution; use a layer that owns its draw (layer '",
           graph.node(id).label, "')");
-  const auto keeps_none = [](Ref) { return false; };
-  const std::vector<Value> expected = retrace(graph, first.results, first.states, iterate, keeps_none).results;
-  check(std::ranges::equal(expected, results), first.name,
+  check(are_same_function(graph, {first.states, first.results}, {iterate, results}), first.name,
         "f is another function when it is traced at the solution than it was on the solver's iterate, so gradients "
         "would not be those of what is solved; it must not depend on what changes between calls, such as a counter or "
         "random numbers of the host");

@@ -51,7 +51,7 @@ std::vector<Value> standing_in(std::span<const Value> results, std::span<const V
 /// u, the solution of `solve`, as a value with derivatives: u = w + J^T u, J = dy/dz.
 std::vector<Value> differentiable(Graph& graph, std::span<const Value> u, std::span<const Value> w,
                                   std::span<const Value> y, std::span<const Value> z) {
-  std::vector<Value> operands = vjp(y, u, z);
+  std::vector<Value> operands = vjp(y, u, z, {.differentiable = true});
   for (std::size_t i = 0; i < operands.size(); ++i) operands[i] = operands[i].is_empty() ? w[i] : w[i] + operands[i];
   operands.insert(operands.end(), u.begin(), u.end());
   return standing_in(graph.add(ImplicitGradient{.solve = u[0].ref.node}, operands), u);
@@ -88,7 +88,7 @@ InputCotangents vjp_rule(const ImplicitGradient& op, const RuleContext& context)
   std::vector<Value> variables = z;
   std::ranges::copy_if(again.operands, std::back_inserter(variables),
                        [&](const Value& value) { return context.wants(value.ref); });
-  const std::vector<Value> passed = vjp(again.results, u, variables);
+  const std::vector<Value> passed = vjp(again.results, u, variables, {.differentiable = true});
   for (std::size_t i = 0; i < variables.size(); ++i) {
     const bool is_given = i < z.size() && variables[i] != blocks.z[i];
     if (!is_given && !passed[i].is_empty()) context.pass(variables[i].ref, passed[i]);

@@ -149,3 +149,17 @@ TEST_CASE("inf and nan are named where they come in") {
   w->data<float>()[0] = std::numeric_limits<float>::infinity();
   CHECK_THROWS_WITH_AS(program.run(), "program: input 'w' is not finite", Error);
 }
+
+TEST_CASE("room of doubles takes what any backend stores") {
+  on_every_backend([](Backend& backend) {
+    Graph graph;
+    const Value x = graph.input("x", {DType::f32, {3}}, Rate::batch);
+    const Value y = x * 0.5;
+    Program program = Program::compile(graph, {y}, backend);
+    program.bind(x, Tensor::of<float>({3}, std::vector<float>{1, 2, 5}));
+    program.run();
+    Tensor doubles(DType::f64, {3});
+    program.read(y, doubles);
+    CHECK(doubles.data<double>()[2] == 2.5);
+  });
+}
