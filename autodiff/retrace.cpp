@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "core/composed.h"
+
 namespace deq {
 namespace {
 
@@ -75,7 +77,7 @@ class Retrace {
     const Node node = graph_.node(id);  // by value: adding moves nodes
     if (std::holds_alternative<Equilibrium>(node.op)) {
       for (std::uint32_t i = 0; i < node.outputs.size(); ++i)
-        if (!is_kept_({id, i})) moved_.try_emplace({id, i}, leaf({id, i}));
+        if (!is_kept_({id, i})) moved_.try_emplace({id, i}, detach(graph_.value({id, i})));
       return;
     }
     const ExactLabel label(graph_, node.label);
@@ -84,12 +86,6 @@ class Retrace {
     const std::vector<Value> outputs = graph_.add(node.op, inputs);
     for (std::uint32_t i = 0; i < outputs.size(); ++i)
       if (!is_kept_({id, i})) moved_[{id, i}] = outputs[i];
-  }
-
-  /// The bytes of `ref` as a leaf of its own, on which nothing else depends.
-  Value leaf(Ref ref) {
-    const Value nothing = graph_.add_one(Constant{graph_.type(ref), 0}, {});
-    return graph_.add_one(StandIn{}, {nothing, graph_.value(ref)});
   }
 
   Value operand(Ref ref) {

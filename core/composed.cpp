@@ -81,6 +81,11 @@ Value where_positive(Value x, Value yes, Value no) {
   return relu_grad(x, yes) + relu_grad(0.5 - is_positive, no);
 }
 
+Value detach(Value x) {
+  const Value nothing = constant(x.owner("detach"), 0, x.shape(), x.type().dtype);
+  return x.graph->add_one(StandIn{}, {nothing, x});
+}
+
 Value maximum(Value a, Value b) { return chosen(b - a, a, b); }
 Value minimum(Value a, Value b) { return chosen(a - b, a, b); }
 

@@ -11,6 +11,8 @@ namespace deq {
 /// x > 0 ? yes : no, with NumPy broadcasting. What is not chosen neither shows, be it inf or nan, nor gets a gradient;
 /// x gets none. Where x is nan: no.
 Value where_positive(Value x, Value yes, Value no);
+/// x as a value of its own: the same numbers, from which no gradient flows back to x.
+Value detach(Value x);
 /// Elementwise with NumPy broadcasting. Where a == b the gradient is a's.
 Value maximum(Value a, Value b);
 Value minimum(Value a, Value b);

@@ -62,6 +62,7 @@ Tensor input_value(const Graph& graph, NodeId id, const Bindings& bindings, cons
 
 std::vector<Tensor> run_node(const Graph& graph, NodeId id, const Values& values, Backend& backend) {
   const Node& node = graph.node(id);
+  if (std::holds_alternative<StandIn>(node.op)) return {values[node.inputs[1].node][node.inputs[1].output].clone()};
   std::vector<TensorType> input_types;
   std::vector<const void*> inputs;
   for (const Ref& ref : node.inputs) {

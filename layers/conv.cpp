@@ -12,11 +12,20 @@ Conv2d::Conv2d(const ParamScope& scope, int in, int out, int kernel, const ConvO
         " channels do not divide into ", options.groups, " groups (layer '", label, "')");
   const Shape shape{out, in / options.groups, kernel, kernel};
   const init::Initializer start = options.start.value_or(init::fan_in(shape[1] * kernel * kernel));
-  if (options.has_weight_norm)
+  check(!options.has_weight_norm || !options.spectral_norm, "conv2d",
+        "weight norm and spectral norm exclude each other (layer '", label, "')");
+  if (options.spectral_norm)
+    bounded = SpectralNorm(scope, shape, start, *options.spectral_norm);
+  else if (options.has_weight_norm)
     normed = WeightNorm(scope, shape, start);
   else
     weight = Parameter(scope, "weight", shape, start);
   if (options.has_bias) bias = Parameter(scope, "bias", {out}, start);
+}
+
+Value Conv2d::effective_weight(Value like) const {
+  if (!weight.is_absent()) return weight(like);
+  return normed.v.is_absent() ? bounded(like) : normed(like);
 }
 
 Value Conv2d::operator()(Value x) const {
