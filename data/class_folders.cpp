@@ -44,6 +44,7 @@ std::vector<fs::path> entries_of(const fs::path& folder, bool are_folders) {
 ClassFolders list_class_folders(const fs::path& directory, Split split, std::span<const std::string_view> test_names) {
   ClassFolders out;
   out.part = part_of(directory, split, test_names);
+  out.serves_both_splits = out.part == directory;
   const bool has_train = fs::is_directory(directory / "train");
   out.class_names = class_names_of(has_train ? directory / "train" : out.part);
   for (const std::string& name : class_names_of(out.part)) {

@@ -16,6 +16,7 @@ struct ClassFolders {
   std::vector<std::string> class_names;
   std::vector<std::filesystem::path> files;  ///< class by class, each in alphabetical order
   std::vector<std::int32_t> labels;          ///< one a file
+  bool serves_both_splits = false;           ///< DIR has no parts
 };
 
 /// Lists DIR/train/CLASS/* or, for the test split, DIR/NAME/CLASS/* with the first of `test_names` that exists; or

@@ -14,8 +14,9 @@ namespace {
 using Colour = std::array<std::uint8_t, 3>;
 constexpr Colour kPaper = {250, 250, 250};
 constexpr Colour kInk = {20, 20, 20};
-constexpr Colour kGood = {30, 160, 60};
-constexpr Colour kBad = {215, 40, 40};
+constexpr Colour kRight = {30, 160, 60};
+constexpr Colour kWrong = {215, 40, 40};
+constexpr Colour kUnknown = {150, 150, 150};
 
 constexpr int kPicture = 160;  // side of a picture in pixels
 constexpr int kBorder = 4;
@@ -24,6 +25,11 @@ constexpr int kTextScale = 2;
 constexpr int kLine = kTextScale * kTextHeight + 4;
 constexpr int kFramed = kPicture + 2 * kBorder;
 constexpr int kCellWidth = kFramed + kGap;
+
+const Colour& colour_of(Verdict verdict) {
+  if (verdict == Verdict::unknown) return kUnknown;
+  return verdict == Verdict::right ? kRight : kWrong;
+}
 
 int caption_lines(const std::string& caption) { return 1 + static_cast<int>(std::ranges::count(caption, '\n')); }
 
@@ -44,6 +50,7 @@ void paste(Image& sheet, int top, int left, const Image& image) {
 }
 
 void write_line(Image& sheet, int top, int left, std::string caption) {
+  std::erase_if(caption, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80; });  // later bytes
   std::ranges::replace_if(
       caption, [](char letter) { return letter < ' ' || letter > '~'; }, '?');
   while (!caption.empty() && kTextScale * text_width(caption) > kFramed) caption.pop_back();
@@ -76,7 +83,7 @@ Image contact_sheet(std::span<const ContactSheetItem> items, int columns) {
     check(item.image.height > 0 && item.image.width > 0, "contact sheet", "item ", i, " has an empty image");
     const int top = kGap + i / columns * cell_height;
     const int left = kGap + i % columns * kCellWidth;
-    fill(sheet, top, left, kFramed, kFramed, item.is_good ? kGood : kBad);
+    fill(sheet, top, left, kFramed, kFramed, colour_of(item.verdict));
     paste(sheet, top + kBorder, left + kBorder, item.image);
     write_caption(sheet, top + kFramed + 6, left, item.caption);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -8,11 +9,14 @@
 
 namespace deq {
 
-/// One picture of a contact sheet: its border is green when the answer is good, red when it is not.
+/// What is known of the answer below a picture: its border is green, red or grey.
+enum class Verdict : std::uint8_t { right, wrong, unknown };
+
+/// One picture of a contact sheet. Of the caption (UTF-8) only ASCII can be drawn; other letters become question marks.
 struct ContactSheetItem {
   Image image{};
   std::string caption;
-  bool is_good = true;
+  Verdict verdict = Verdict::unknown;
 };
 
 /// A grid of the items, `columns` a row, each enlarged without smoothing, with its caption below it.

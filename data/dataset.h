@@ -43,6 +43,7 @@ struct DatasetInfo {
   std::vector<std::string> class_names{};
   Normalisation normalisation{};
   Shape label_shape{};  ///< of the labels of one image: [] for its class, [height, width] for one class a pixel
+  bool serves_both_splits = false;  ///< the folder has no parts: the same images train and test
 };
 
 /// One image and its class. `pixels` is row by row, channels innermost (HWC), and lives as long as the set and `owner`.

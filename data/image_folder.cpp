@@ -16,7 +16,8 @@ ImageFolder read_image_folder(const std::filesystem::path& directory, Split spli
   auto set = std::make_shared<ImageSet>(DatasetInfo{.name = "folder",
                                                     .image_shape = {options.height, options.width, 3},
                                                     .class_names = folders.class_names,
-                                                    .normalisation = imagenet_normalisation()});
+                                                    .normalisation = imagenet_normalisation(),
+                                                    .serves_both_splits = folders.serves_both_splits});
   ImageFolder out;
   for (std::size_t i = 0; i < folders.files.size(); ++i) {
     try {

@@ -47,7 +47,8 @@ std::shared_ptr<const Dataset> open_imagenet(const std::filesystem::path& direct
                    .image_shape = {options.height > 0 ? options.height : kUsualSide,
                                    options.width > 0 ? options.width : kUsualSide, 3},
                    .class_names = folders.class_names,
-                   .normalisation = imagenet_normalisation()};
+                   .normalisation = imagenet_normalisation(),
+                   .serves_both_splits = folders.serves_both_splits};
   return std::make_shared<ClassFolderSet>(std::move(info), std::move(folders), options);
 }
 

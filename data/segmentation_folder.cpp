@@ -82,6 +82,13 @@ std::vector<std::string> class_names(const fs::path& directory, int classes) {
   return out;
 }
 
+/// True when there is a list or a folder of the split alone.
+bool has_part(const fs::path& directory, Split split) {
+  return std::ranges::any_of(names_of(split), [&](const std::string& name) {
+    return fs::exists(directory / (name + ".txt")) || fs::is_directory(directory / name / "images");
+  });
+}
+
 }  // namespace
 
 std::vector<LabelPair> find_label_pairs(const fs::path& directory, Split split) {
@@ -117,7 +124,8 @@ std::shared_ptr<const Dataset> open_segmentation_folder(const fs::path& director
                    .image_shape = {options.height > 0 ? options.height : kUsualHeight,
                                    options.width > 0 ? options.width : kUsualWidth, 3},
                    .class_names = class_names(folder, options.classes),
-                   .normalisation = imagenet_normalisation()};
+                   .normalisation = imagenet_normalisation(),
+                   .serves_both_splits = !has_part(folder, split)};
   const std::int64_t size = std::ssize(pairs);
   LabelRule rule{.classes = options.classes, .ignore_label = options.ignore_label, .map = options.label_map};
   auto reader = [pairs = std::move(pairs), rule = std::move(rule)](std::int64_t index) {

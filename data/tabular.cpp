@@ -9,6 +9,7 @@
 #include "data/column_scaling.h"
 #include "data/label_map.h"
 #include "data/libsvm.h"
+#include "data/published_set.h"
 #include "data/table.h"
 
 namespace deq {
@@ -31,8 +32,14 @@ std::filesystem::path find_file(const std::filesystem::path& directory, std::str
                                 std::string_view file) {
   for (const auto& path : {directory / folder / file, directory / file})
     if (std::filesystem::is_regular_file(path)) return path;
+  const std::string where = "say where it is with --data DIR or DEQ_DATA_DIR";
+  const auto sets = published_sets();
+  const auto set = std::ranges::find_if(sets, [&](const PublishedSet& known) {
+    return std::ranges::find(known.files, file, &PublishedFile::name) != known.files.end();
+  });
   throw RequestError(concat((directory / folder / file).string(), ": no such file, nor ", (directory / file).string(),
-                            "; give the folder that holds it as the data folder"));
+                            "; ", set == sets.end() ? "" : concat("get it with `deq data fetch ", set->name, "` and "),
+                            where));
 }
 
 /// Labels of the task, learnt from the train part, and one number of features for both parts.

@@ -88,7 +88,9 @@ Config parse_config(std::string_view text, std::string_view place, std::span<con
   std::set<std::string_view> given;
   refuse_deep_keys(text, place);
   try {
-    given = assign_all(config, toml::parse(text, place), place);
+    const toml::table table = toml::parse(text, place);
+    require(!table.contains("problem") || table.contains("model"), place, "is a configuration of `deq tune`");
+    given = assign_all(config, table, place);
   } catch (const toml::parse_error& error) {
     throw RequestError(concat(place, ":", error.source().begin.line, ": ", error.description()));
   }

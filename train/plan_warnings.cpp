@@ -24,6 +24,7 @@ class Warnings {
     add_phases();
     add_tolerances();
     add_penalty();
+    add_sharing();
     add_recomputation();
     add_memory();
     add_bf16();
@@ -81,6 +82,20 @@ class Warnings {
         train.jacobian_stop_epoch * per_epoch <= plan_.pretrain_steps)
       add("the Jacobian penalty ends with epoch ", train.jacobian_stop_epoch,
           ", before the equilibrium phase begins with epoch ", plan_.pretrain_steps / per_epoch);
+  }
+
+  /// Of the forward methods two leave no inverse estimate: M = I, with which a shared inverse is no inverse at all.
+  void add_sharing() {
+    const auto policy = make_policy(config_.solver, config_.train.estimator);
+    const SolverMethod& method = policy->solver().method;
+    const auto* refined = std::get_if<Refined>(&policy->adjoint());
+    const bool shares = std::holds_alternative<SharedInverse>(policy->adjoint()) ||
+                        (refined != nullptr && refined->start == AdjointStart::shared);
+    const bool leaves_none = std::holds_alternative<Picard>(method) || std::holds_alternative<NewtonKrylov>(method);
+    if (shares && leaves_none)
+      add("the estimator ", config_.train.estimator, " shares the inverse that the forward solver built, and ",
+          config_.solver.name, " builds none: gradients are those of ", refined != nullptr ? "jfb-refine" : "jfb",
+          "; take solver.name broyden, adjoint-broyden or anderson");
   }
 
   void add_recomputation() {

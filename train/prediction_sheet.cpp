@@ -29,14 +29,14 @@ SheetSummary write_prediction_sheet(const std::filesystem::path& path, std::span
     if (!prediction.error.empty()) continue;
     const ClassProbability& best = prediction.top.front();
     const int truth = class_of_file(prediction.file, names);
-    const bool is_good = truth < 0 || truth == best.index;
+    const Verdict verdict = truth < 0 ? Verdict::unknown : truth == best.index ? Verdict::right : Verdict::wrong;
     std::string caption = concat(best.name, " ", std::lround(100 * best.probability), "%");
-    if (!is_good) caption += "\ntrue: " + names[static_cast<std::size_t>(truth)];
+    if (verdict == Verdict::wrong) caption += "\ntrue: " + names[static_cast<std::size_t>(truth)];
     items.push_back(
-        {.image = model_view(read_image(prediction.file), data), .caption = std::move(caption), .is_good = is_good});
+        {.image = model_view(read_image(prediction.file), data), .caption = std::move(caption), .verdict = verdict});
     ++out.shown;
     out.known += truth >= 0 ? 1 : 0;
-    out.right += truth >= 0 && is_good ? 1 : 0;
+    out.right += verdict == Verdict::right ? 1 : 0;
   }
   check(!items.empty(), "--sheet", "no image could be read");
   write_contact_sheet(path, items);

@@ -178,7 +178,10 @@ TuneConfig parse_tune_config(std::string_view text, std::string_view place) {
   TuneConfig config;
   refuse_deep_keys(text, place);
   try {
-    assign_all(config, toml::parse(text, place), place);
+    const toml::table table = toml::parse(text, place);
+    require(table.contains("problem") || !table.contains("model"), place,
+            "is a configuration of `deq train`, not of `deq tune`");
+    assign_all(config, table, place);
   } catch (const toml::parse_error& error) {
     throw RequestError(concat(place, ":", error.source().begin.line, ": ", error.description()));
   }

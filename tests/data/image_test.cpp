@@ -97,8 +97,9 @@ TEST_CASE("fitting cuts the longer side about the centre") {
 
 TEST_CASE("a contact sheet shows every picture, framed by its answer") {
   std::vector<ContactSheetItem> items;
-  for (int i = 0; i < 5; ++i) items.push_back({pattern(8, 8), "caption " + std::to_string(i), i % 2 == 0});
-  items.push_back({pattern(8, 8), "a caption that is much too long for its cell, with \xC3\xA9", true});
+  for (int i = 0; i < 5; ++i)
+    items.push_back({pattern(8, 8), "caption " + std::to_string(i), i % 2 == 0 ? Verdict::right : Verdict::wrong});
+  items.push_back({pattern(8, 8), "a caption that is much too long for its cell, with \xC3\xA9", Verdict::unknown});
   const Image sheet = contact_sheet(items, 3);
   CHECK(sheet.width > 3 * 128);
   CHECK(sheet.height > 2 * 128);
@@ -106,6 +107,9 @@ TEST_CASE("a contact sheet shows every picture, framed by its answer") {
   const auto second = sheet.at(11, 20 + sheet.width / 3);
   CHECK(first[1] > first[0]);
   CHECK(second[0] > second[1]);
+  const auto last = sheet.at(sheet.height - (sheet.height - 10) / 2 + 1, 20 + 2 * (sheet.width / 3));
+  CHECK(last[0] == last[1]);
+  CHECK(last[0] < 200);
   items[1].caption += "\nsecond line";
   CHECK(contact_sheet(items, 3).height > sheet.height);
   CHECK_THROWS_AS(contact_sheet({}, 3), Error);

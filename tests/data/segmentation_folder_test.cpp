@@ -41,6 +41,7 @@ TEST_CASE("pairs come from a list, from folders of a split, or from folders that
     write_pair(both / "images" / (name + std::string(".png")), both / "labels" / (name + std::string(".png")), 8, 8, 1);
   CHECK(find_label_pairs(both.path(), Split::test).size() == 2);
   CHECK(find_label_pairs(both.path(), Split::train)[0].image.filename() == "a.png");
+  CHECK(open_segmentation_folder(both.path(), Split::test, kSmall)->info().serves_both_splits);
   write_pair(split / "train/images/x.png", split / "train/labels/x.png", 8, 8, 1);
   write_pair(split / "val/images/y.png", split / "val/labels/y.png", 8, 8, 1);
   CHECK(find_label_pairs(split.path(), Split::test)[0].labels.filename() == "y.png");
@@ -48,6 +49,7 @@ TEST_CASE("pairs come from a list, from folders of a split, or from folders that
   write_lines(list / "train.txt", "# image labels\n\ni/x.png l/y.png\r\n");
   const auto set = open_segmentation_folder(list.path(), Split::train, kSmall);
   CHECK(set->size() == 1);
+  CHECK_FALSE(set->info().serves_both_splits);
   CHECK(set->sample(0).pixel_labels[63] == 2);
   CHECK(set->sample(0).pixels[0] == 20);
   CHECK(set->info().class_names[2] == "class 2");

@@ -161,6 +161,8 @@ TEST_CASE("class folders become a set; bad files are skipped and listed, or refu
   REQUIRE(train.skipped.size() == 1);
   CHECK(train.skipped.front().find("b.png") != std::string::npos);
   CHECK(read_image_folder(folder.path(), Split::test).images->sample(0).label == 1);
+  CHECK_FALSE(train.images->info().serves_both_splits);
+  CHECK(read_image_folder(folder / "train", Split::test).images->info().serves_both_splits);
   const ImageFolderOptions strict{.bad_images = BadImagePolicy::fail};
   CHECK(request_error_of([&] { return read_image_folder(folder.path(), Split::train, strict); }).find("b.png") !=
         std::string::npos);

@@ -172,6 +172,11 @@ TEST_CASE("files of one's own are opened by their ending with the test part besi
         std::string::npos);
   const auto message = request_error_of([&] { open_tabular("20new", folder.path(), LabelTask::binary); });
   CHECK(message.find("'20new' is neither known (20news, a9a") != std::string::npos);
+  CHECK(request_error_of([&] {
+          open_tabular("wdbc", folder.path(), LabelTask::binary);
+        }).find("`deq data fetch wdbc`") != std::string::npos);
+  CHECK(request_error_of([&] { open_tabular("a1a", folder.path(), LabelTask::binary); }).find("; say where it is") !=
+        std::string::npos);
   CHECK(request_error_of([&] { open_tabular("wdbc", folder.path(), LabelTask::binary); }).find("wdbc.data") !=
         std::string::npos);
 }

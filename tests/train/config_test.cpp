@@ -53,6 +53,11 @@ TEST_CASE("an unknown section and a key outside all sections are refused") {
   CHECK(contains(refusal("train = 1\n"), "key 'train' is outside a section"));
 }
 
+TEST_CASE("a configuration of deq tune is recognised") {
+  CHECK(refusal("[problem]\nname = \"logistic\"\n[data]\nname = \"wdbc\"\n") ==
+        "run.toml: is a configuration of `deq tune`");
+}
+
 TEST_CASE("text that is not TOML is refused with its line") {
   CHECK(contains(refusal("[model]\nname = \n"), "run.toml:2: "));
   CHECK(contains(refusal("[train]\nseed = 1\nseed = 2\n"), "run.toml:3: "));

@@ -108,6 +108,10 @@ TEST_CASE("plans that make no sense are warned of, each in its words") {
   CHECK(mentions(warnings_of({"compute.convolution=bf16"}), "avx512_bf16") != cpu::multiplies_bf16());
   CHECK(mentions(warnings_of({"solver.tolerance=1e-9"}), "float32 cannot reach"));
   CHECK(warnings_of({"solver.tolerance=0"}).empty());  // asks for a fixed number of steps
+  CHECK(mentions(warnings_of({"solver.name=picard", "train.estimator=shine"}), "those of jfb;"));
+  CHECK(mentions(warnings_of({"solver.name=newton-krylov", "train.estimator=shine-refine-3"}), "those of jfb-refine;"));
+  for (const char* estimator : {"jfb", "jfb-refine-3", "exact", "gdeq", "adjoint-broyden"})
+    CHECK(warnings_of({"solver.name=picard", concat("train.estimator=", estimator)}).empty());
   CHECK(mentions(warnings_of({"train.jacobian_weight=1"}), "jacobian_frequency is 0"));
   CHECK(mentions(warnings_of({"train.jacobian_frequency=0.1"}), "all weights of the Jacobian penalty are 0"));
   CHECK(mentions(warnings_of({"train.jacobian_target_radius=0.9"}), "steers the weight"));

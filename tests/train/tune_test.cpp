@@ -209,6 +209,8 @@ TEST_CASE("a wrong configuration, method or seed is refused by name") {
   check_refused(set.run(), "must be at least -300 and at most 300");
   write_text(set.config, "[data]\nname = \"small.txt\"\n[outer]\nlambda = 13\n");
   check_refused(set.run(), "'outer.bound' keeps lambda within 12");
+  write_text(set.config, "[model]\ntask = \"classification\"\n[data]\nname = \"wdbc\"\n");
+  check_refused(set.run(), "is a configuration of `deq train`, not of `deq tune`");
   write_text(set.config, "[outer]\npoints = 3\n");
   check_refused(set.run(), "'data.name' is missing");
 }

@@ -48,9 +48,11 @@ int run_train(const TrainRequest& request) {
   }
   check_trainable(config);
   const auto train_set = open_split(config, Split::train, folder), test_set = open_split(config, Split::test, folder);
+  std::vector<std::string> warnings = outline(config, train_set->size(), test_set->size()).warnings;
+  if (test_set->info().serves_both_splits)
+    warnings.push_back("the data folder has no train/ and test/: the same images train and test");
   if (!request.run.is_quiet)
-    for (const std::string& warning : outline(config, train_set->size(), test_set->size()).warnings)
-      std::cerr << "warning: " << warning << "\n";
+    for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
   make_output_folder(request.out);
   Trainer trainer(config, train_set, test_set, *backend,
                   {.out = request.out,
