@@ -12,7 +12,7 @@
 #include "core/wait_policy.h"
 #include "train/command_line.h"
 #include "train/interrupt.h"
-#include "train/printable.h"
+#include "train/message_line.h"
 #include "train/standard_streams.h"
 
 namespace {
@@ -44,7 +44,7 @@ int execute(const deq::Request& request) {
 }
 
 int report(std::string_view message, int status) {
-  std::cerr << "deq: " << deq::printable(message) << std::endl;
+  std::cerr << "deq: " << deq::message_line(message) << std::endl;
   return status;
 }
 

@@ -7,6 +7,7 @@
 #include "train/datasets.h"
 #include "train/interrupt.h"
 #include "train/make_backend.h"
+#include "train/message_line.h"
 #include "train/model.h"
 #include "train/output_folder.h"
 #include "train/plan_report.h"
@@ -50,7 +51,7 @@ int run_train(const TrainRequest& request) {
   const auto train_set = open_split(config, Split::train, folder), test_set = open_split(config, Split::test, folder);
   if (!request.run.is_quiet)
     for (const std::string& warning : outline(config, train_set->size(), test_set->size()).warnings)
-      std::cerr << "warning: " << warning << "\n";
+      std::cerr << "warning: " << message_line(warning) << "\n";
   make_output_folder(request.out);
   Trainer trainer(config, train_set, test_set, *backend,
                   {.out = request.out,
