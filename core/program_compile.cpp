@@ -106,6 +106,7 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<LinearSolveKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
+  map.stop_on(solve.last < schedule.first_update ? options.stop : nullptr);
   const auto own = std::span(launches).subspan(static_cast<std::size_t>(solve.own.first),
                                                static_cast<std::size_t>(solve.own.last - solve.own.first));
   const auto count = std::ranges::count_if(own, [](const Launch& launch) { return launch.kernel != nullptr; });

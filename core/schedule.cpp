@@ -187,6 +187,7 @@ ProgramSchedule make_schedule(const Graph& graph, std::span<const Ref> outputs) 
       if (solve.node == id) solve.first = first, solve.last = out.end();
     place(id);
   }
+  out.first_update = late.empty() ? out.end() : out.position[late.front()];
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/stopped.h"
 #include "core/wait_policy.h"
 #include "train/command_line.h"
 #include "train/interrupt.h"
@@ -68,6 +69,8 @@ int main(int argc, char** argv) {
     if (!std::cout.good()) return report("the result could not be written to stdout", kFailed);
     return status;
   } catch (const deq::Interrupted&) {
+    return deq::kInterruptedStatus;
+  } catch (const deq::Stopped&) {
     return deq::kInterruptedStatus;
   } catch (const deq::RequestError& error) {
     return report(error.what(), kWrongRequest);

@@ -40,6 +40,7 @@ class TrainingStep {
 
   /// Runs on one batch. `step` counts optimiser steps already taken; it decides learning rate bias and random draws.
   /// `next`, if known, is the batch to come, whose pixels then travel to the device beside the end of this step.
+  /// Errors: Stopped when interrupted (interrupt_flag) in a solve; the step has then changed nothing.
   StepResult run(const Batch& batch, double lr, std::int64_t step, const Batch* next = nullptr);
 
   [[nodiscard]] Program& program() { return *program_; }

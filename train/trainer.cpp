@@ -171,7 +171,12 @@ void Trainer::train_until(std::int64_t last) {
     jacobian_draw_ = jacobian_.draw(step_, batch.epoch);
     TrainingStep& step = programs(is_pretraining()).training(jacobian_draw_.weight > 0);
     if (jacobian_draw_.weight > 0) step.set_penalty(jacobian_draw_);
-    const StepResult result = step.run(batch, lr, step_, loader.peek());
+    StepResult result;
+    try {
+      result = step.run(batch, lr, step_, loader.peek());
+    } catch (const Stopped&) {
+      break;  // nothing of the step is kept; resuming takes it again
+    }
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
     images_since_record_ += config_.train.batch_size;
     seconds_since_record_ += elapsed;
@@ -266,6 +271,13 @@ SpectralMetrics Trainer::measured_stability() {
 }
 
 void Trainer::evaluate_now() {
+  try {
+    evaluate_whole();
+  } catch (const Stopped&) {  // done again on resuming: evaluated_step_ is not this step
+  }
+}
+
+void Trainer::evaluate_whole() {
   const bool is_unrolled = step_ <= config_.train.pretrain_steps;
   const Evaluation result = evaluate(programs(is_unrolled).inference(), test_set_,
                                      {.limit = config_.train.eval_limit,

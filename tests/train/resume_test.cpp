@@ -131,6 +131,31 @@ TEST_CASE("SIGINT and SIGTERM save, end with status 130, and the run goes on to 
   check_same_run(whole.path, run);
 }
 
+TEST_CASE("a signal cuts the solve of a step, which is taken again on resuming, to the same bits") {
+  const TemporaryFolder folder;
+  const Folder whole = folder.path() / "whole", run = folder.path() / "run";
+  const auto train = [](const Folder& out, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = small_run(out, 24);
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  REQUIRE(RunningProgram(train(whole)).wait() == 0);
+  REQUIRE(RunningProgram(train(run, {"--max-steps", "17"})).wait() == 0);
+  // A solve that would take minutes.
+  RunningProgram program(
+      train(run, {"--set", "solver.name=picard", "--set", "solver.fallback=none", "--set", "train.estimator=jfb",
+                  "--set", "solver.max_steps=100000", "--set", "solver.tolerance=0"}));
+  program.await_work();
+  const auto signalled = std::chrono::steady_clock::now();
+  program.send(SIGINT);
+  CHECK(program.wait() == 130);
+  CHECK(Milliseconds(std::chrono::steady_clock::now() - signalled).count() < 10000);
+  CHECK(last_of(run).counters.at("step") == "17");
+  CHECK(losses_of(run).back().first == 17);
+  CHECK(RunningProgram(train(run)).wait() == 0);
+  check_same_run(whole, run);
+}
+
 TEST_CASE("drawn starts, supervised slices and penalties go on as if nothing had been interrupted") {
   const TemporaryFolder folder;
   const auto run = [&](const Folder& out, int until) {
