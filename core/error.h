@@ -7,10 +7,11 @@
 
 namespace deq {
 
-/// A call that cannot be carried out. The message names the place, what was found and what was expected.
+/// A call that cannot be carried out. The message names the place, what was found and what was expected; NUL
+/// characters in it, at which what() would end, are written as \x00.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& message);
 };
 
 /// The request itself was wrong: a configuration, a file or an argument that is not what it should be.

@@ -57,7 +57,7 @@ class FixedPointMap {
   virtual StateView input() = 0;
   /// f(z) appears here.
   virtual StateView output() = 0;
-  /// output = f(input). No allocation, no host wait.
+  /// output = f(input). No allocation, no host wait. Errors: Stopped (core/stopped.h), which solvers let pass.
   virtual void replay() = 0;
   /// As `replay`, for the samples with a nonzero entry in `running` [batch] (empty: all) alone: the output rows of the
   /// others are not defined. @returns samples computed, at least those asked for

@@ -118,6 +118,7 @@ void Program::run() {
   s.check_present("inputs; bind them all again");
   s.check_bound();
   s.see_parameters();
+  s.has_run = false;  // nothing can be read of a run that is cut short
   if (s.are_constants_stale) s.execute_constants();
   if (s.is_step_stale) s.send_parameters();
   if (s.options.checks_finite) s.check_finite_inputs();
@@ -135,6 +136,7 @@ std::vector<Program::LaunchTime> Program::profile() {
   State& s = state();
   s.see_parameters();
   if (s.is_step_stale || !s.has_run) run();
+  s.has_run = false;
   std::vector<LaunchTime> out;
   s.backend->synchronize();
   for (const std::size_t position : s.batch_runs) {
@@ -146,6 +148,7 @@ std::vector<Program::LaunchTime> Program::profile() {
     out.push_back({name_of(node.op), node.label, elapsed.count()});
   }
   s.store_assignments();
+  s.has_run = true;
   return out;
 }
 

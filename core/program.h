@@ -10,6 +10,7 @@
 #include "core/arena.h"
 #include "core/backend.h"
 #include "core/pixels.h"
+#include "core/stopped.h"
 
 namespace deq {
 
@@ -18,6 +19,10 @@ struct ProgramOptions {
   /// launch.
   bool checks_finite = false;
   bool plans_only = false;  ///< plan without allocating: `peak_bytes` and `describe` work, the rest after `place`
+  /// Set from a signal handler or another thread, it ends a run that is solving before the next evaluation of f: `run`
+  /// throws Stopped, and parameters and running statistics are what they were before. It is only looked at in solves
+  /// that come before every optimiser update. Null: never. To outlive the program.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 /// A compiled graph: one arena, segments by rate, solves in order. `run` replays it: no allocation, lookup or copy.
@@ -58,7 +63,7 @@ class Program {
 
   /// Executes everything that changed: the step segment when parameters may have changed, then the batch segment.
   /// Errors: no place; an input was never bound; another program of the arena has run since inputs were bound; the
-  /// tensor of a parameter was replaced by another; another thread runs it.
+  /// tensor of a parameter was replaced by another; another thread runs it; Stopped (ProgramOptions::stop).
   void run();
   /// As `run`, measuring every launch outside loops (a solve counts as one), for benchmarks.
   struct LaunchTime {

@@ -99,6 +99,7 @@ void Program::State::bind_solve(std::size_t index) {
   auto* adjoint = dynamic_cast<LinearSolveKernel*>(kernel);
   RegionMap& map = (forward ? forward->map() : adjoint->map()).of(solve.role);
   map.bind(base(plan.state_buffer[index]), base(plan.result_buffer[index]));
+  map.stop_on(solve.last < schedule.first_update ? options.stop : nullptr);
   std::size_t count = 0;
   for (int position = solve.own.first; position < solve.own.last; ++position)
     if (runs_in(position, index)) ++count;

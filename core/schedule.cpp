@@ -60,8 +60,9 @@ class Placement {
       else
         (is_late[id] != 0 ? late : outside).push_back(id);
     }
-    outside.insert(outside.end(), late.begin(), late.end());
     for (const NodeId id : outside) place(id);
+    for (const NodeId id : late) place(id);
+    schedule_.first_update = late.empty() ? schedule_.end() : schedule_.position[late.front()];
   }
 
  private:

@@ -35,6 +35,7 @@ struct ProgramSchedule {
   std::vector<int> position;  ///< [node] position, -1 for inputs and dead nodes
   std::vector<int> solve_of;  ///< [node] index into `solves` of the region the node belongs to, else -1
   std::vector<SolveSpan> solves;
+  int first_update = 0;  ///< position of the first optimiser update, else `end()`: nothing before it writes parameters
 
   [[nodiscard]] int end() const { return static_cast<int>(order.size()); }
 };

@@ -15,6 +15,17 @@ void gather(Backend& backend, const StateSpec& spec, std::span<const void* const
   }
 }
 
+/// Runs `solve`. What it throws (Stopped) passes once nothing that is queued can write into the solver any more.
+template <class Solve>
+void settled(Backend& backend, Solve solve) {
+  try {
+    solve();
+  } catch (...) {
+    backend.state_ops().settle();
+    throw;
+  }
+}
+
 }  // namespace
 
 bool is_solve(const Kernel& kernel) {
@@ -67,6 +78,7 @@ RegionMap& RegionMap::of(RegionRole role) {
 
 int RegionMap::replay_running(std::span<const std::uint8_t> running) {
   const bool are_all = std::find(running.begin(), running.end(), std::uint8_t{0}) == running.end();
+  obey(stop_);
   if (!ladder_.is_empty() && !are_all) return ladder_.replay(input(), output(), running);
   replay();
   return spec_.batch;
@@ -80,7 +92,7 @@ void EquilibriumKernel::bind(std::span<const void* const> inputs, std::span<void
 void EquilibriumKernel::run() {
   gather(*backend_, map_.spec(), z0_, z_);
   map_.begin();
-  solver_->solve(map_, StateView{z_}, report_);
+  settled(*backend_, [this] { solver_->solve(map_, StateView{z_}, report_); });
 }
 
 void LinearSolveKernel::bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) {
@@ -95,7 +107,8 @@ void LinearSolveKernel::run() {
   const InverseEstimate& estimate = forward_->solver().estimate();
   const TransposedEstimate transpose = transposed(estimate);
   const InverseEstimate& of_system = system_ == ImplicitSystem::adjoint ? estimate : transpose;
-  solver_->solve(map_, of_system, forward_->report(), StateView{w_}, StateView{u_}, report_);
+  settled(*backend_,
+          [&] { solver_->solve(map_, of_system, forward_->report(), StateView{w_}, StateView{u_}, report_); });
 }
 
 }  // namespace deq

@@ -8,6 +8,7 @@
 #include "core/fixed_point.h"
 #include "core/ladder.h"
 #include "core/schedule.h"
+#include "core/stopped.h"
 
 namespace deq {
 
@@ -33,6 +34,7 @@ class RegionMap final : public FixedPointMap {
   StateView input() override { return {input_}; }
   StateView output() override { return {output_}; }
   void replay() override {
+    obey(stop_);
     preset();
     for (const auto& segment : segments_) segment->run();
     ladder_.forget();
@@ -42,7 +44,10 @@ class RegionMap final : public FixedPointMap {
   [[nodiscard]] int sample_threads() const override {
     return samples_ == nullptr || !presets_.empty() ? 0 : samples_->threads();
   }
-  void replay_sample(int sample) override { samples_->run_sample(sample); }
+  void replay_sample(int sample) override {
+    obey(stop_);
+    samples_->run_sample(sample);
+  }
 
   FixedPointMap* pullback() override { return pullback_.get(); }
   FixedPointMap* pushforward() override { return pushforward_.get(); }
@@ -55,6 +60,8 @@ class RegionMap final : public FixedPointMap {
   /// `samples` evaluates f for one sample, where one can.
   void set(std::vector<BoundLaunch> launches, std::size_t count, DepthFirst* samples);
   void add(Preset preset) { presets_.push_back(preset); }
+  /// Evaluations throw Stopped once `stop` is true. Null: never.
+  void stop_on(const std::atomic<bool>* stop) { stop_ = stop; }
   /// Once per solve, before the first replay, for the regions beside as well.
   void begin();
   [[nodiscard]] std::size_t launches() const { return launch_count_; }
@@ -72,6 +79,7 @@ class RegionMap final : public FixedPointMap {
   DepthFirst* samples_ = nullptr;
   std::size_t launch_count_ = 0;
   std::vector<Preset> presets_;
+  const std::atomic<bool>* stop_ = nullptr;
   Ladder ladder_;
   Backend* backend_;
   std::unique_ptr<RegionMap> pullback_, pushforward_, outer_gradient_;

@@ -21,6 +21,7 @@ std::string_view name_of(SolveStatus status) {
     case SolveStatus::stalled: return "stalled";
     case SolveStatus::diverged: return "diverged";
     case SolveStatus::nonfinite: return "nonfinite";
+    case SolveStatus::not_solved: return "not_solved";
   }
   return "?";
 }
@@ -28,7 +29,8 @@ std::string_view name_of(SolveStatus status) {
 bool is_breakdown(SolveStatus status) {
   switch (status) {
     case SolveStatus::converged:
-    case SolveStatus::max_steps: return false;
+    case SolveStatus::max_steps:
+    case SolveStatus::not_solved: return false;
     case SolveStatus::stalled:
     case SolveStatus::diverged:
     case SolveStatus::nonfinite: return true;

@@ -8,13 +8,14 @@ namespace deq {
 
 /// What the caller may rely on after a solve.
 enum class SolveStatus : std::uint8_t {
-  converged,  ///< the sample met the tolerance; z and M belong together
-  max_steps,  ///< budget used; z is the best iterate seen, M is cut back to it
-  stalled,    ///< no progress for `patience` steps; as max_steps
-  diverged,   ///< residual grew past the limit; z is the best iterate, do not share M
-  nonfinite,  ///< inf or nan appeared; z is the last finite best, do not share M
+  converged,   ///< the sample met the tolerance; z and M belong together
+  max_steps,   ///< budget used; z is the best iterate seen, M is cut back to it
+  stalled,     ///< no progress for `patience` steps; as max_steps
+  diverged,    ///< residual grew past the limit; z is the best iterate, do not share M
+  nonfinite,   ///< inf or nan appeared; z is the last finite best, do not share M
+  not_solved,  ///< nothing was iterated, so there is no residual: an estimate was taken as it is (backward only)
 };
-inline constexpr int kSolveStatusCount = 5;
+inline constexpr int kSolveStatusCount = 6;
 std::string_view name_of(SolveStatus status);
 /// True where another solver may do better: stalled, diverged, nonfinite.
 bool is_breakdown(SolveStatus status);

@@ -1,5 +1,6 @@
 #include "data/file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,6 +26,9 @@ std::filesystem::path links_followed(std::filesystem::path path) {
   }
   return path;
 }
+
+/// What replace_file writes until it is complete.
+std::filesystem::path unfinished(std::filesystem::path target) { return target += concat(".", ::getpid(), ".new"); }
 
 }  // namespace
 
@@ -54,8 +58,7 @@ std::filesystem::path replace_file(const std::filesystem::path& path,
     return path;
   }
   const std::filesystem::path target = links_followed(path);
-  std::filesystem::path fresh = target;
-  fresh += concat(".", ::getpid(), ".new");
+  const std::filesystem::path fresh = unfinished(target);
   try {
     write(fresh);
     if (std::filesystem::exists(status)) std::filesystem::permissions(fresh, status.permissions(), failure);
@@ -66,6 +69,21 @@ std::filesystem::path replace_file(const std::filesystem::path& path,
     throw;
   }
   return target;
+}
+
+std::string write_obstacle(const std::filesystem::path& path) {
+  std::error_code failure;
+  const auto status = std::filesystem::status(path, failure);
+  if (status.type() == std::filesystem::file_type::none) return "cannot be written: " + failure.message();
+  if (std::filesystem::is_directory(status)) return "is a folder, expected a file";
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return ::access(path.c_str(), W_OK) == 0 ? "" : concat("cannot be written: ", std::strerror(errno));
+  const std::filesystem::path fresh = unfinished(links_followed(path));
+  const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) return concat("cannot be written: ", std::strerror(errno));
+  ::close(file);
+  ::unlink(fresh.c_str());
+  return {};
 }
 
 void remove_unfinished(const std::filesystem::path& path) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace deq {
@@ -17,6 +18,10 @@ std::vector<std::byte> read_file(const std::filesystem::path& path);
 /// @returns what was written, links followed. Errors: as `write`; Error when `path` is a folder or cannot be replaced.
 std::filesystem::path replace_file(const std::filesystem::path& path,
                                    const std::function<void(const std::filesystem::path&)>& write);
+
+/// Why replace_file could not write `path`, found out by making the file that it would make and removing it; empty: it
+/// can, unless the disk is full by then.
+std::string write_obstacle(const std::filesystem::path& path);
 
 /// Removes the files that replace_file left beside `path` in processes that were killed. For who knows that no other
 /// process is writing it.

@@ -42,7 +42,7 @@ AuditProgram::AuditProgram(const AuditedModel& model, const AuditPolicy& policy,
   }
   outputs.push_back(loss_);
   program_ = std::make_unique<Program>(
-      Program::compile(graph_, outputs, backend, {.checks_finite = false, .plans_only = part == Part::plan}));
+      Program::compile(graph_, outputs, backend, {.plans_only = part == Part::plan, .stop = model.stop}));
 }
 
 void AuditProgram::find_adjoint(const AuditedLoss& traced) {

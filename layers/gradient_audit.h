@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/program.h"
 #include "layers/equilibrium.h"
 #include "layers/parameter.h"
 
@@ -38,6 +39,8 @@ struct AuditedModel {
   const ParameterStore* parameters = nullptr;
   /// Traces the loss on a training graph; every equilibrium must use the policy given.
   std::function<AuditedLoss(Graph&, const AuditPolicy&)> loss;
+  /// Ends the audit in the middle of a solve, with Stopped; see ProgramOptions::stop.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 struct AuditedEstimator {

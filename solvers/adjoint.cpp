@@ -47,7 +47,8 @@ bool may_share(SolveStatus status) {
     case SolveStatus::max_steps:
     case SolveStatus::stalled: return true;
     case SolveStatus::diverged:
-    case SolveStatus::nonfinite: return false;
+    case SolveStatus::nonfinite:
+    case SolveStatus::not_solved: return false;
   }
   return false;
 }
@@ -163,6 +164,8 @@ void Adjoint::solve(FixedPointMap& vjp, const InverseEstimate& inverse, const So
       linear_->solve({.vjp = &vjp, .w = w, .right = base, .starts_at_zero = start_ == AdjointStart::zero}, u, report);
       report.sample_evaluations = std::int64_t{spec_.batch} * report.map_calls;
       rescue(w, u, report);
+    } else {
+      std::fill(report.status.begin(), report.status.end(), SolveStatus::not_solved);
     }
   }
   report.method = name_;

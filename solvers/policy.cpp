@@ -54,7 +54,8 @@ std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_solver(const StateSpec& s
 std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_cold_solver(const StateSpec& spec, StateOps& ops) const {
   // A method of the caller's need not know of single samples, and a time budget is one of the whole batch.
   if (own_method_ || !needs_only_f() || solver_.time_budget_ms > 0.0) return make_chain(spec, ops);
-  return std::make_unique<SampleSolver>(spec, [&](const StateSpec& part) { return make_chain(part, ops); });
+  return std::make_unique<SampleSolver>(
+      spec, [policy = *this, &ops](const StateSpec& part) { return policy.make_chain(part, ops); });
 }
 
 std::unique_ptr<FixedPointSolver> ImplicitPolicy::make_chain(const StateSpec& spec, StateOps& ops) const {

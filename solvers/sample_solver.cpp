@@ -1,6 +1,7 @@
 #include "solvers/sample_solver.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace deq {
 namespace {
@@ -38,22 +39,31 @@ void enter(const SolveReport& alone, std::size_t b, SolveReport& whole) {
 
 }  // namespace
 
-SampleSolver::SampleSolver(const StateSpec& spec, const SolverFactory& make)
-    : together_(make(spec)), rank_(static_cast<std::size_t>(spec.batch), 0), estimate_(*this) {
-  for (int b = 0; b < spec.batch; ++b) {
-    const StateSpec alone = spec.sample(b);
-    samples_.push_back({.spec = alone, .solver = make(alone), .report = {}});
+SampleSolver::SampleSolver(const StateSpec& spec, SolverFactory make)
+    : spec_(spec),
+      make_(std::move(make)),
+      together_(make_(spec)),
+      rank_(static_cast<std::size_t>(spec.batch), 0),
+      estimate_(*this) {}
+
+void SampleSolver::make_samples() {
+  for (int b = 0; b < spec_.batch; ++b) {
+    const StateSpec alone = spec_.sample(b);
+    samples_.push_back({.spec = alone, .solver = make_(alone), .report = {}});
     samples_.back().report.resize(1);
+    if (max_steps_ > 0) samples_.back().solver->limit_steps(max_steps_);
   }
 }
 
 void SampleSolver::bind(void* workspace, void* estimate) {
   together_->bind(workspace, estimate);
+  if (samples_.empty()) make_samples();
   for (Sample& sample : samples_) sample.solver->bind(workspace, estimate);
 }
 
 void SampleSolver::limit_steps(int max_steps) {
   together_->limit_steps(max_steps);
+  max_steps_ = max_steps;
   for (Sample& sample : samples_) sample.solver->limit_steps(max_steps);
 }
 
@@ -61,12 +71,19 @@ void SampleSolver::solve(FixedPointMap& map, StateView z, SolveReport& report) {
   const int threads = map.sample_threads();
   is_apart_ = threads > 0;
   if (!is_apart_) return together_->solve(map, z, report);
+  std::exception_ptr thrown;  // none may leave the threads by itself
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (std::size_t b = 0; b < samples_.size(); ++b) {
     Sample& sample = samples_[b];
     SampleOf alone(map, sample.spec, static_cast<int>(b));
-    sample.solver->solve(alone, z, sample.report);
+    try {
+      sample.solver->solve(alone, z, sample.report);
+    } catch (...) {
+#pragma omp critical(sample_solver)
+      thrown = std::current_exception();
+    }
   }
+  if (thrown) std::rethrow_exception(thrown);
   gather(report);
 }
 

@@ -20,7 +20,8 @@ using SolverFactory = std::function<std::unique_ptr<FixedPointSolver>(const Stat
 /// Memory: that of the solver of the whole batch, whose rows the samples share out.
 class SampleSolver final : public FixedPointSolver {
  public:
-  SampleSolver(const StateSpec& spec, const SolverFactory& make);
+  /// `make` is kept: the samples' solvers are made when memory is bound, for what is only planned needs none.
+  SampleSolver(const StateSpec& spec, SolverFactory make);
 
   [[nodiscard]] std::size_t workspace_bytes() const override { return together_->workspace_bytes(); }
   [[nodiscard]] std::size_t estimate_bytes() const override { return together_->estimate_bytes(); }
@@ -48,10 +49,14 @@ class SampleSolver final : public FixedPointSolver {
     const SampleSolver* of_;
   };
 
+  void make_samples();
   void gather(SolveReport& report);
 
+  StateSpec spec_;
+  SolverFactory make_;
   std::unique_ptr<FixedPointSolver> together_;
   std::vector<Sample> samples_;
+  int max_steps_ = 0;      // set by limit_steps; 0: that of the options
   bool is_apart_ = false;  // the last solve took samples one by one
   std::vector<int> rank_;  // [batch]
   Estimate estimate_;

@@ -19,7 +19,8 @@ void check_limits(const SolverOptions& options);
 /// Errors (RequestError, beginning with `where`): a tolerance that is negative or not finite.
 void check_tolerance(const Tolerance& tolerance, std::string_view where);
 
-/// Decides per sample when a solve is over, and why. Samples are judged alone.
+/// Decides per sample when a solve is over, and why. Samples are judged alone. What a sample returns is its best
+/// iterate (Loop), which with a fixed number of steps (tolerance 0) or one that ran out may lie before the last step.
 class StopRule {
  public:
   StopRule(const SolverOptions& options, int batch);

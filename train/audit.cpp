@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "solvers/names.h"
+#include "train/interrupt.h"
 #include "train/loss.h"
 
 namespace deq {
@@ -27,17 +28,20 @@ struct Subject {
     return config;
   }
   [[nodiscard]] AuditedModel audited(int batch) const {
-    return {
-        &copy.store, [this, batch](Graph& graph, const AuditPolicy& policy) {
-          const Shape shape = copy.image_shape(batch);
-          const Value image = graph.input("image", {DType::f32, shape}, Rate::batch);
-          const TrainingLoss loss_of(copy, graph.input("label", {DType::i32, copy.label_shape(shape)}, Rate::batch));
-          MdeqForward forward;
-          forward.equilibrium.policy = policy;
-          forward.outer_loss = loss_of;
-          const Mdeq::Output output = copy.network(image, forward);
-          return AuditedLoss{loss_of(output.logits), {*output.equilibrium}};
-        }};
+    return {.parameters = &copy.store,
+            .loss =
+                [this, batch](Graph& graph, const AuditPolicy& policy) {
+                  const Shape shape = copy.image_shape(batch);
+                  const Value image = graph.input("image", {DType::f32, shape}, Rate::batch);
+                  const TrainingLoss loss_of(copy,
+                                             graph.input("label", {DType::i32, copy.label_shape(shape)}, Rate::batch));
+                  MdeqForward forward;
+                  forward.equilibrium.policy = policy;
+                  forward.outer_loss = loss_of;
+                  const Mdeq::Output output = copy.network(image, forward);
+                  return AuditedLoss{loss_of(output.logits), {*output.equilibrium}};
+                },
+            .stop = &interrupt_flag()};
   }
 
   Model copy;

@@ -16,7 +16,7 @@ void add_train(CLI::App& app, Parsed& parsed) {
   TrainRequest& request = parsed.train;
   command->add_option("config", request.config, "configuration (TOML)")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--out", request.out, "folder of the run; default: runs/NAME")->check(named_path());
+  command->add_option("--out", request.out, "folder of the run; default: runs/NAME");
   add_set_option(*command, request.overrides);
   command->add_flag("--resume", request.is_resume, "go on from the last checkpoint of the run");
   command->add_option("--max-steps", request.max_steps, "stop, saved, after this many steps")
@@ -97,8 +97,7 @@ void add_predict(CLI::App& app, Parsed& parsed) {
 void add_info(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(app, "info", "Describe this build and machine, a checkpoint or a configuration",
                                   "deq info runs/shapes/checkpoints/best");
-  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder, model.safetensors or CONFIG.toml")
-      ->check(named_path());
+  command->add_option("checkpoint", parsed.info.checkpoint, "checkpoint folder, model.safetensors or CONFIG.toml");
   add_run_options(*command, parsed.info.run, parsed);
   answer_with(*command, parsed, &Parsed::info);
 }
@@ -117,7 +116,7 @@ void add_data_export(CLI::App& data, Parsed& parsed) {
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
   command->add_option("--split", request.split, "test or train")->check(CLI::IsMember({"test", "train"}));
   command->add_option("--count", request.count, "images")->transform(whole_number(1, 99999));
-  command->add_option("--out", request.out, "folder of the images")->required()->check(named_path());
+  command->add_option("--out", request.out, "folder of the images")->required();
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::data_export);
 }
@@ -162,7 +161,7 @@ void add_import(CLI::App& app, Parsed& parsed) {
   ImportRequest& request = parsed.import_mdeq;
   command->add_option("--config", request.config, "configuration of the model (TOML)")->required();
   command->add_option("--weights", request.weights, "the weights (safetensors)")->required();
-  command->add_option("--out", request.out, "folder of the checkpoint")->required()->check(named_path());
+  command->add_option("--out", request.out, "folder of the checkpoint")->required();
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::import_mdeq);
 }
@@ -192,6 +191,13 @@ void check_command_name(const CLI::App& app, std::span<const std::string> argume
                             " has ", all, " (see ", called, " --help)"));
 }
 
+/// Text is never empty, of no option of any command.
+void refuse_empty_text(CLI::App& app) {
+  for (CLI::Option* option : app.get_options([](const CLI::Option*) { return true; }))
+    if (option->get_type_name() == "TEXT") option->check(not_empty(option->get_description()));
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) refuse_empty_text(*command);
+}
+
 }  // namespace
 
 std::optional<Request> parse_command_line(std::span<const std::string> arguments, std::string& text) {
@@ -211,6 +217,7 @@ std::optional<Request> parse_command_line(std::span<const std::string> arguments
   add_tune(app, parsed);
   add_plot(app, parsed);
   add_new(app, parsed);
+  refuse_empty_text(app);
   check_command_name(app, arguments, "deq");
   try {
     // CLI11 takes the arguments last first.

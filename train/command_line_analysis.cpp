@@ -109,8 +109,7 @@ void add_tune(CLI::App& app, Parsed& parsed) {
   command->add_option("--seeds", request.seeds, "number of seeds, from --seed or 0 on; default: as configured")
       ->transform(whole_number(1, 10000));
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--out", request.out, "folder of traces, summary and plots; default: runs/NAME")
-      ->check(named_path());
+  command->add_option("--out", request.out, "folder of traces, summary and plots; default: runs/NAME");
   command->add_flag("--dry-run", request.is_dry_run, "print the whole configuration and do nothing");
   auto* audit = command->add_flag("--audit", request.is_audit,
                                   "compare each method's hypergradient with the exact one along HOAG's path");
@@ -136,10 +135,8 @@ void add_plot(CLI::App& app, Parsed& parsed) {
                                   "deq plot runs/shapes runs/shapes-jfb -o comparison.html");
   PlotRequest& request = parsed.plot;
   command->add_option("runs", request.runs, "folders of runs: what deq train --out was given")->required();
-  command
-      ->add_option("-o,--out", request.out,
-                   ".html (a report in one file), .svg or .png; default: report.html in the first folder")
-      ->check(named_path());
+  command->add_option("-o,--out", request.out,
+                      ".html (a report in one file), .svg or .png; default: report.html in the first folder");
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {

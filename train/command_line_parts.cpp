@@ -20,7 +20,7 @@ void add_run_options(CLI::App& command, RunOptions& run, Parsed& parsed) {
 }
 
 RunOptions finish_run(const CLI::App& command, RunOptions run, const Parsed& parsed) {
-  run.device = device_named(parsed.device);
+  run.device = parsed.device.empty() ? default_device() : device_named(parsed.device);
   if (command.count("--seed") > 0) run.seed = parsed.seed;
   return run;
 }

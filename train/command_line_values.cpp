@@ -38,8 +38,8 @@ CLI::Validator finite_number(double least) {
   return {read, concat("at least ", least)};
 }
 
-CLI::Validator named_path() {
-  return {[](std::string& text) { return text.empty() ? "is empty, expected a path" : ""; }, ""};
+CLI::Validator not_empty(const std::string& expected) {
+  return {[=](std::string& text) { return text.empty() ? "is empty, expected: " + expected : std::string(); }, ""};
 }
 
 }  // namespace deq

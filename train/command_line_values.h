@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <string>
 
 namespace deq {
 
@@ -14,7 +15,7 @@ CLI::Validator whole_number(std::int64_t least, std::int64_t most);
 /// A finite number of at least `least`, with a point for the decimals.
 CLI::Validator finite_number(double least);
 
-/// Anything but the empty text, which a variable of the shell that is not set becomes.
-CLI::Validator named_path();
+/// Anything but the empty text, which a variable of the shell that is not set becomes. `expected` is told on refusal.
+CLI::Validator not_empty(const std::string& expected);
 
 }  // namespace deq

@@ -34,9 +34,12 @@ InterruptGuard::InterruptGuard() {
 InterruptGuard::~InterruptGuard() {
   if (--depth > 0) return;
   for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &previous[i], nullptr);
+  interrupted.store(false, std::memory_order_relaxed);
 }
 
 bool is_interrupted() { return interrupted.load(std::memory_order_relaxed); }
+
+const std::atomic<bool>& interrupt_flag() { return interrupted; }
 
 void stop_if_interrupted() {
   if (is_interrupted()) throw Interrupted{};

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 namespace deq {
 
 /// While it lives, the first SIGINT or SIGTERM only sets a flag; the next of the same kind ends the process as usual.
@@ -13,10 +15,14 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
 
-/// True once a signal has arrived since the outermost InterruptGuard was made. Loops ask it between steps.
+/// True once a signal has arrived since the outermost InterruptGuard was made, while it lives. Loops ask it between
+/// steps.
 bool is_interrupted();
 
-/// What stop_if_interrupted throws; main ends with kInterruptedStatus on it.
+/// What is_interrupted tells, for programs (ProgramOptions::stop): their solves end before the next evaluation of f.
+const std::atomic<bool>& interrupt_flag();
+
+/// What stop_if_interrupted throws; main ends with kInterruptedStatus on it, as on Stopped, which ends a solve.
 struct Interrupted {};
 
 /// Ends a command that has nothing to save. Loops of such commands call it between steps.

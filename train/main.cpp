@@ -1,18 +1,21 @@
 #include <omp.h>
 
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <variant>
 #include <vector>
 
 #include "core/error.h"
+#include "core/stopped.h"
 #include "core/wait_policy.h"
 #include "train/command_line.h"
 #include "train/interrupt.h"
-#include "train/printable.h"
+#include "train/message_line.h"
 #include "train/standard_streams.h"
 
 namespace {
@@ -43,9 +46,20 @@ int execute(const deq::Request& request) {
   return std::visit(Visitor{}, request);
 }
 
+constexpr int kFailed = 1;
+constexpr int kWrongRequest = 2;
+
 int report(std::string_view message, int status) {
-  std::cerr << "deq: " << deq::printable(message) << std::endl;
+  std::cerr << "deq: " << deq::message_line(message) << std::endl;
   return status;
+}
+
+/// What the file system says of a path that no command had refused before.
+int report(const std::filesystem::filesystem_error& error) {
+  const std::error_code& code = error.code();
+  const bool is_no_path = code == std::errc::filename_too_long || code == std::errc::too_many_symbolic_link_levels ||
+                          code == std::errc::permission_denied || code == std::errc::not_a_directory;
+  return report(deq::concat(error.path1().string(), ": ", code.message()), is_no_path ? kWrongRequest : kFailed);
 }
 
 }  // namespace
@@ -53,8 +67,6 @@ int report(std::string_view message, int status) {
 int main(int argc, char** argv) {
   deq::hold_standard_streams();
   deq::limit_spinning(argv);
-  constexpr int kFailed = 1;
-  constexpr int kWrongRequest = 2;
   try {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     std::string text;
@@ -69,10 +81,14 @@ int main(int argc, char** argv) {
     return status;
   } catch (const deq::Interrupted&) {
     return deq::kInterruptedStatus;
+  } catch (const deq::Stopped&) {
+    return deq::kInterruptedStatus;
   } catch (const deq::RequestError& error) {
     return report(error.what(), kWrongRequest);
   } catch (const std::bad_alloc&) {
     return report("out of memory; a smaller train.batch_size or solver.memory needs less", kFailed);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(error);
   } catch (const std::exception& error) {
     return report(error.what(), kFailed);
   }

@@ -62,6 +62,15 @@ Tensor channels_first(const Tensor& scores) {
   return out;
 }
 
+/// The scores; null when the solve was cut short.
+const Tensor* run_whole(InferenceStep& step, const Tensor& images) {
+  try {
+    return &step.run(images);
+  } catch (const Stopped&) {
+    return nullptr;
+  }
+}
+
 void check_tensor(const Model& model, const Tensor& x) {
   const Shape& shape = x.shape();
   require(x.dtype() == DType::f32 && shape.rank() == 4, "predict", "the tensor is ", x.type(), ", needs f32[N,C,H,W]");
@@ -117,7 +126,12 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
       }
       out.push_back(std::move(prediction));
     }
-    const Tensor& logits = step.run(images);
+    const Tensor* const answer = run_whole(step, images);
+    if (answer == nullptr) {  // those whose solve was cut have no answer
+      out.resize(first);
+      break;
+    }
+    const Tensor& logits = *answer;
     const auto classes = static_cast<std::size_t>(logits.shape()[1]);
     const SolveReport* report = step.program().forward_report();
     if (report) solves.add(*report, static_cast<int>(count));

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "train/message_line.h"
+
 namespace deq {
 
 namespace {
@@ -111,7 +113,7 @@ void Progress::draw(const ProgressState& state, double eta_s) {
 
 void Progress::note(std::string_view line) {
   if (style_ == ProgressStyle::none) return;
-  print((has_open_line_ ? "\r\033[K" : "") + std::string(line) + "\n");
+  print((has_open_line_ ? "\r\033[K" : "") + message_line(line) + "\n");
   has_open_line_ = false;
 }
 

@@ -140,7 +140,12 @@ std::vector<SegmentationPrediction> predict_label_maps(const LoadedModel& loaded
   const std::span<const fs::path> all(files);
   for (std::size_t first = 0; first < files.size() && !is_interrupted(); first += segmenter.batch()) {
     if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(files.size()));
-    segmenter.run(all.subspan(first, std::min(segmenter.batch(), files.size() - first)), out);
+    try {
+      segmenter.run(all.subspan(first, std::min(segmenter.batch(), files.size() - first)), out);
+    } catch (const Stopped&) {
+      out.resize(first);  // those whose solve was cut have no answer
+      break;
+    }
   }
   return out;
 }

@@ -5,6 +5,7 @@
 
 #include "autodiff/vjp.h"
 #include "core/builder.h"
+#include "train/interrupt.h"
 
 namespace deq {
 
@@ -36,7 +37,7 @@ StabilityMonitor::StabilityMonitor(const Model& model, Backend& backend, const S
   image_ = graph_.input("image", {DType::f32, image}, Rate::batch);
   const std::vector<Value> u = trace_random_adjoint(model, image_, policy_);
   program_ = std::make_unique<Program>(
-      Program::compile(graph_, u, backend, {.checks_finite = false, .plans_only = plans_only}));
+      Program::compile(graph_, u, backend, {.plans_only = plans_only, .stop = &interrupt_flag()}));
 }
 
 SpectralMetrics StabilityMonitor::measure(const Tensor& images, int valid, std::int64_t draw) {

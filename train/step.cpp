@@ -9,6 +9,7 @@
 #include "layers/pixel_cross_entropy.h"
 #include "layers/trajectory.h"
 #include "train/correction.h"
+#include "train/interrupt.h"
 #include "train/loss.h"
 
 namespace deq {
@@ -92,7 +93,7 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
   std::vector<Value> outputs{loss_, logits_, norm_};
   if (!penalty_.is_empty()) outputs.push_back(penalty_);
   program_ = std::make_unique<Program>(
-      Program::compile(graph_, outputs, backend, {.checks_finite = false, .plans_only = options.plans_only}));
+      Program::compile(graph_, outputs, backend, {.plans_only = options.plans_only}));
 }
 
 void TrainingStep::add_penalty(const Model& model, const Mdeq::Output& output, std::span<const Value> parameters,
@@ -155,7 +156,7 @@ InferenceStep::InferenceStep(const Model& model, Backend& backend, const Shape& 
     logits_ = layers::enlarged_scores(logits_, image[1], image[2]);
   logits_tensor_ = Tensor(logits_.type());
   program_ = std::make_unique<Program>(Program::compile(graph_, std::vector<Value>{logits_}, backend,
-                                                        {.checks_finite = false, .plans_only = plans_only}));
+                                                        {.plans_only = plans_only, .stop = &interrupt_flag()}));
 }
 
 const Tensor& InferenceStep::run(const Tensor& images) {

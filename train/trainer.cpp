@@ -266,6 +266,13 @@ SpectralMetrics Trainer::measured_stability() {
 }
 
 void Trainer::evaluate_now() {
+  try {
+    evaluate_whole();
+  } catch (const Stopped&) {  // done again on resuming: evaluated_step_ is not this step
+  }
+}
+
+void Trainer::evaluate_whole() {
   const bool is_unrolled = step_ <= config_.train.pretrain_steps;
   const Evaluation result = evaluate(programs(is_unrolled).inference(), test_set_,
                                      {.limit = config_.train.eval_limit,

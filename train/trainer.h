@@ -56,7 +56,9 @@ class Trainer {
   /// What the solves of the step's slices report, together.
   [[nodiscard]] SolveMetrics solves(const TrainingStep& taken, Direction direction) const;
   void log_step(const TrainingStep& taken, const StepResult& result, const Batch& batch, double lr);
+  /// As evaluate_whole; an interruption in the middle leaves nothing of it.
   void evaluate_now();
+  void evaluate_whole();
   [[nodiscard]] SpectralMetrics measured_stability();
   [[nodiscard]] std::set<std::string> bad_files() const;
   void note_bad_files();

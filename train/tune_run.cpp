@@ -173,17 +173,18 @@ TuneTrace run_method(const TuneConfig& config, const TuneTask& task, const std::
 void prepare_tune_folder(const TuneConfig& config, const std::filesystem::path& out) {
   const std::filesystem::path file = out / "config.toml", traces = out / "traces";
   const std::string wanted = write_tune_config(comparable(config));
+  bool has_traces = false;
   if (std::filesystem::exists(file)) {
     const std::string found = write_tune_config(comparable(configuration_of(out)));
-    const bool has_traces = holds_traces(traces);
+    has_traces = holds_traces(traces);
     const std::vector<std::string> ours = lines_of(wanted), theirs = lines_of(found);
     for (std::size_t i = 0; has_traces && i < std::min(ours.size(), theirs.size()); ++i)
       require(ours[i] == theirs[i], out.string(), "holds runs with '", theirs[i], "' but this configuration has '",
               ours[i], "'; give another --out or the same configuration");
-    if (has_traces) return;
   }
+  make_output_folder(out);
   make_output_folder(traces);
-  write_durably(file, wanted);
+  if (!has_traces) write_durably(file, wanted);
 }
 
 std::vector<TuneTrace> run_tune(const TuneConfig& config, const TuneData& data, const TuneRuns& runs) {

@@ -50,6 +50,24 @@ TEST_CASE("a file that does not fit on the disk leaves what was there before, an
   CHECK(entries_of(folder.path()) == 1);
 }
 
+TEST_CASE("what stands in the way of a file is found before it is written, and nothing is left") {
+  const testing::TemporaryFolder folder;
+  CHECK(write_obstacle(folder / "new").empty());
+  write(folder / "old", "as it was");
+  fs::create_symlink("old", folder / "link");
+  CHECK(write_obstacle(folder / "old").empty());
+  CHECK(write_obstacle(folder / "link").empty());
+  CHECK(write_obstacle("/dev/null").empty());
+  fs::create_symlink("loop", folder / "loop");
+  CHECK(write_obstacle(folder / "loop") == "cannot be written: Too many levels of symbolic links");
+  CHECK(write_obstacle(folder.path()) == "is a folder, expected a file");
+  CHECK(write_obstacle(folder / "nowhere" / "file") == "cannot be written: No such file or directory");
+  CHECK(write_obstacle(folder / std::string(250, 'x')) == "cannot be written: File name too long");
+  CHECK(write_obstacle("/proc/file").starts_with("cannot be written: "));
+  CHECK(text_of(folder / "old") == "as it was");
+  CHECK(entries_of(folder.path()) == 3);
+}
+
 TEST_CASE("what killed processes left beside a file goes, and nothing else") {
   const testing::TemporaryFolder folder;
   const fs::path file = folder / "a.txt";

@@ -23,10 +23,15 @@ TEST_CASE("the full adjoint is exact and counts its products") {
 
 TEST_CASE("a shared estimate makes no product and says so") {
   ToyAdjoint toy(0.9, 3);
-  (void)toy.adjoint(SharedInverse{});
-  CHECK(toy.report.map_calls == 0);
-  CHECK(std::isnan(toy.report.residual[0]));
-  CHECK(toy.method == "shine");
+  for (const AdjointOptions& options : {AdjointOptions(SharedInverse{}), AdjointOptions(JacobianFree{})}) {
+    (void)toy.adjoint(options);
+    CHECK(toy.report.map_calls == 0);
+    CHECK(std::isnan(toy.report.residual[0]));
+    CHECK(toy.report.status[0] == SolveStatus::not_solved);
+    CHECK_FALSE(is_breakdown(toy.report.status[0]));
+    CHECK(name_of(toy.report.status[0]) == "not_solved");
+    CHECK(toy.method == name_of(options));
+  }
 }
 
 TEST_CASE("only samples whose estimate must not be shared fall back to w") {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "core/stopped.h"
 #include "solvers/fallback.h"
 #include "solvers/policy.h"
 #include "tests/solvers/toy_maps.h"
@@ -31,6 +32,7 @@ class TakenApart final : public FixedPointMap {
   }
   [[nodiscard]] int sample_threads() const override { return threads_; }
   void replay_sample(int sample) override {
+    obey(stop);
     ++alone;
     evaluate(sample);
   }
@@ -38,6 +40,7 @@ class TakenApart final : public FixedPointMap {
   State in, out;
   std::vector<int> calls;      ///< [batch]
   std::atomic<int> alone = 0;  ///< evaluations of single samples
+  const std::atomic<bool>* stop = nullptr;
 
  private:
   void evaluate(int sample) {
@@ -174,6 +177,42 @@ TEST_CASE("a limit of steps holds for every sample") {
   limited.solver.limit_steps(3);
   limited.solver.solve(limited.map, limited.z.view(), limited.report);
   CHECK(limited.report.steps == std::vector<int>(kSpec.batch, 3));
+}
+
+TEST_CASE("what a map throws ends the solve of all samples, and the next solve is whole") {
+  const Case of{.options = {.method = Broyden{}, .max_steps = 12, .tolerance = {0.0}}};
+  Solved stopped(of, 3);
+  const int evaluations = stopped.map.alone;
+  std::atomic<bool> stop = true;
+  stopped.map.stop = &stop;
+  CHECK_THROWS_AS(stopped.solver.solve(stopped.map, stopped.z.view(), stopped.report), Stopped);
+  CHECK(stopped.map.alone == evaluations);
+  stop = false;
+  stopped.solver.solve(stopped.map, stopped.z.view(), stopped.report);
+  CHECK(stopped.map.alone == 2 * evaluations);
+}
+
+TEST_CASE("the samples' solvers are made when memory is bound, not while it is planned") {
+  HostStateOps ops;
+  int made = 0;
+  SampleSolver solver(kSpec, [&](const StateSpec& spec) {
+    ++made;
+    return std::make_unique<Loop>(spec, ops, SolverOptions{.max_steps = 12, .tolerance = {0.0}});
+  });
+  solver.limit_steps(3);
+  CHECK(solver.workspace_bytes() > 0);
+  CHECK(made == 1);
+  const AlignedBytes workspace = allocate_aligned(solver.workspace_bytes() + 64);
+  const AlignedBytes estimate = allocate_aligned(solver.estimate_bytes() + 64);
+  solver.bind(workspace.get(), estimate.get());
+  CHECK(made == 1 + kSpec.batch);
+  solver.bind(workspace.get(), estimate.get());
+  CHECK(made == 1 + kSpec.batch);
+  TakenApart map(2, -1);
+  State z(kSpec);
+  SolveReport report;
+  solver.solve(map, z.view(), report);
+  CHECK(report.steps == std::vector<int>(kSpec.batch, 3));  // the limit from before
 }
 
 TEST_CASE("the solution of a sample does not depend on how many threads share the batch") {

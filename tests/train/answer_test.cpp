@@ -6,6 +6,7 @@
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
 #include "tests/train/tiny_run.h"
+#include "train/checkpoint.h"
 #include "train/metrics.h"
 
 // What eval, predict and audit answer, through the program itself.
@@ -31,6 +32,24 @@ TEST_CASE("names of files that are not UTF-8 do not cost the JSON answer") {
   RunSummary summary;
   summary.config_name = "caf\xe9";
   CHECK(contains(summary_json(summary), "caf\xEF\xBF\xBD"));
+}
+
+TEST_CASE("control characters in names do not reach the terminal with the answer") {
+  const TemporaryFolder folder;
+  const std::string image = (folder.path() / "a\x1b[31m\n.png").string();
+  std::filesystem::copy_file(tiny_run().images[0], image);
+  const Outcome predicted = run_program("predict " + tiny_run().checkpoint + " '" + image + "'");
+  REQUIRE(predicted.status == 0);
+  CHECK(contains(predicted.out, "a\\x1b[31m\\n.png:  "));
+  Checkpoint checkpoint;
+  checkpoint.class_names = {"a", "b"};
+  checkpoint.training.phase = std::string("e\0q", 3);
+  checkpoint.model = {{"st\x1b]0;em.weight", Tensor(DType::f32, {4})}};
+  save_checkpoint(folder.path() / "c\x1b", checkpoint);
+  const Outcome info = run_program("info '" + (folder.path() / "c\x1b").string() + "'");
+  REQUIRE(info.status == 0);
+  for (const char* shown : {"c\\x1b\n", "st\\x1b]0;em  4  ", "phase e\\x00q"}) CHECK(contains(info.out, shown));
+  for (const Outcome* outcome : {&predicted, &info}) CHECK_FALSE(contains(outcome->out + outcome->err, "\x1b"));
 }
 
 TEST_CASE("predict tells about the logits of a tensor as JSON") {

@@ -35,6 +35,17 @@ TEST_CASE("a guard inside another keeps the flag") {
   CHECK(is_interrupted());
 }
 
+TEST_CASE("the flag that programs watch is down once nobody minds signals") {
+  {
+    const InterruptGuard guard;
+    CHECK_FALSE(interrupt_flag());
+    ::raise(SIGTERM);
+    CHECK(interrupt_flag());
+  }
+  CHECK_FALSE(interrupt_flag());
+  CHECK_FALSE(is_interrupted());
+}
+
 TEST_CASE("the second signal ends the process") {
   const pid_t child = ::fork();
   if (child == 0) {

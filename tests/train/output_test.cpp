@@ -113,7 +113,42 @@ TEST_CASE("a file is no folder for results, and a folder no file") {
   CHECK(read_text(file) == "mine");
 }
 
-TEST_CASE("an empty path for results is refused") {
+TEST_CASE("a place that cannot be written to is refused before the work") {
+  const TemporaryFolder folder;
+  write_images(folder.path() / "x.npy", folder.path() / "l.npy", 2);
+  const std::string checkpoint = tiny_run().checkpoint, at = folder.path().string();
+  const std::string nowhere = "/proc";                            // nobody makes files there, not even root
+  const std::string too_long = at + "/" + std::string(250, 'y');  // a name, but none that a file could have meanwhile
+  check_refused("plot " + tiny_run().path.string() + " -o " + nowhere + "/x.svg", "--out: '/proc/x.svg' cannot be ");
+  check_refused("plot " + tiny_run().path.string() + " -o " + too_long + ".html", "' cannot be written: File name");
+  check_refused(audit_of(folder.path()) + " --plot " + nowhere + "/x.svg", "--plot: '/proc/x.svg' cannot be written: ");
+  check_refused(audit_of(folder.path()) + " --save-gradients " + nowhere, "give another --save-gradients");
+  check_refused("predict " + checkpoint + " " + tiny_run().images[0] + " --sheet /proc/x.png",
+                "--sheet: '/proc/x.png' cannot be written: ");
+  check_refused("predict " + checkpoint + " --tensor " + at + "/x.npy --save-logits /proc/y.npy",
+                "--save-logits: '/proc/y.npy' cannot be written: ");
+  check_refused(joined(small_run(nowhere, 3)), "/proc: a file in it cannot be written: ");
+  check_refused("tune " + config_file("tune-wdbc") + " --out " + nowhere, "/proc: a file in it cannot be written: ");
+  CHECK(files_in(folder.path()) == Names{"l.npy", "x.npy"});
+}
+
+TEST_CASE("an empty text is refused wherever one is taken, with what was expected") {
+  check_refused("info --device ''", "--device: is empty, expected: cpu, cuda, cuda:N or reference");
+  check_refused("tune c.toml --device ''", "--device: is empty");
+  check_refused("eval ''", "checkpoint: is empty, expected: checkpoint folder or model.safetensors");
+  check_refused("eval c --data ''", "--data: is empty, expected: folder with the data");
+  check_refused("eval c --split ''", "--split: ");
+  check_refused("predict c x.png ''", "images: is empty");
+  check_refused("predict c x.png --sheet ''", "--sheet: is empty");
+  check_refused("predict c x.png --save-dir ''", "--save-dir: is empty");
+  check_refused("predict c --tensor x.npy --save-logits ''", "--save-logits: is empty");
+  check_refused("audit c --estimators ''", "--estimators: is empty");
+  check_refused("audit c --plot ''", "--plot: is empty");
+  check_refused("bench c.toml --estimators ''", "--estimators: is empty");
+  check_refused("tune c.toml --method ''", "--method: is empty, expected: methods, separated by commas: ");
+  check_refused("data fetch cifar10 --from ''", "--from: is empty, expected: URL");
+  check_refused("plot ''", "runs: is empty");
+  check_refused("new ''", "name: is empty");
   for (const char* command : {"train c.toml", "data export shapes",
                               "import mdeq --config c.toml --weights w.safetensors", "plot r", "tune c"})
     check_refused(std::string(command) + " --out ''", "--out: is empty");

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "tests/train/program.h"
 #include "tests/train/temporary_folder.h"
+#include "tests/train/tiny_run.h"
 #include "train/config_keys.h"
 #include "train/run_figure.h"
 #include "train/run_history.h"
@@ -17,6 +18,7 @@
 
 namespace deq {
 
+using test::check_refused;
 using test::contains;
 using test::is_one_line;
 using test::message_of;
@@ -266,7 +268,7 @@ TEST_CASE("deq plot refuses with status 2 what is no run, and says what is wrong
     CHECK(is_one_line(outcome.err));
     CHECK_MESSAGE(contains(outcome.err, part), outcome.err);
   }
-  CHECK(run_program("plot " + good + " -o /nowhere/curves.svg").status == 1);
+  check_refused("plot " + good + " -o /nowhere/curves.svg", "--out: the folder of '/nowhere/curves.svg' is not there");
 }
 
 TEST_CASE("folders of one name are told apart by their paths") {

@@ -46,7 +46,7 @@ TEST_CASE("what was answered before an interrupt is not lost") {
         if (images == 64) ::raise(SIGINT);
       });
   CHECK(done == std::vector<std::int64_t>{0, 64});
-  REQUIRE(answers.size() == 128);
+  REQUIRE(answers.size() == 64);  // the second batch was cut in its solve
   CHECK(answers.back().top[0].probability == answers.front().top[0].probability);
   CHECK_THROWS_AS(predict_tensor(loaded, backend, Tensor(DType::f32, {1, 3, 8, 8}), solves), Interrupted);
 }

@@ -4,8 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
+#include <sstream>
+#include <thread>
 
 #include "core/error.h"
 #include "tests/train/temporary_folder.h"
@@ -63,6 +67,18 @@ void RunningProgram::send(int signal) const {
 bool RunningProgram::is_running() {
   if (!has_ended_) has_ended_ = ::waitpid(child_, &status_, WNOHANG) == child_;
   return !has_ended_;
+}
+
+void RunningProgram::await_work() {
+  const auto minds_signals = [&] {
+    std::istringstream status(read_text("/proc/" + std::to_string(child_) + "/status"));
+    std::uint64_t caught = 0;
+    for (std::string word; status >> word;)
+      if (word == "SigCgt:") status >> std::hex >> caught;
+    return (caught & (std::uint64_t{1} << (SIGINT - 1))) != 0;
+  };
+  while (is_running() && !minds_signals()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
 int RunningProgram::wait() {

@@ -33,6 +33,8 @@ class RunningProgram {
 
   void send(int signal) const;
   [[nodiscard]] bool is_running();
+  /// Waits until the program minds SIGINT, which would end it before, and then for as long as it takes to be at work.
+  void await_work();
   /// Waits for the end. @returns exit status, or minus the signal that ended it
   int wait();
 

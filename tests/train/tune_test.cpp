@@ -199,7 +199,7 @@ TEST_CASE("a wrong configuration, method or seed is refused by name") {
   check_refused(set.run("--method shine,hog"), "unknown method 'hog'; did you mean 'hoag'?");
   check_refused(set.run("--method hoag,hoag"), "listed twice");
   check_refused(set.run("--audit --method grid"), "is a search");
-  check_refused(set.run("--method ''"), "--method: no method is named");
+  check_refused(set.run("--method ''"), "--method: is empty, expected: methods, separated by commas: hoag, ");
   check_refused(set.run("--seed 9223372036854775807"), "leaves no room for 2 seeds below 2^32");
   check_refused(set.run("--seed 4294967294"), "leaves no room for 2 seeds below 2^32");
   check_refused(set.run("--device cuda"), "'cuda' asked for, but deq tune computes on the CPU alone");

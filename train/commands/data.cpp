@@ -17,6 +17,7 @@
 #include "train/interrupt.h"
 #include "train/json_text.h"
 #include "train/output_folder.h"
+#include "train/printable.h"
 #include "train/progress.h"
 
 namespace deq {
@@ -91,7 +92,7 @@ std::string_view name_of(FileState state) {
 void print_report(const DataVerifyRequest& request, const IntegrityReport& report) {
   if (!request.run.is_json) {
     for (const FileCheck& file : report.files) {
-      std::cout << std::left << std::setw(9) << name_of(file.state) << file.file;
+      std::cout << std::left << std::setw(9) << name_of(file.state) << printable(file.file);
       if (file.state == FileState::damaged)
         std::cout << "  (its sum is " << file.found << ", not " << file.expected << ")";
       std::cout << "\n";

@@ -9,7 +9,7 @@
 #include "train/interrupt.h"
 #include "train/json_text.h"
 #include "train/make_backend.h"
-#include "train/printable.h"
+#include "train/message_line.h"
 #include "train/progress.h"
 #include "train/solve_json.h"
 
@@ -70,7 +70,7 @@ int run_eval(const EvalRequest& request) {
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
   if (result.forward.samples == 0) result.forward.steps = unrolled_steps_of(loaded.checkpoint);
-  for (const std::string& message : dataset->bad_files()) std::cerr << "skipped " << printable(message) << "\n";
+  for (const std::string& message : dataset->bad_files()) std::cerr << "skipped " << message_line(message) << "\n";
   print_evaluation(request, result, dataset->info().class_names);
   return 0;
 }

@@ -7,8 +7,8 @@
 #include "data/safetensors.h"
 #include "train/import.h"
 #include "train/json_text.h"
+#include "train/message_line.h"
 #include "train/output_folder.h"
-#include "train/printable.h"
 
 namespace deq {
 namespace {
@@ -26,7 +26,7 @@ bool is_replaceable(const std::filesystem::path& folder) {
 void check_out(const std::filesystem::path& out) {
   require(!std::filesystem::exists(out) || is_replaceable(out), out.string(),
           "is there already and is not a checkpoint of deq alone; choose another --out");
-  if (out.has_parent_path()) make_output_folder(out.parent_path());
+  make_output_folder(out.has_parent_path() ? out.parent_path() : ".");
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ int run_import(const ImportRequest& request) {
   const ImportedModel imported = import_mdeq(config, read_safetensors(request.weights).tensors, place);
   check_out(request.out);
   save_checkpoint(request.out, imported.checkpoint);
-  for (const std::string& note : imported.notes) std::cerr << "deq: " << printable(note) << "\n";
+  for (const std::string& note : imported.notes) std::cerr << "deq: " << message_line(note) << "\n";
   std::int64_t parameters = 0;
   for (const auto& [name, tensor] : imported.checkpoint.model)
     if (!is_running_statistic(name)) parameters += tensor.shape().elements();

@@ -9,6 +9,7 @@
 #include "train/json_text.h"
 #include "train/make_backend.h"
 #include "train/model.h"
+#include "train/printable.h"
 
 namespace deq {
 
@@ -130,19 +131,20 @@ Json training_json(const TrainingRecord& training) {
 /// `manifest` is empty for a model that was never trained.
 void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std::string_view manifest) {
   const std::vector<Layer> layers = layers_of(checkpoint.model);
-  std::cout << path << "\n" << architecture_text(checkpoint.config) << "\n\nlayer, parameters, tensors\n";
+  std::cout << printable(path) << "\n"
+            << printable(architecture_text(checkpoint.config)) << "\n\nlayer, parameters, tensors\n";
   for (const Layer& layer : layers) {
-    std::cout << "  " << layer.name << "  " << layer.parameters << "  ";
+    std::cout << "  " << printable(layer.name) << "  " << layer.parameters << "  ";
     for (const std::string& name : layer.tensors)
-      std::cout << " " << name.substr(name.rfind('.') + 1) << checkpoint.model.at(name).shape();
+      std::cout << " " << printable(name.substr(name.rfind('.') + 1)) << checkpoint.model.at(name).shape();
     std::cout << "\n";
   }
   const TrainingRecord& training = checkpoint.training;
   std::cout << "\n" << parameter_count(layers) << " parameters\n";
   if (manifest.empty()) return;
-  std::cout << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase " << training.phase
-            << ", " << training.seconds << " s; test accuracy " << training.test_accuracy << ", loss "
-            << training.test_loss << "\nmanifest " << manifest << "\n";
+  std::cout << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase "
+            << printable(training.phase) << ", " << training.seconds << " s; test accuracy " << training.test_accuracy
+            << ", loss " << training.test_loss << "\nmanifest " << manifest << "\n";
 }
 
 /// The model that a configuration makes, with zeros for weights.

@@ -19,14 +19,15 @@ void apply(const SolverLimits& limits, SolverConfig& solver) {
   if (!limits.has_compaction) solver.compaction = false;
 }
 
+Device default_device() { return usable_gpus().empty() ? Device{} : Device{.kind = DeviceKind::cuda}; }
+
 Device device_named(const std::string& name) {
   if (name == "cpu") return {};
-  if (name.empty()) return usable_gpus().empty() ? Device{} : Device{.kind = DeviceKind::cuda};
   if (name == "reference") return {.kind = DeviceKind::reference};
   const std::string index = name.starts_with("cuda:") ? name.substr(5) : "";
   const bool is_index = !index.empty() && index.size() <= 3 &&
                         std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
-  require(name == "cuda" || is_index, "--device", "'", name, "' is not one of cpu, cuda, cuda:N, reference");
+  require(name == "cuda" || is_index, "--device", "'", name, "' is not one of ", kDeviceNames);
   const int wanted = is_index ? std::stoi(index) : 0;
   const std::vector<CudaDevice> gpus = usable_gpus();
   require(!gpus.empty(), "--device", "'", name, "' asked for, but ", no_gpu_reason(), "; use --device cpu");

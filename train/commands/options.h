@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/device.h"
 #include "train/config.h"
@@ -30,7 +31,12 @@ struct SolverLimits {
 /// Puts `limits` into `solver`.
 void apply(const SolverLimits& limits, SolverConfig& solver);
 
-/// The device called "cpu", "reference", "cuda" or "cuda:N"; empty: the default one.
+inline constexpr std::string_view kDeviceNames = "cpu, cuda, cuda:N, reference";
+
+/// The first GPU that can be used, else the CPU.
+Device default_device();
+
+/// The device of one of kDeviceNames.
 /// Errors: RequestError for another name or for a device this build or machine does not have.
 Device device_named(const std::string& name);
 

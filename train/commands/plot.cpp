@@ -6,7 +6,8 @@
 #include "core/error.h"
 #include "train/durable_file.h"
 #include "train/json_text.h"
-#include "train/printable.h"
+#include "train/message_line.h"
+#include "train/output_folder.h"
 #include "train/run_figure.h"
 #include "train/run_history.h"
 #include "train/run_report.h"
@@ -35,8 +36,9 @@ int run_plot(const PlotRequest& request) {
   require(extension == ".html" || extension == ".svg" || extension == ".png", "--out", "'", request.out.string(),
           "' should end in .html, .svg or .png");
   const std::vector<RunHistory> runs = read_run_histories(request.runs);
+  check_output_file(request.out, "--out");
   for (const RunHistory& run : runs)
-    for (const std::string& note : run.notes) std::cerr << "deq: note: " << printable(note) << "\n";
+    for (const std::string& note : run.notes) std::cerr << "deq: note: " << message_line(note) << "\n";
   if (extension == ".html")
     write_durably(request.out, run_report(runs));
   else

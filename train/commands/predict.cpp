@@ -10,6 +10,7 @@
 #include "train/interrupt.h"
 #include "train/json_text.h"
 #include "train/make_backend.h"
+#include "train/message_line.h"
 #include "train/output_folder.h"
 #include "train/prediction_sheet.h"
 #include "train/predictor.h"
@@ -37,9 +38,9 @@ Json prediction_json(const Prediction& prediction) {
 
 void print_prediction(const Prediction& prediction) {
   if (!prediction.error.empty()) return;
-  std::cout << prediction.file << ":";
+  std::cout << printable(prediction.file) << ":";
   for (const ClassProbability& entry : prediction.top)
-    std::cout << "  " << entry.name << " " << std::round(entry.probability * 1000) / 10 << " %";
+    std::cout << "  " << printable(entry.name) << " " << std::round(entry.probability * 1000) / 10 << " %";
   std::cout << "  (solver " << prediction.solve.steps << " steps, " << prediction.solve.status_name() << ")\n";
 }
 
@@ -60,14 +61,14 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
   if (!has_failed) report_solves(request, solves);  // beside errors stderr holds nothing else
   Json all = Json::array();
   for (const Prediction& prediction : predictions) {
-    if (!prediction.error.empty()) std::cerr << "deq: " << printable(prediction.error) << "\n";
+    if (!prediction.error.empty()) std::cerr << "deq: " << message_line(prediction.error) << "\n";
     all.push_back(prediction_json(prediction));
     if (!request.run.is_json) print_prediction(prediction);
   }
   if (request.run.is_json) std::cout << json_text(all);
   if (!request.sheet.empty() && !std::all_of(predictions.begin(), predictions.end(), has_error)) {
     const SheetSummary sheet = write_prediction_sheet(request.sheet, predictions, loaded);
-    if (!request.run.is_quiet) std::cerr << describe(sheet, request.sheet) << "\n";
+    if (!request.run.is_quiet) std::cerr << printable(describe(sheet, request.sheet)) << "\n";
   }
   return predict_status(request.images.size(), predictions.size(), has_failed);
 }
@@ -84,7 +85,7 @@ void predict_logits(const PredictRequest& request, const LoadedModel& loaded, Ba
                             {"logits", request.save_logits.string()},
                             {"solver", forward_json(solves)}});
   report_solves(request, solves);
-  if (!request.run.is_quiet) std::cerr << "wrote " << request.save_logits.string() << "\n";
+  if (!request.run.is_quiet) std::cerr << "wrote " << printable(request.save_logits.string()) << "\n";
 }
 
 }  // namespace

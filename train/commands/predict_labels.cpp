@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "train/json_text.h"
+#include "train/message_line.h"
 #include "train/output_folder.h"
 #include "train/printable.h"
 
@@ -31,11 +32,12 @@ Json prediction_json(const SegmentationPrediction& prediction) {
 
 void print_prediction(const SegmentationPrediction& prediction) {
   if (!prediction.error.empty()) return;
-  std::cout << prediction.file << ":";
+  std::cout << printable(prediction.file) << ":";
   for (const ClassShare& entry : prediction.classes)
-    std::cout << "  " << entry.name << " (" << entry.colour << ") " << std::round(entry.share * 1000) / 10 << " %";
+    std::cout << "  " << printable(entry.name) << " (" << entry.colour << ") " << std::round(entry.share * 1000) / 10
+              << " %";
   std::cout << "  (solver " << prediction.solve.steps << " steps, " << prediction.solve.status_name() << ")\n  labels "
-            << prediction.labels.string() << ", overlay " << prediction.overlay.string() << "\n";
+            << printable(prediction.labels.string()) << ", overlay " << printable(prediction.overlay.string()) << "\n";
 }
 
 }  // namespace
@@ -48,7 +50,7 @@ int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Bac
   progress.finish();
   Json all = Json::array();
   for (const SegmentationPrediction& prediction : predictions) {
-    if (!prediction.error.empty()) std::cerr << "deq: " << printable(prediction.error) << "\n";
+    if (!prediction.error.empty()) std::cerr << "deq: " << message_line(prediction.error) << "\n";
     all.push_back(prediction_json(prediction));
     if (!request.run.is_json) print_prediction(prediction);
   }

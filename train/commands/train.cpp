@@ -7,6 +7,7 @@
 #include "train/datasets.h"
 #include "train/interrupt.h"
 #include "train/make_backend.h"
+#include "train/message_line.h"
 #include "train/model.h"
 #include "train/output_folder.h"
 #include "train/plan_report.h"
@@ -52,7 +53,7 @@ int run_train(const TrainRequest& request) {
   if (test_set->info().serves_both_splits)
     warnings.push_back("the data folder has no train/ and test/: the same images train and test");
   if (!request.run.is_quiet)
-    for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
+    for (const std::string& warning : warnings) std::cerr << "warning: " << message_line(warning) << "\n";
   make_output_folder(request.out);
   Trainer trainer(config, train_set, test_set, *backend,
                   {.out = request.out,
