@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "core/cuda/aligned_kernel.h"
 #include "core/cuda/dispatch.h"
 #include "core/cuda/graph_segment.h"
 #include "core/cuda/group_quads.h"
@@ -93,7 +94,7 @@ ParameterCopy* CudaBackend::parameter_copy(const std::shared_ptr<Tensor>& tensor
 }
 
 std::unique_ptr<Kernel> CudaBackend::lower(const KernelRequest& request) {
-  return cuda::lower_through(request, DeviceFamilies{state_->vendor()});
+  return cuda::with_aligned_operands(*this, request, cuda::lower_through(request, DeviceFamilies{state_->vendor()}));
 }
 
 bool CudaBackend::may_overwrite(const Op& op, std::size_t input) const { return cuda::overwrites(op, input); }

@@ -16,11 +16,14 @@
 #include "core/program.h"
 #include "core/reference/backend.h"
 #include "tests/core/kernel_laws.h"
+#include "tests/core/norm_pairs.h"
+#include "tests/core/wide_kernel_cases.h"
 #include "tests/op_cases/emulated_cuda.h"
 #include "tests/op_cases/program_grid.h"
 
 // Every kernel of ours for CUDA, run on the host index by index and block by block: what they compute, and that they
-// keep to the rules of kernels. Only launches and the vendor's libraries are left for a device to prove.
+// keep to the rules of kernels. Launches and the vendor's libraries are left for a device to prove
+// (cuda_device_kernels_test.cpp).
 
 using namespace deq;
 using namespace deq::tests;
@@ -31,78 +34,27 @@ std::vector<Tensor> emulate(const KernelCase& kernel_case, const std::vector<std
   return run_case(kernel_case, used, over, &lower_emulated);
 }
 
-Tensor draw(const Shape& shape, float low, float high) {
-  static std::mt19937 engine{5};
-  std::uniform_real_distribution<float> distribution(low, high);
-  Tensor out(DType::f32, shape);
-  for (float& value : out.data<float>()) value = distribution(engine);
-  return out;
-}
-
-/// Cases of this file alone: extents at which reductions are cut into pieces and tiles.
-std::vector<KernelCase> wide_cases() {
-  std::vector<KernelCase> cases;
-  const auto add = [&](Op op, std::vector<Tensor> values) {
-    std::vector<TensorType> inputs;
-    for (const Tensor& value : values) inputs.push_back(value.type());
-    cases.push_back({concat(name_of(op), " of ", inputs[0]), std::move(op), std::move(inputs), std::move(values)});
-  };
-  for (const auto& [shape, groups] : {std::pair{Shape{2, 40, 33, 150}, 5},
-                                      {Shape{1, 150, 150, 24}, 8},
-                                      {Shape{3, 2, 2, 256}, 1},
-                                      {Shape{2, 32, 32, 24}, 8},
-                                      {Shape{2, 16, 15, 24}, 4},
-                                      {Shape{1, 32, 32, 120}, 8},
-                                      {Shape{1, 32, 32, 160}, 8},
-                                      {Shape{2, 16, 16, 320}, 8},
-                                      {Shape{2, 4, 4, 1280}, 8},
-                                      {Shape{2, 70, 1, 129}, 43}}) {
-    const Shape channels{shape[-1]};
-    const Tensor x = draw(shape, -1, 3), gamma = draw(channels, 0.5, 1.5), beta = draw(channels, -1, 1);
-    add(GroupNorm{.groups = groups, .affine = true, .has_addend = true, .post_relu = true},
-        {x, gamma, beta, draw(shape, -1, 1)});
-    const Tensor stats = run_reference({"statistics", GroupNorm{.groups = groups}, {x.type()}, {x}})[1];
-    Tensor rounded(DType::f32, stats.shape());
-    std::ranges::transform(stats.data<double>(), rounded.data<float>().begin(),
-                           [](double value) { return static_cast<float>(value); });
-    add(GroupNormGrad{.groups = groups, .affine = true}, {x, rounded, draw(shape, -1, 1), gamma});
-    add(BatchNorm{.affine = true}, {x, gamma, beta});
-    add(BatchNormGrad{.affine = true}, {x, draw(channels, 0, 2), draw(channels, 0.5, 2), draw(shape, -1, 1), gamma});
-  }
-  add(Sum{{0, 1, 2}}, {draw({32, 32, 32, 24}, 0, 1)});
-  add(Sum{{1}}, {draw({3, 5000, 200}, 0, 1)});
-  add(Sum{{0, 1}}, {draw({300, 301}, 0, 1)});
-  add(Sum{{1}}, {draw({500, 33}, 0, 1)});
-  return cases;
-}
-
-std::vector<KernelCase> all_cases() {
-  std::vector<KernelCase> cases = kernel_cases();
-  for (KernelCase& wide : wide_cases()) cases.push_back(std::move(wide));
-  return cases;
-}
-
 }  // namespace
 
 TEST_CASE("every CUDA kernel, emulated, agrees with the reference") {
   // As for the CPU's kernels: a few roundings of 6e-8, sums in float over at most a few hundred terms.
   constexpr double kTolerance = 2e-6;
-  check_values(all_cases(), kTolerance, &lower_emulated);
+  check_values(all_kernel_cases(), kTolerance, &lower_emulated);
 }
 
 TEST_CASE("an emulated CUDA kernel gives the same bits over an input of equal size") {
-  for (const KernelCase& kernel_case : all_cases())
+  for (const KernelCase& kernel_case : all_kernel_cases())
     for (const std::size_t input : overwritable_inputs(kernel_case)) REQUIRE(cuda::overwrites(kernel_case.op, input));
-  check_overwriting(all_cases(), &lower_emulated);
+  check_overwriting(all_kernel_cases(), &lower_emulated);
 }
 
 TEST_CASE("an emulated CUDA kernel does without outputs that nobody reads") {
-  check_unread_outputs(all_cases(), &lower_emulated);
+  check_unread_outputs(all_kernel_cases(), &lower_emulated);
 }
 
 TEST_CASE("no order of blocks or threads changes a bit of what a CUDA kernel computes") {
   // A phase that reads what another thread of it writes, or a block that reads what another writes, would show here.
-  for (const KernelCase& kernel_case : all_cases()) {
+  for (const KernelCase& kernel_case : all_kernel_cases()) {
     CAPTURE(kernel_case.name);
     const std::vector<Tensor> forwards = emulate(kernel_case, all_used(kernel_case));
     std::vector<int> targets{-1};
@@ -235,37 +187,8 @@ TEST_CASE("a group norm takes no more shared memory than its device has") {
 }
 
 TEST_CASE("two norms in a row are one launch on a device, with the values of both") {
-  for (const auto& [shape, groups, more] : {std::tuple{Shape{2, 32, 32, 24}, 8, 4},
-                                            {Shape{1, 32, 32, 160}, 8, 4},
-                                            {Shape{3, 4, 5, 8}, 2, 2},
-                                            {Shape{2, 16, 16, 320}, 8, 8}}) {
-    CAPTURE(shape);
-    Graph graph;
-    const auto input = [&graph](const char* name, const Shape& of) {
-      return graph.input(name, {DType::f32, of}, Rate::batch);
-    };
-    const Shape channels{shape[-1]};
-    const Value x = input("x", shape), residual = input("residual", shape),
-                mask = input("mask", {shape[0], 1, 1, shape[-1]});
-    const Value gamma = input("gamma", channels), beta = input("beta", channels), delta = input("delta", channels);
-    const Value first = relu(group_norm(x * mask + residual, groups, 1e-5, gamma, beta).y + x);
-    const std::vector<Value> outputs{relu(group_norm(first, more, 1e-5, delta, beta).y),
-                                     group_norm(tanh(group_norm(x, groups, 1e-5).y), more, 1e-5).y};
-    EmulatedCuda device;
-    Program program = Program::compile(graph, outputs, device);
-    Bindings values;
-    for (const NodeId id : graph.inputs())
-      values.emplace(graph.input_name(id), draw(graph.type(Ref{id, 0}).shape, -1, 2));
-    for (const auto& [name, value] : values) program.bind(name, value);
-    program.run();
-    ReferenceBackend reference;
-    const std::vector<Tensor> wanted = interpret(graph, outputs, values, reference);
-    for (std::size_t i = 0; i < outputs.size(); ++i)
-      CHECK(relative_difference(program.read(outputs[i]), wanted[i]) <= 2e-6);
-    const std::string description = program.describe();
-    CHECK(description.find("group_norm_pair") != std::string::npos);
-    CHECK(description.find(" relu ") == std::string::npos);
-  }
+  EmulatedCuda device;
+  check_norm_pairs(device, 2e-6);
 }
 
 TEST_CASE("programs on the emulated device agree with the reference on the whole op grid") {

@@ -1,5 +1,6 @@
 #include "tests/op_cases/emulated_cuda.h"
 
+#include "core/cuda/aligned_kernel.h"
 #include "core/cuda/direct_kernels.h"
 #include "core/cuda/dispatch.h"
 #include "core/cuda/host_launcher.h"
@@ -37,6 +38,22 @@ struct EmulatedFamilies {
     return cuda::lower_random(request, host, std::get<Random>(request.op));
   }
   Result update(const KernelRequest& request) const { return cuda::lower_update(request, host); }
+};
+
+/// A kernel that refuses what a device's own would fault on: operands of kernels that take quads, between two of them.
+class StrictKernel final : public Kernel {
+ public:
+  explicit StrictKernel(std::unique_ptr<Kernel> kernel) : kernel_(std::move(kernel)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return kernel_->workspace_bytes(); }
+  void bind(std::span<const void* const> inputs, std::span<void* const> outputs, void* workspace) override {
+    check(std::ranges::all_of(inputs, cuda::is_aligned) && std::ranges::all_of(outputs, cuda::is_aligned), "emulated",
+          "an operand does not lie at a multiple of ", cuda::kOperandAlignment, " bytes");
+    kernel_->bind(inputs, outputs, workspace);
+  }
+  void run() override { kernel_->run(); }
+
+ private:
+  std::unique_ptr<Kernel> kernel_;
 };
 
 /// A kernel that may touch guarded memory, for programs that launch one by one.
@@ -170,7 +187,9 @@ ParameterCopy* EmulatedCuda::parameter_copy(const std::shared_ptr<Tensor>& tenso
 }
 
 std::unique_ptr<Kernel> EmulatedCuda::lower(const KernelRequest& request) {
-  return std::make_unique<GuardedKernel>(lower_emulated(request));
+  std::unique_ptr<Kernel> kernel = lower_emulated(request);
+  if (cuda::takes_quads(request.op)) kernel = std::make_unique<StrictKernel>(std::move(kernel));
+  return std::make_unique<GuardedKernel>(cuda::with_aligned_operands(*this, request, std::move(kernel)));
 }
 
 std::int64_t EmulatedCuda::packed_weight_bytes(const PackWeights& pack, const TensorType& weight) const {

@@ -105,26 +105,32 @@ TEST_CASE("imported reference weights predict the reference's logits on the GPU"
   if (is_skipped()) return;
   const auto golden = golden_mdeq_folder();
   if (!golden) return;
-  const TemporaryFolder folder;
-  const auto path = [&](const char* name) { return (folder.path() / name).string(); };
   const Tensors cases = read_safetensors(*golden / "case.safetensors").tensors;
-  write_text(path("mini.toml"), golden_mdeq_config() + "\n[compute]\nprecision = \"f32\"\ndeterministic = true\n");
-  write_npy(path("x.npy"), cases.at("x"));
-  write_npy(path("labels.npy"), cases.at("labels"));
-  REQUIRE(run_program("import mdeq --config " + path("mini.toml") + " --weights " +
-                      (*golden / "weights.safetensors").string() + " --out " + path("mini"))
-              .status == 0);
-  const Outcome answered = run_program("predict " + path("mini") + " --tensor " + path("x.npy") + " --save-logits " +
-                                       path("y.npy") + " --tol 1e-6 --max-steps 120 --quiet --device cuda");
-  REQUIRE_MESSAGE(answered.status == 0, answered.err);
-  CHECK(max_difference(read_npy(path("y.npy")), cases.at("eval_tight_logits")) < 1e-4);  // as on the CPU
-  const Outcome audited =
-      run_program("audit " + path("mini") + " --tensor " + path("x.npy") + " --labels " + path("labels.npy") +
-                  " --estimators exact,shine,jfb --tol 1e-6 --max-steps 120 --save-gradients " + path("gradients") +
-                  " --json --quiet --device cuda");
-  REQUIRE_MESSAGE(audited.status == 0, audited.err);
-  const auto saved = read_safetensors(folder.path() / "gradients" / "exact.safetensors").tensors;
-  (void)check_gradients(saved, read_safetensors(*golden / "implicit_gradients.safetensors").tensors);
+  // Algorithms that are ranked by rule, and those that are the fastest, side by side in one graph: the latter may round
+  // more, but what they leave in each other's memory would be seen.
+  for (const auto& [deterministic, bound] : {std::pair{"true", 1e-4}, {"false", 1e-3}}) {
+    CAPTURE(deterministic);
+    const TemporaryFolder folder;
+    const auto path = [&](const char* name) { return (folder.path() / name).string(); };
+    write_text(path("mini.toml"),
+               golden_mdeq_config() + "\n[compute]\nprecision = \"f32\"\ndeterministic = " + deterministic + "\n");
+    write_npy(path("x.npy"), cases.at("x"));
+    write_npy(path("labels.npy"), cases.at("labels"));
+    REQUIRE(run_program("import mdeq --config " + path("mini.toml") + " --weights " +
+                        (*golden / "weights.safetensors").string() + " --out " + path("mini"))
+                .status == 0);
+    const Outcome answered = run_program("predict " + path("mini") + " --tensor " + path("x.npy") + " --save-logits " +
+                                         path("y.npy") + " --tol 1e-6 --max-steps 120 --quiet --device cuda");
+    REQUIRE_MESSAGE(answered.status == 0, answered.err);
+    CHECK(max_difference(read_npy(path("y.npy")), cases.at("eval_tight_logits")) < bound);  // 1e-4: as on the CPU
+    const Outcome audited =
+        run_program("audit " + path("mini") + " --tensor " + path("x.npy") + " --labels " + path("labels.npy") +
+                    " --estimators exact,shine,jfb --tol 1e-6 --max-steps 120 --save-gradients " + path("gradients") +
+                    " --json --quiet --device cuda");
+    REQUIRE_MESSAGE(audited.status == 0, audited.err);
+    const auto saved = read_safetensors(folder.path() / "gradients" / "exact.safetensors").tensors;
+    (void)check_gradients(saved, read_safetensors(*golden / "implicit_gradients.safetensors").tensors);
+  }
 }
 
 TEST_CASE("a benchmarked step on the GPU waits for it at most once an evaluation of f and once a solve") {
