@@ -218,9 +218,19 @@ Value scatter_add(Value messages, Value index, std::int64_t rows) {
 Value one_hot(Value index, std::int64_t classes) { return add_one(OneHot{classes}, {index}); }
 
 CrossEntropyValues softmax_cross_entropy(Value logits, Value labels) {
+  const Shape shape = logits.shape("softmax_cross_entropy"), rows = labels.shape("softmax_cross_entropy");
+  const bool is_matrix = shape.rank() <= 2;
+  if (!is_matrix) {
+    bool fits = rows.rank() + 1 == shape.rank();
+    for (int axis = 0; fits && axis < rows.rank(); ++axis) fits = rows[axis] == shape[axis];
+    check(fits, "softmax_cross_entropy", "logits ", logits.type(), " need one label for each row, got ", labels.type());
+    logits = reshape(logits, {rows.elements(), shape[-1]});
+    labels = reshape(labels, {rows.elements()});
+  }
   const std::vector<Value> operands{logits, labels};
   const std::vector<Value> out = add(SoftmaxCrossEntropy{}, operands);
-  return {out[0], out[1]};
+  if (is_matrix) return {out[0], out[1]};
+  return {reshape(out[0], rows), reshape(out[1], shape)};
 }
 
 Value random(Graph& graph, Distribution distribution, double p, Shape shape) {

@@ -103,7 +103,7 @@ Value scatter_add(Value messages, Value index, std::int64_t rows);
 /// [..] -> f32[..,classes].
 Value one_hot(Value index, std::int64_t classes);
 struct CrossEntropyValues {
-  Value loss, probability;  ///< [B], [B,K]
+  Value loss, probability;  ///< like the labels, like the logits
 };
 CrossEntropyValues softmax_cross_entropy(Value logits, Value labels);
 /// Draws at the graph's seed: see Random. `site` defaults to a fresh one.

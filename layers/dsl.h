@@ -11,6 +11,7 @@
 #include "core/program.h"
 #include "core/wait_policy.h"
 #include "layers/activation.h"
+#include "layers/attention.h"
 #include "layers/batch_norm.h"
 #include "layers/conv.h"
 #include "layers/dropout.h"

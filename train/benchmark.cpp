@@ -164,7 +164,7 @@ void measure_estimator(const Model& model, Backend& backend, const BenchmarkOpti
                        const std::string& estimator, BenchmarkResult& out) {
   const Optimizer optimizer(model.config.optimizer, model.store);
   TrainingStep step(model, optimizer, backend,
-                    {.batch = options.batch, .is_pretraining = false, .estimator = estimator});
+                    {.batch = options.batch, .is_pretraining = false, .estimator = estimator, .stops_in_solves = true});
   const Batch batch = random_batch(model, options.batch);
   std::int64_t count = 0;
   const auto run = [&] { (void)step.run(batch, model.config.optimizer.lr, count++); };
@@ -212,7 +212,7 @@ void measure_map(const Model& model, Backend& backend, const BenchmarkOptions& o
 void measure_vjp(const Model& model, Backend& backend, const BenchmarkOptions& options, BenchmarkResult& out) {
   const Optimizer optimizer(model.config.optimizer, model.store);
   TrainingStep step(model, optimizer, backend,
-                    {.batch = options.batch, .is_pretraining = false, .estimator = "shine-refine-1"});
+                    {.batch = options.batch, .is_pretraining = false, .estimator = "shine-refine-1", .stops_in_solves = true});
   (void)step.run(random_batch(model, options.batch), 0.0, 0);
   FixedPointMap& map = *step.program().vjp_map();
   out.vjp_ms = median_of_sorted(replay_ms([&map] { map.replay(); }, backend, options.repeats));

@@ -93,7 +93,8 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
   std::vector<Value> outputs{loss_, logits_, norm_};
   if (!penalty_.is_empty()) outputs.push_back(penalty_);
   program_ = std::make_unique<Program>(
-      Program::compile(graph_, outputs, backend, {.plans_only = options.plans_only}));
+      Program::compile(graph_, outputs, backend, {.plans_only = options.plans_only,
+                                             .stop = options.stops_in_solves ? &interrupt_flag() : nullptr}));
 }
 
 void TrainingStep::add_penalty(const Model& model, const Mdeq::Output& output, std::span<const Value> parameters,

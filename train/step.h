@@ -27,6 +27,7 @@ struct StepOptions {
   int jacobian_probes = 0;          ///< > 0: the Jacobian penalty, estimated with so many, joins the loss
   int max_steps = 0;                ///< of the forward solve; 0: the configured limit
   bool plans_only = false;          ///< memory is planned, not allocated; see Program::place
+  bool stops_in_solves = false;     ///< a signal (interrupt_flag) ends `run` in a solve, with Stopped
 };
 
 /// One whole training step compiled into a program: forward solve, loss, backward solve, optimiser update.

@@ -5,6 +5,7 @@
 
 #include "core/cpu/bound_kernel.h"
 #include "core/cpu/broadcast.h"
+#include "core/cpu/float_functions.h"
 #include "core/cpu/kernels.h"
 #include "core/cpu/parallel.h"
 
@@ -46,7 +47,18 @@ std::unique_ptr<Kernel> make_map(const Shape& shape, Fn fn) {
 
 std::unique_ptr<Kernel> lower_unary(const KernelRequest& request, const Unary& op) {
   require_f32(request);
-  return with_functor(op.fn, [&](auto fn) { return make_map(request.outputs[0].shape, fn); });
+  const Shape& shape = request.outputs[0].shape;
+  switch (op.fn) {  // those of core/elementwise.h would call the library for every element
+    case UnaryFn::exp: return make_map(shape, [](float x) { return exponential(x); });
+    case UnaryFn::sigmoid: return make_map(shape, [](float x) { return logistic(x); });
+    case UnaryFn::gelu: return make_map(shape, [](float x) { return x * normal_point(x).below; });
+    case UnaryFn::gelu_derivative:
+      return make_map(shape, [](float x) {
+        const NormalPoint at = normal_point(x);
+        return at.below + x * at.density;
+      });
+    default: return with_functor(op.fn, [&](auto fn) { return make_map(shape, fn); });
+  }
 }
 
 /// A broadcast of one sample, and floats from one sample to the next: 0 for an operand that all samples share.

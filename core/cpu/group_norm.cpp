@@ -5,6 +5,7 @@
 #include "core/cpu/column_sums.h"
 #include "core/cpu/norm.h"
 #include "core/cpu/parallel.h"
+#include "core/cpu/row_norm.h"
 #include "core/rounded_product.h"
 
 // Group normalisation of [B,..,C]. Groups hold few channels (3 or 15), so nothing runs along a group: sums are taken
@@ -22,6 +23,8 @@ struct Layout {
       : batch(shape[0]), rows(shape.elements() / (shape[0] * shape[-1])), channels(shape[-1]), groups(group_count) {}
   [[nodiscard]] std::int64_t width() const { return channels / groups; }
   [[nodiscard]] std::int64_t elements() const { return batch * rows * channels; }
+  /// Layer norm: every sample is one row of one group.
+  [[nodiscard]] bool is_of_rows() const { return rows == 1 && groups == 1; }
 };
 
 /// Bytes of one sample's scratch: sums and `arrays` float arrays over the channels, in whole cache lines.
@@ -126,7 +129,17 @@ auto with_flag(bool flag, const Use& use) {
   return flag ? use(std::true_type{}) : use(std::false_type{});
 }
 
-SampleFunction sample_function(const GroupNorm& op) {
+void normalise_one_row(const Layout& layout, double eps, const ForwardOperands& operands, std::int64_t sample,
+                       std::byte* /*scratch*/) {
+  const std::int64_t at = sample * layout.channels;
+  normalise_row(operands.x + at, layout.channels, eps, operands.gamma, operands.beta,
+                operands.y == nullptr ? nullptr : operands.y + at,
+                operands.stats == nullptr ? nullptr : operands.stats + 2 * sample);
+}
+
+SampleFunction sample_function(const GroupNorm& op, const Layout& layout) {
+  const bool is_fused = op.has_scale || op.has_addend || op.pre_relu || op.has_residual || op.post_relu;
+  if (layout.is_of_rows() && !is_fused) return &normalise_one_row;
   return with_flag(op.has_scale, [&](auto scale) {
     return with_flag(op.has_addend, [&](auto addend) {
       return with_flag(op.pre_relu, [&](auto pre_relu) {
@@ -192,6 +205,14 @@ void group_norm_grad_sample(const Layout& layout, const BackwardOperands& operan
   }
 }
 
+void row_gradient_sample(const Layout& layout, const BackwardOperands& operands, std::int64_t sample,
+                         std::byte* /*scratch*/) {
+  const std::int64_t at = sample * layout.channels;
+  if (operands.dx == nullptr) return;
+  row_norm_gradient(operands.x + at, operands.stats + 2 * sample, operands.g + at, operands.gamma, layout.channels,
+                    operands.dx + at);
+}
+
 /// dgamma = sum over samples of rstd * sum(g (x - mean)), dbeta = sum of g, in order of samples.
 void reduce_affine_gradient(const Layout& layout, const float* stats, std::byte* scratch, std::int64_t stride,
                             float* dgamma, float* dbeta) {
@@ -223,7 +244,7 @@ std::unique_ptr<Kernel> lower_group_norm(const KernelRequest& request, const Gro
     operands.y = bound.out(0), operands.stats = bound.out(1);
     return operands;
   };
-  const auto run_some = [eps = op.eps, layout, operands_of, run_sample = sample_function(op)](
+  const auto run_some = [eps = op.eps, layout, operands_of, run_sample = sample_function(op, layout)](
                             const Operands& bound, std::int64_t first, std::int64_t last, std::byte* scratch) {
     const ForwardOperands operands = operands_of(bound);
     for (std::int64_t sample = first; sample < last; ++sample) run_sample(layout, eps, operands, sample, scratch);
@@ -247,13 +268,13 @@ std::unique_ptr<Kernel> lower_group_norm_grad(const KernelRequest& request, cons
                             .gamma = op.affine ? bound.in(3) : nullptr,
                             .dx = bound.out(0)};
   };
-  const auto run_some = [layout, operands_of](const Operands& bound, std::int64_t first, std::int64_t last,
-                                              std::byte* scratch) {
-    const BackwardOperands operands = operands_of(bound);
-    for (std::int64_t sample = first; sample < last; ++sample)
-      group_norm_grad_sample(layout, operands, sample, scratch);
-  };
   const bool joins_samples = op.affine && (request.output_used[1] != 0 || request.output_used[2] != 0);
+  const auto run_sample = layout.is_of_rows() && !joins_samples ? &row_gradient_sample : &group_norm_grad_sample;
+  const auto run_some = [layout, operands_of, run_sample](const Operands& bound, std::int64_t first, std::int64_t last,
+                                                          std::byte* scratch) {
+    const BackwardOperands operands = operands_of(bound);
+    for (std::int64_t sample = first; sample < last; ++sample) run_sample(layout, operands, sample, scratch);
+  };
   const auto run_all = [joins_samples, layout, stride, run_some](const Operands& bound) {
     auto* scratch = bound.scratch<std::byte>();
     parallel_for(layout.batch, layout.elements(),

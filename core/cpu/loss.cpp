@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "core/cpu/bound_kernel.h"
+#include "core/cpu/float_functions.h"
 #include "core/cpu/kernels.h"
 #include "core/cpu/parallel.h"
 
@@ -81,19 +82,36 @@ std::unique_ptr<Kernel> lower_one_hot(const KernelRequest& request, const OneHot
   });
 }
 
+/// Sum of e^(logits - highest) in double, each also into `powers` when it is not null.
+double sum_of_powers(const float* logits, std::int64_t classes, float highest, float* powers) {
+  double total = 0;
+  if (powers == nullptr) {
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t k = 0; k < classes; ++k) total += static_cast<double>(exponential(logits[k] - highest));
+    return total;
+  }
+#pragma omp simd reduction(+ : total)
+  for (std::int64_t k = 0; k < classes; ++k) {
+    powers[k] = exponential(logits[k] - highest);
+    total += static_cast<double>(powers[k]);
+  }
+  return total;
+}
+
 /// Loss and, when `probability` is not null, softmax of one row of logits. The sum is kept in double.
 float cross_entropy_row(const float* logits, std::int64_t classes, std::int64_t label, float* probability) {
-  const float highest = *std::max_element(logits, logits + classes);
-  double total = 0;
-  for (std::int64_t k = 0; k < classes; ++k) total += static_cast<double>(std::exp(logits[k] - highest));
+  float highest = logits[0];
+#pragma omp simd reduction(max : highest)
+  for (std::int64_t k = 0; k < classes; ++k) highest = logits[k] > highest ? logits[k] : highest;
   const bool is_counted = label >= 0 && label < classes;
-  const float loss =
-      is_counted ? static_cast<float>(std::log(total) - static_cast<double>(logits[label] - highest)) : 0.0F;
+  const double score = is_counted ? static_cast<double>(logits[label] - highest) : 0.0;  // may be overwritten below
+  const double total = sum_of_powers(logits, classes, highest, probability);
   if (probability != nullptr) {
     const auto scale = static_cast<float>(1 / total);
-    for (std::int64_t k = 0; k < classes; ++k) probability[k] = std::exp(logits[k] - highest) * scale;
+#pragma omp simd
+    for (std::int64_t k = 0; k < classes; ++k) probability[k] *= scale;
   }
-  return loss;
+  return is_counted ? static_cast<float>(std::log(total) - score) : 0.0F;
 }
 
 std::unique_ptr<Kernel> lower_cross_entropy(const KernelRequest& request) {

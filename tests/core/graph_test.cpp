@@ -201,6 +201,10 @@ TEST_CASE("shape rules refuse operands that do not fit") {
   CHECK_THROWS_AS((void)slice(row, 1, 4, 9), Error);
   CHECK_THROWS_AS((void)transpose(row, {0, 0}), Error);
   CHECK_THROWS_AS((void)softmax_cross_entropy(row, label), Error);
+  const Value sequences = graph.input("sequences", {DType::f32, {2, 3, 4}}, Rate::batch);
+  CHECK_THROWS_WITH((void)softmax_cross_entropy(sequences, graph.input("turned", {DType::i32, {3, 2}}, Rate::batch)),
+                    doctest::Contains("need one label for each row, got i32[3,2]"));
+  CHECK_THROWS_AS((void)softmax_cross_entropy(sequences, label), Error);
   CHECK_THROWS_AS((void)max_pool(image, {.kernel = 9, .stride = 1, .pad = 0}), Error);
   CHECK_THROWS_AS((void)broadcast_to(row, {3, 6}), Error);
   CHECK_THROWS_AS((void)concat({row, image}, 0), Error);

@@ -41,15 +41,17 @@ void expect_named(const std::vector<Use>& uses) {
 TEST_CASE("layers with parameters name themselves and their place when they are given an empty value") {
   ParameterStore store;
   const ParamScope scope(store);
-  expect_named({{"linear", "fc", layers::Linear(scope / "fc", 2, 3)},
-                {"conv2d", "conv", layers::Conv2d(scope / "conv", 2, 3, 1)},
-                {"conv2d", "normed", layers::Conv2d(scope / "normed", 2, 3, 1, {.has_weight_norm = true})},
-                {"group_norm", "gn", layers::GroupNorm(scope / "gn", 4, 2)},
-                {"layer_norm", "ln", layers::LayerNorm(scope / "ln", 4)},
-                {"batch_norm", "bn", layers::BatchNorm(scope / "bn", 4)},
-                {"embedding", "table", layers::Embedding(scope / "table", 3, 2)},
-                {"dropout", "drop", layers::Dropout(scope / "drop", 0.5)},
-                {"dropout", "masks", layers::VariationalDropout(scope / "masks", 0.5)}});
+  expect_named(
+      {{"linear", "fc", layers::Linear(scope / "fc", 2, 3)},
+       {"conv2d", "conv", layers::Conv2d(scope / "conv", 2, 3, 1)},
+       {"conv2d", "normed", layers::Conv2d(scope / "normed", 2, 3, 1, {.has_weight_norm = true})},
+       {"group_norm", "gn", layers::GroupNorm(scope / "gn", 4, 2)},
+       {"layer_norm", "ln", layers::LayerNorm(scope / "ln", 4)},
+       {"batch_norm", "bn", layers::BatchNorm(scope / "bn", 4)},
+       {"self_attention", "mix", [layer = layers::SelfAttention(scope / "mix", 4, 2)](Value x) { (void)layer(x); }},
+       {"embedding", "table", layers::Embedding(scope / "table", 3, 2)},
+       {"dropout", "drop", layers::Dropout(scope / "drop", 0.5)},
+       {"dropout", "masks", layers::VariationalDropout(scope / "masks", 0.5)}});
 }
 
 TEST_CASE("layers without parameters name their operation") {

@@ -50,6 +50,23 @@ void add_cross_entropy(Cases& cases) {
   }
 }
 
+/// Logits with further axes, one label for each row.
+void add_cross_entropy_of_sequences(Cases& cases) {
+  for (const Shape& labels : {Shape{2, 3}, Shape{3, 1, 2}}) {
+    std::vector<std::int64_t> extents;
+    for (int axis = 0; axis < labels.rank(); ++axis) extents.push_back(labels[axis]);
+    extents.push_back(5);
+    cases.push_back({.name = concat("softmax_cross_entropy: sequences ", labels),
+                     .inputs = {variable("logits", Shape(extents), -3, 3), integers("labels", labels, -1, 5)},
+                     .build =
+                         [](Graph&, const Values& in) {
+                           const CrossEntropyValues out = softmax_cross_entropy(in[0], in[1]);
+                           return Values{out.loss, out.probability};
+                         },
+                     .differentiable_outputs = 2});
+  }
+}
+
 void add_optimizers(Cases& cases) {
   for (const Shape& shape : {Shape{3, 5}, Shape{1}, Shape{33}, Shape{2, 3, 3, 3}}) {
     const std::vector<CaseInput> sgd_inputs{fixed("param", shape), fixed("grad", shape), fixed("momentum", shape),
@@ -79,6 +96,7 @@ void add_optimizers(Cases& cases) {
 void add_training(Cases& cases) {
   add_lookup(cases);
   add_cross_entropy(cases);
+  add_cross_entropy_of_sequences(cases);
   add_optimizers(cases);
 }
 
