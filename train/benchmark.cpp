@@ -211,8 +211,9 @@ void measure_map(const Model& model, Backend& backend, const BenchmarkOptions& o
 
 void measure_vjp(const Model& model, Backend& backend, const BenchmarkOptions& options, BenchmarkResult& out) {
   const Optimizer optimizer(model.config.optimizer, model.store);
-  TrainingStep step(model, optimizer, backend,
-                    {.batch = options.batch, .is_pretraining = false, .estimator = "shine-refine-1", .stops_in_solves = true});
+  TrainingStep step(
+      model, optimizer, backend,
+      {.batch = options.batch, .is_pretraining = false, .estimator = "shine-refine-1", .stops_in_solves = true});
   (void)step.run(random_batch(model, options.batch), 0.0, 0);
   FixedPointMap& map = *step.program().vjp_map();
   out.vjp_ms = median_of_sorted(replay_ms([&map] { map.replay(); }, backend, options.repeats));

@@ -92,9 +92,9 @@ TrainingStep::TrainingStep(const Model& model, const Optimizer& optimizer, Backe
   logits_tensor_ = Tensor(logits_.type());
   std::vector<Value> outputs{loss_, logits_, norm_};
   if (!penalty_.is_empty()) outputs.push_back(penalty_);
-  program_ = std::make_unique<Program>(
-      Program::compile(graph_, outputs, backend, {.plans_only = options.plans_only,
-                                             .stop = options.stops_in_solves ? &interrupt_flag() : nullptr}));
+  program_ = std::make_unique<Program>(Program::compile(
+      graph_, outputs, backend,
+      {.plans_only = options.plans_only, .stop = options.stops_in_solves ? &interrupt_flag() : nullptr}));
 }
 
 void TrainingStep::add_penalty(const Model& model, const Mdeq::Output& output, std::span<const Value> parameters,
