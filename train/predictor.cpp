@@ -87,10 +87,18 @@ void check_tensor(const Model& model, const Tensor& x) {
 
 ImageSolve ImageSolve::of(const SolveReport* report, std::size_t row, int unrolled_steps) {
   if (report == nullptr) return {.steps = unrolled_steps};
-  return {.steps = report->steps[row], .residual = report->residual[row], .status = report->status[row]};
+  const SolveStatus status = report->status[row];
+  return {.steps = report->steps[row],
+          .residual = report->residual[row],
+          .status = status,
+          .is_out_of_time = report->is_out_of_time && status == SolveStatus::max_steps};
 }
 
 std::string ImageSolve::status_name() const { return std::string(status ? name_of(*status) : "unrolled"); }
+
+std::string ImageSolve::text() const {
+  return concat("solver ", steps, " steps, ", is_out_of_time ? "out of time" : status_name());
+}
 
 Image model_view(const Image& image, const DataConfig& data) {
   return data.name == "imagenet" ? centre_view(image, data.image[0], data.image[1])

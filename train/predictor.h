@@ -25,11 +25,14 @@ struct ImageSolve {
   int steps = 0;  ///< of the solve; applications of f where nothing is solved, in a model of the pre-training phase
   double residual = std::numeric_limits<double>::quiet_NaN();  ///< NaN where nothing is solved
   std::optional<SolveStatus> status = std::nullopt;            ///< none where nothing is solved
+  bool is_out_of_time = false;  ///< the time budget ended it, with max_steps for a status
 
   /// Of row `row` of a report; null: of a model that applies f `unrolled_steps` times.
   static ImageSolve of(const SolveReport* report, std::size_t row, int unrolled_steps);
   /// The status' name, or "unrolled".
   [[nodiscard]] std::string status_name() const;
+  /// E.g. "solver 12 steps, converged".
+  [[nodiscard]] std::string text() const;
 };
 
 /// Answer for one image. `error` is empty unless the file could not be read, or the answer is no numbers.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/depth_first.h"
 #include "data/file.h"
 #include "train/durable_file.h"
 #include "train/interrupt.h"
@@ -384,7 +385,7 @@ RunSummary Trainer::summary() const {
   out.best_step = best_step_;
   out.is_interrupted = is_interrupted();
   out.device = name_of(backend_.device());
-  out.threads = options_.threads;
+  out.threads = options_.threads > 0 ? options_.threads : pool_threads();
   return out;
 }
 

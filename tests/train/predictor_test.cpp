@@ -31,6 +31,16 @@ std::vector<fs::path> many_files(const fs::path& folder) {
 
 }  // namespace
 
+TEST_CASE("an image whose solve the time budget ended says so") {
+  SolveReport report;
+  report.resize(2);
+  report.status = {SolveStatus::max_steps, SolveStatus::converged};
+  report.is_out_of_time = true;
+  CHECK(ImageSolve::of(&report, 0, 0).text() == "solver 0 steps, out of time");
+  CHECK(ImageSolve::of(&report, 1, 0).text() == "solver 0 steps, converged");
+  CHECK(ImageSolve::of(nullptr, 0, 2).text() == "solver 2 steps, unrolled");
+}
+
 TEST_CASE("what was answered before an interrupt is not lost") {
   const LoadedModel loaded = small_loaded();
   const test::TemporaryFolder folder;

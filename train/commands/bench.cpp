@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/depth_first.h"
 #include "train/benchmark.h"
 #include "train/json_text.h"
 #include "train/make_backend.h"
@@ -17,7 +18,7 @@ double floor_ms(const BenchmarkResult& result) {
 
 void print_json(const BenchRequest& request, const Config& config, const BenchmarkResult& result) {
   const nlohmann::ordered_json json = {{"batch", result.batch},
-                                       {"threads", request.run.threads},
+                                       {"threads", request.run.threads > 0 ? request.run.threads : pool_threads()},
                                        {"device", name_of(request.run.device)},
                                        {"parameters", result.parameters},
                                        {"conv_unit_ms", result.conv_unit_ms},

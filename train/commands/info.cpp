@@ -142,9 +142,13 @@ void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std
   const TrainingRecord& training = checkpoint.training;
   std::cout << "\n" << parameter_count(layers) << " parameters\n";
   if (manifest.empty()) return;
-  std::cout << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase "
-            << printable(training.phase) << ", " << training.seconds << " s; test accuracy " << training.test_accuracy
-            << ", loss " << training.test_loss << "\nmanifest " << manifest << "\n";
+  if (training.step == 0)
+    std::cout << "trained  no step: these weights were imported, or saved before the first\n";
+  else
+    std::cout << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase "
+              << printable(training.phase) << ", " << training.seconds << " s; test accuracy " << training.test_accuracy
+              << ", loss " << training.test_loss << "\n";
+  std::cout << "manifest " << manifest << "\n";
 }
 
 /// The model that a configuration makes, with zeros for weights.

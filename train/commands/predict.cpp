@@ -27,13 +27,12 @@ Json prediction_json(const Prediction& prediction) {
   Json top = Json::array();
   for (const ClassProbability& entry : prediction.top)
     top.push_back({{"class", entry.index}, {"name", entry.name}, {"probability", entry.probability}});
-  return {{"file", prediction.file},
-          {"top", top},
-          {"solver",
-           {{"steps", prediction.solve.steps},
-            {"residual", prediction.solve.residual},
-            {"status", prediction.solve.status_name()},
-            {"evaluations_saved", prediction.evaluations_saved}}}};
+  Json solver = {{"steps", prediction.solve.steps},
+                 {"residual", prediction.solve.residual},
+                 {"status", prediction.solve.status_name()},
+                 {"evaluations_saved", prediction.evaluations_saved}};
+  if (prediction.solve.is_out_of_time) solver["out_of_time"] = true;
+  return {{"file", prediction.file}, {"top", top}, {"solver", solver}};
 }
 
 void print_prediction(const Prediction& prediction) {
@@ -41,7 +40,7 @@ void print_prediction(const Prediction& prediction) {
   std::cout << printable(prediction.file) << ":";
   for (const ClassProbability& entry : prediction.top)
     std::cout << "  " << printable(entry.name) << " " << std::round(entry.probability * 1000) / 10 << " %";
-  std::cout << "  (solver " << prediction.solve.steps << " steps, " << prediction.solve.status_name() << ")\n";
+  std::cout << "  (" << prediction.solve.text() << ")\n";
 }
 
 void report_solves(const PredictRequest& request, const SolveMetrics& solves) {

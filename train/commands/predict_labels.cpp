@@ -20,14 +20,15 @@ Json prediction_json(const SegmentationPrediction& prediction) {
   Json classes = Json::array();
   for (const ClassShare& entry : prediction.classes)
     classes.push_back({{"class", entry.index}, {"name", entry.name}, {"colour", entry.colour}, {"share", entry.share}});
+  Json solver = {{"steps", prediction.solve.steps},
+                 {"residual", prediction.solve.residual},
+                 {"status", prediction.solve.status_name()}};
+  if (prediction.solve.is_out_of_time) solver["out_of_time"] = true;
   return {{"file", prediction.file},
           {"labels", prediction.labels.string()},
           {"overlay", prediction.overlay.string()},
           {"classes", classes},
-          {"solver",
-           {{"steps", prediction.solve.steps},
-            {"residual", prediction.solve.residual},
-            {"status", prediction.solve.status_name()}}}};
+          {"solver", solver}};
 }
 
 void print_prediction(const SegmentationPrediction& prediction) {
@@ -36,8 +37,8 @@ void print_prediction(const SegmentationPrediction& prediction) {
   for (const ClassShare& entry : prediction.classes)
     std::cout << "  " << printable(entry.name) << " (" << entry.colour << ") " << std::round(entry.share * 1000) / 10
               << " %";
-  std::cout << "  (solver " << prediction.solve.steps << " steps, " << prediction.solve.status_name() << ")\n  labels "
-            << printable(prediction.labels.string()) << ", overlay " << printable(prediction.overlay.string()) << "\n";
+  std::cout << "  (" << prediction.solve.text() << ")\n  labels " << printable(prediction.labels.string())
+            << ", overlay " << printable(prediction.overlay.string()) << "\n";
 }
 
 }  // namespace
