@@ -42,7 +42,7 @@ void add_inference_limits(CLI::App& command, SolverLimits& limits) {
       ->transform(finite_number(0));
   command.add_flag_callback(
       "--no-compaction", [&limits] { limits.has_compaction = false; },
-      "go on computing images whose solve has stopped, for comparison");
+      "where the images of a batch are computed together, go on with those whose solve has stopped, for comparison");
 }
 
 void add_eval(CLI::App& app, Parsed& parsed) {

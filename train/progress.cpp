@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/error.h"
 #include "train/message_line.h"
 
 namespace deq {
@@ -34,8 +35,8 @@ void print(const std::string& text) {
 
 std::string bar_of(double fraction) {
   const int filled = static_cast<int>(std::lround(std::clamp(fraction, 0.0, 1.0) * kBarCells));
-  return "[" + std::string(static_cast<std::size_t>(filled), '#') +
-         std::string(static_cast<std::size_t>(kBarCells - filled), '.') + "]";
+  return concat('[', std::string(static_cast<std::size_t>(filled), '#'),
+                std::string(static_cast<std::size_t>(kBarCells - filled), '.'), ']');
 }
 
 /// Columns of the terminal; 0 when unknown.
@@ -59,7 +60,7 @@ std::string duration_text(double seconds) {
 
 std::string progress_text(const ProgressState& state, double eta_s) {
   std::string out = formatted("%lld/%lld", static_cast<long long>(state.step), static_cast<long long>(state.total));
-  if (!state.phase.empty()) out += " " + std::string(state.phase);
+  if (!state.phase.empty()) out.append(1, ' ').append(state.phase);
   if (!(state.loss < 0)) out += formatted("  loss %.4f", state.loss);
   if (state.accuracy >= 0) out += formatted("  acc %.1f%%", 100 * state.accuracy);
   if (state.solver_steps >= 0) out += formatted("  solver %.1f steps", state.solver_steps);

@@ -131,7 +131,30 @@ TEST_CASE("the default table has a finite row for every estimator, a check by di
   CHECK(json.at("finite_difference").at("directions") == 2);
   // Curvature and kinks of a random network within the step; it shrinks with the step.
   CHECK(json.at("finite_difference").at("relative_difference").get<double>() < 1e-2);
+  CHECK(json.at("finite_difference").at("uncertainty").get<double>() < 0.1);
+  CHECK_FALSE(contains(outcome.err, "prove nothing"));
   CHECK(std::filesystem::file_size(plot) > 1000);
+}
+
+TEST_CASE("differences that prove nothing are warned of") {
+  const TemporaryFolder folder;
+  const std::string checkpoint = (folder.path() / "tiny").string();
+  const std::string x = (folder.path() / "x.npy").string(), y = (folder.path() / "y.npy").string();
+  save_tiny(checkpoint);
+  write_npy(x, images(2));
+  write_npy(y, labels({0, 1}));
+  bool is_ever_warned = false;
+  for (const char* limits : {" --max-steps 1 --tol 0", " --max-steps 3 --tol 0", " --max-steps 80 --tol 1e-6"}) {
+    const Outcome outcome = run_program("audit " + checkpoint + " --tensor " + x + " --labels " + y +
+                                        " --estimators jfb --json --quiet" + limits);
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    const double uncertainty = nlohmann::json::parse(outcome.out).at("finite_difference").at("uncertainty");
+    CAPTURE(uncertainty);
+    CHECK(contains(outcome.err, "prove nothing") == (uncertainty >= 0.1));
+    is_ever_warned = is_ever_warned || uncertainty >= 0.1;
+  }
+  CHECK(is_ever_warned);
 }
 
 TEST_CASE("images and labels that do not fit the model are refused") {

@@ -140,6 +140,16 @@ void warn_of_unsolved(const AuditResult& result, const SolverConfig& solver) {
             << "; what the estimators are compared with is not exact. More --max-steps may help, or further training\n";
 }
 
+/// Differences that half the step changes say nothing of the gradient.
+void warn_of_uncertainty(const AuditReport& report) {
+  constexpr double kSure = 0.1;
+  if (!report.differences || report.differences->uncertainty < kSure) return;
+  std::cerr << "warning: the differences of the loss are sure to " << report.differences->uncertainty
+            << " only and prove nothing of the exact gradient: the loss is not smooth at their step, or the forward is "
+               "not solved (residual "
+            << report.differences->forward_residual << "). More --max-steps may help, or further training\n";
+}
+
 }  // namespace
 
 int run_audit(const AuditRequest& request) {
@@ -168,6 +178,7 @@ int run_audit(const AuditRequest& request) {
   progress.finish();
   if (is_interrupted()) return kInterruptedStatus;
   warn_of_unsolved(report.result, solver);
+  warn_of_uncertainty(report);
   if (!request.save_gradients.empty())
     for (const EstimatorAudit& audit : report.result.estimators) save_gradients(request.save_gradients, audit);
   if (!request.plot.empty()) write_chart(audit_chart(report.result), request.plot);
