@@ -30,9 +30,10 @@ double worst_error(double low, double high, double floor, const Found& found, co
 }  // namespace
 
 TEST_CASE("the exponential is within two units of the last place, down to the smallest floats") {
+  const auto found = [](float x) { return exponential(x); };
   const auto wanted = [](double x) { return std::exp(x); };
-  CHECK(worst_error(-87.3, 88.7, 0, exponential, wanted) < 2 * 6e-8 + 1e-9);
-  CHECK(worst_error(-103, -87.3, kSmallest, exponential, wanted) < 2e-7);  // where floats lose their digits
+  CHECK(worst_error(-87.3, 88.7, 0, found, wanted) < 2 * 6e-8 + 1e-9);
+  CHECK(worst_error(-103, -87.3, kSmallest, found, wanted) < 2e-7);  // where floats lose their digits
   CHECK(exponential(0.0F) == 1.0F);
 }
 
@@ -47,8 +48,9 @@ TEST_CASE("the exponential ends in 0 and inf and keeps nan") {
 }
 
 TEST_CASE("the logistic function keeps its digits where it is small") {
+  const auto found = [](float x) { return logistic(x); };
   const auto wanted = [](double x) { return 1 / (1 + std::exp(-x)); };
-  CHECK(worst_error(-87, 87, 0, logistic, wanted) < 3e-7);
+  CHECK(worst_error(-87, 87, 0, found, wanted) < 3e-7);
   CHECK(logistic(-kInfinity) == 0.0F);
   CHECK(logistic(kInfinity) == 1.0F);
   CHECK(std::isnan(logistic(kNan)));
