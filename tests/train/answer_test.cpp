@@ -43,6 +43,7 @@ TEST_CASE("control characters in names do not reach the terminal with the answer
   CHECK(contains(predicted.out, "a\\x1b[31m\\n.png:  "));
   Checkpoint checkpoint;
   checkpoint.class_names = {"a", "b"};
+  checkpoint.training.step = 1;
   checkpoint.training.phase = std::string("e\0q", 3);
   checkpoint.model = {{"st\x1b]0;em.weight", Tensor(DType::f32, {4})}};
   save_checkpoint(folder.path() / "c\x1b", checkpoint);
