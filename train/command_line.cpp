@@ -55,6 +55,7 @@ void add_eval(CLI::App& app, Parsed& parsed) {
   command->add_option("--limit", request.limit, "most images; default: all")->transform(whole_number(1, kLargest));
   command->add_option("--batch", request.batch, "images at once; default: as configured")
       ->transform(whole_number(1, 1 << 20));
+  add_set_option(*command, request.overrides, "solver.*, compute.*, model.inference_output, some of data.*");
   add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::eval);
@@ -82,6 +83,7 @@ void add_predict(CLI::App& app, Parsed& parsed) {
   command->add_option(
       "--save-logits", request.save_logits,
       "where the logits of --tensor go, .npy [N, classes], in segmentation [N, classes, rows, columns]");
+  add_set_option(*command, request.overrides, "solver.*, compute.*, model.inference_output");
   add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {

@@ -78,6 +78,7 @@ void add_audit(CLI::App& app, Parsed& parsed) {
       ->transform(whole_number(1, 1 << 20));
   command->add_option("--batches", request.batches, "batches to average over; default: the whole tensor, or 1")
       ->transform(whole_number(1, kLargest));
+  add_set_option(*command, request.overrides, "solver.*, compute.*, some of data.*");
   add_solver_limits(*command, request.tolerance, request.max_steps);
   command
       ->add_option("--differences", request.differences,

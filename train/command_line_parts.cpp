@@ -27,7 +27,15 @@ RunOptions finish_run(const CLI::App& command, RunOptions run, const Parsed& par
 
 void add_set_option(CLI::App& command, std::vector<std::string>& overrides) {
   // One value each, so that a positional argument may follow.
-  command.add_option("--set", overrides, "section.key=value, may be repeated")->allow_extra_args(false);
+  command.add_option("--set", overrides, "section.key=value, may be repeated; keys: docs/configuration.md")
+      ->allow_extra_args(false);
+}
+
+void add_set_option(CLI::App& command, std::vector<std::string>& overrides, const std::string& keys) {
+  command
+      .add_option("--set", overrides,
+                  "section.key=value instead of what the checkpoint says, may be repeated; keys: " + keys)
+      ->allow_extra_args(false);
 }
 
 void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps) {

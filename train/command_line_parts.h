@@ -56,8 +56,11 @@ void answer_with(CLI::App& command, Parsed& parsed, Asked Parsed::*asked) {
   });
 }
 
-/// --set section.key=value
+/// --set section.key=value of a configuration's keys
 void add_set_option(CLI::App& command, std::vector<std::string>& overrides);
+
+/// --set section.key=value of a checkpoint's keys, of which the command reads `keys`
+void add_set_option(CLI::App& command, std::vector<std::string>& overrides, const std::string& keys);
 
 /// --tol and --max-steps, within what the configuration takes for solver.tolerance and solver.max_steps.
 void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps);

@@ -21,13 +21,19 @@
 namespace deq {
 namespace {
 
-// Without --tol and --max-steps: where float32 stops gaining, and enough steps to get there.
+// Of the exact adjoint, where nothing is given: where float32 stops gaining, and enough steps to get there.
 constexpr double kExactTolerance = 1e-6;
 constexpr int kExactSteps = 200;
 
-SolverConfig audit_solver(const AuditRequest& request, SolverConfig solver) {
-  solver.backward_tolerance = request.tolerance.value_or(kExactTolerance);
-  solver.backward_max_steps = request.max_steps.value_or(kExactSteps);
+/// The configured solver with the limits that are asked for; what the checkpoint says of the backward's is too coarse.
+SolverConfig audit_solver(const AuditRequest& request, SolverConfig solver, const GivenKeys& given) {
+  for (const char* key : {"solver.tolerance", "solver.backward_tolerance"})
+    if (request.tolerance) require_unset(given, key, "--tol");
+  for (const char* key : {"solver.max_steps", "solver.backward_max_steps"})
+    if (request.max_steps) require_unset(given, key, "--max-steps");
+  if (!given.contains("solver.backward_tolerance"))
+    solver.backward_tolerance = request.tolerance.value_or(kExactTolerance);
+  if (!given.contains("solver.backward_max_steps")) solver.backward_max_steps = request.max_steps.value_or(kExactSteps);
   if (request.tolerance) solver.tolerance = *request.tolerance;
   if (request.max_steps) solver.max_steps = *request.max_steps;
   return solver;
@@ -52,8 +58,8 @@ std::vector<AuditBatch> tensor_batches(const AuditRequest& request, const Model&
 }
 
 /// The first training images in order, without augmentation.
-std::vector<AuditBatch> data_batches(const AuditRequest& request, const Config& config) {
-  const auto dataset = open_split(config, Split::train, data_folder(request.data, config.data.path));
+std::vector<AuditBatch> data_batches(const AuditRequest& request, const Config& config, const GivenKeys& given) {
+  const auto dataset = open_split(config, Split::train, data_folder(request.data, config.data.path, given));
   const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
   const int batches = request.batches > 0 ? request.batches : 1;
   require(static_cast<std::int64_t>(batch) * batches <= dataset->size(), "--batches", batches, " batches of ", batch,
@@ -154,16 +160,19 @@ void warn_of_uncertainty(const AuditReport& report) {
 
 int run_audit(const AuditRequest& request) {
   check_readable(request.checkpoint);
-  const LoadedModel loaded = load_model(request.checkpoint);
+  LoadedModel loaded = load_model(request.checkpoint);
+  const bool is_tensor = !request.tensor.empty();
+  const GivenKeys given = override_checkpoint(loaded, request.overrides,
+                                              is_tensor ? CheckpointUse::audit_tensor : CheckpointUse::audit_set);
   const Model& model = *loaded.model;
+  const SolverConfig solver = audit_solver(request, model.config.solver, given);
   const std::vector<AuditBatch> batches =
-      request.tensor.empty() ? data_batches(request, model.config) : tensor_batches(request, model);
+      is_tensor ? tensor_batches(request, model) : data_batches(request, model.config, given);
   check_output_file(request.plot, "--plot");
   if (!request.save_gradients.empty()) make_output_folder(request.save_gradients, "--save-gradients");
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, model.config.compute);
   const InterruptGuard guard;
   Progress progress(progress_style(request.run.is_quiet));
-  const SolverConfig solver = audit_solver(request, model.config.solver);
   const auto goes_on = [](auto...) { return !is_interrupted(); };
   AuditReport report;
   report.result = audit_gradients(

@@ -47,10 +47,11 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result,
 int run_eval(const EvalRequest& request) {
   check_readable(request.checkpoint);
   LoadedModel loaded = load_model(request.checkpoint);
+  const GivenKeys given = override_checkpoint(loaded, request.overrides, CheckpointUse::eval);
   Config& config = loaded.model->config;
-  apply(request.limits, config.solver);
+  apply(request.limits, config.solver, given);
   const auto dataset =
-      open_split(config, split_of(request.split), data_folder(request.data, config.data.path), View::evaluation);
+      open_split(config, split_of(request.split), data_folder(request.data, config.data.path, given), View::evaluation);
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, config.compute);
   const std::int64_t images = request.limit > 0 ? std::min(request.limit, dataset->size()) : dataset->size();
   const std::int64_t wanted = request.batch > 0 ? request.batch : config.train.batch_size;

@@ -104,12 +104,15 @@ int predict_status(std::size_t given, std::size_t answered, bool has_failed) {
 int run_predict(const PredictRequest& request) {
   check_readable(request.checkpoint);
   LoadedModel loaded = load_model(request.checkpoint);
-  apply(request.limits, loaded.model->config.solver);
+  const bool is_tensor = !request.tensor.empty();
+  const GivenKeys given = override_checkpoint(loaded, request.overrides,
+                                              is_tensor ? CheckpointUse::predict_tensor : CheckpointUse::predict_files);
+  apply(request.limits, loaded.model->config.solver, given);
   check_output_file(request.sheet, "--sheet");
   check_output_file(request.save_logits, "--save-logits");
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, loaded.model->config.compute);
-  if (request.tensor.empty() && loaded.model->is_segmentation()) return predict_labels(request, loaded, *backend);
-  if (request.tensor.empty()) return predict_images(request, loaded, *backend);
+  if (!is_tensor && loaded.model->is_segmentation()) return predict_labels(request, loaded, *backend);
+  if (!is_tensor) return predict_images(request, loaded, *backend);
   predict_logits(request, loaded, *backend);
   return 0;
 }

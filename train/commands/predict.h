@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "train/commands/options.h"
@@ -19,6 +20,7 @@ struct PredictRequest {
   std::filesystem::path sheet;                     ///< PNG of images and answers; empty: none
   std::filesystem::path tensor;                    ///< f32 [N, C, H, W], normalised; empty: images
   std::filesystem::path save_logits;
+  std::vector<std::string> overrides;  ///< --set section.key=value
   SolverLimits limits;
 };
 
