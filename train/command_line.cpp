@@ -17,6 +17,9 @@ void add_train(CLI::App& app, Parsed& parsed) {
   command->add_option("config", request.config, "configuration (TOML)")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
   command->add_option("--out", request.out, "folder of the run; default: runs/NAME");
+  command->add_option(
+      "--weights", request.weights,
+      "checkpoint whose weights training begins from, as train.initial_weights; default: drawn weights");
   add_set_option(*command, request.overrides);
   command->add_flag("--resume", request.is_resume, "go on from the last checkpoint of the run");
   command->add_option("--max-steps", request.max_steps, "stop, saved, after this many steps")

@@ -43,6 +43,10 @@ std::string solver_text(const Config& config) {
   return out;
 }
 
+std::string start_text(const InitialWeights& start) {
+  return start.from.empty() ? "" : concat("  weights from    ", describe(start), "\n");
+}
+
 }  // namespace
 
 RunPlan outline(const Config& config, std::int64_t train_images, std::int64_t test_images) {
@@ -71,16 +75,19 @@ RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_imag
 }
 
 std::string plan_json(const RunPlan& plan) {
-  const nlohmann::ordered_json json = {{"parameters", plan.parameters},
-                                       {"state_elements", plan.state_elements},
-                                       {"pretrain_steps", plan.pretrain_steps},
-                                       {"equilibrium_steps", plan.total_steps - plan.pretrain_steps},
-                                       {"total_steps", plan.total_steps},
-                                       {"peak_bytes", plan.peak_bytes},
-                                       {"history_bytes", plan.history_bytes},
-                                       {"dataset", {{"train", plan.train_images}, {"test", plan.test_images}}},
-                                       {"solver", plan.solver},
-                                       {"warnings", plan.warnings}};
+  nlohmann::ordered_json json = {{"parameters", plan.parameters},
+                                 {"state_elements", plan.state_elements},
+                                 {"pretrain_steps", plan.pretrain_steps},
+                                 {"equilibrium_steps", plan.total_steps - plan.pretrain_steps},
+                                 {"total_steps", plan.total_steps},
+                                 {"peak_bytes", plan.peak_bytes},
+                                 {"history_bytes", plan.history_bytes},
+                                 {"dataset", {{"train", plan.train_images}, {"test", plan.test_images}}},
+                                 {"solver", plan.solver},
+                                 {"warnings", plan.warnings}};
+  if (!plan.start.from.empty())
+    json["initial_weights"] = {
+        {"file", plan.start.from.string()}, {"tensors", plan.start.taken.size()}, {"drawn", plan.start.drawn}};
   return json_text(json);
 }
 
@@ -89,7 +96,7 @@ std::string plan_text(const Config& config, const RunPlan& plan) {
   out << config.model.name << " on " << config.data.name << " (" << plan.train_images << " training, "
       << plan.test_images << " test images)\n"
       << "  parameters      " << plan.parameters << "\n"
-      << "  state           " << plan.state_elements << " elements an image\n"
+      << start_text(plan.start) << "  state           " << plan.state_elements << " elements an image\n"
       << "  pre-training    " << plan.pretrain_steps << " steps of " << config.train.unroll_steps
       << " unrolled applications\n"
       << "  equilibrium     " << plan.total_steps - plan.pretrain_steps << " steps\n"

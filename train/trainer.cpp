@@ -8,6 +8,7 @@
 #include "train/durable_file.h"
 #include "train/interrupt.h"
 #include "train/run_memory.h"
+#include "train/same_run.h"
 
 namespace deq {
 namespace {
@@ -39,22 +40,6 @@ double counter(const Checkpoint& checkpoint, const std::string& name) {
 /// A counter that earlier versions did not save.
 double counter(const Checkpoint& checkpoint, const std::string& name, double otherwise) {
   return checkpoint.counters.contains(name) ? counter(checkpoint, name) : otherwise;
-}
-
-/// A run goes on with the model, data and order of batches it began with; rates and limits may be changed.
-void require_same_run(const Config& saved, const Config& wanted, const std::filesystem::path& out) {
-  DataConfig data = wanted.data;  // where the files are and how they are loaded does not change the batches
-  data.path = saved.data.path;
-  data.threads = saved.data.threads;
-  const auto complain = [&](std::string_view what) {
-    require(false, "resume", "the ", what, " of the run in '", out.string(),
-            "' is not the one of the configuration; use the same or choose another --out");
-  };
-  if (saved.model != wanted.model) complain("model");
-  if (saved.data != data) complain("data");
-  if (saved.train.batch_size != wanted.train.batch_size) complain("batch size");
-  if (saved.train.seed != wanted.train.seed) complain("seed");
-  if (saved.optimizer.name != wanted.optimizer.name) complain("optimiser");
 }
 
 }  // namespace
@@ -93,6 +78,8 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
     progress_.note(concat("'", options_.out.string(), "' holds no checkpoints/last yet; the run begins at step 0"));
   require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
           "' already holds a run; continue it with --resume or choose another --out");
+  for (const auto& [name, tensor] : options_.initial_weights) model_.store.set(name, tensor);
+  options_.initial_weights.clear();
   write_durably(options_.out / "config.toml", write_config(config_));
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl");
 }
@@ -101,6 +88,7 @@ void Trainer::resume() {
   const std::filesystem::path folder = options_.out / "checkpoints" / "last";
   const Checkpoint checkpoint = load_checkpoint(folder, CheckpointParts::all);
   require_same_run(checkpoint.config, config_, options_.out);
+  config_.train.initial_weights = checkpoint.config.train.initial_weights;
   copy_tensors(checkpoint.model, model_.tensors(), folder.string());
   copy_tensors(checkpoint.state, optimizer_.state(), folder.string());
   step_ = static_cast<std::int64_t>(counter(checkpoint, "step"));

@@ -148,6 +148,8 @@ void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std
     std::cout << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase "
               << printable(training.phase) << ", " << training.seconds << " s; test accuracy " << training.test_accuracy
               << ", loss " << training.test_loss << "\n";
+  if (const std::string& start = checkpoint.config.train.initial_weights; !start.empty())
+    std::cout << "began    from the weights of " << printable(start) << "\n";
   std::cout << "manifest " << manifest << "\n";
 }
 
