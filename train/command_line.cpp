@@ -77,7 +77,8 @@ void add_predict(CLI::App& app, Parsed& parsed) {
                                   "deq predict runs/shapes/checkpoints/best cat.png dog.png --top-k 3");
   PredictRequest& request = parsed.predict;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
-  command->add_option("images", request.images, "image files (PNG, JPEG, BMP)");
+  command->add_option("images", request.images,
+                      "image files (PNG, JPEG, BMP, ..), folders of them, - for one on standard input");
   command->add_option("--top-k", request.top_k, "classes listed for an image")->transform(whole_number(1, kLargest));
   command->add_option("--save-dir", request.save_dir,
                       "folder of label maps and overlays of a segmentation model; default: predictions");

@@ -105,12 +105,11 @@ Image model_view(const Image& image, const DataConfig& data) {
                                  : fitted(image, data.image[0], data.image[1]);
 }
 
-std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
-                                      const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves,
-                                      const PredictProgress& progress) {
+std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend, std::span<const ImageSource> sources,
+                                      int top_k, SolveMetrics& solves, const PredictProgress& progress) {
   const Model& model = *loaded.model;
   const DataConfig& data = model.config.data;
-  const int batch = static_cast<int>(std::min<std::size_t>(files.size(), kLargestBatch));
+  const int batch = static_cast<int>(std::min<std::size_t>(sources.size(), kLargestBatch));
   require(batch > 0, "predict", "no image was given");
   const Shape shape = model.image_shape(batch);
   const std::size_t image_elements = static_cast<std::size_t>(shape.elements() / batch);
@@ -118,15 +117,15 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
   const int unrolled_steps = unrolled_steps_of(loaded.checkpoint);
   InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps);
   std::vector<Prediction> out;
-  for (std::size_t first = 0; first < files.size() && !is_interrupted(); first += static_cast<std::size_t>(batch)) {
-    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(files.size()));
-    const std::size_t count = std::min(files.size() - first, static_cast<std::size_t>(batch));
+  for (std::size_t first = 0; first < sources.size() && !is_interrupted(); first += static_cast<std::size_t>(batch)) {
+    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(sources.size()));
+    const std::size_t count = std::min(sources.size() - first, static_cast<std::size_t>(batch));
     Tensor images(DType::f32, shape);
     for (std::size_t i = 0; i < count; ++i) {
       Prediction prediction;
-      prediction.file = files[first + i].string();
+      prediction.file = sources[first + i].name();
       try {
-        const Image image = model_view(read_image(files[first + i]), data);
+        const Image image = model_view(sources[first + i].read(), data);
         normalise_image(image.pixels, {data.image[0], data.image[1], 3}, normalisation, {},
                         images.data<float>().subspan(i * image_elements, image_elements));
       } catch (const RequestError& error) {

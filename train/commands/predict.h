@@ -14,7 +14,7 @@ namespace deq {
 struct PredictRequest {
   RunOptions run;
   std::filesystem::path checkpoint;
-  std::vector<std::filesystem::path> images;
+  std::vector<std::filesystem::path> images;  ///< files, folders of them, "-" for standard input
   int top_k = 5;
   std::filesystem::path save_dir = "predictions";  ///< of label maps and overlays; segmentation only
   std::filesystem::path sheet;                     ///< PNG of images and answers; empty: none
