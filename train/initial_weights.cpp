@@ -1,5 +1,6 @@
 #include "train/initial_weights.h"
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "layers/mdeq/part.h"
 #include "train/model.h"
@@ -30,7 +31,7 @@ InitialWeights read_initial_weights(const Config& config) {
 }
 
 std::string describe(const InitialWeights& weights) {
-  std::string text = concat(weights.from.string(), ", ", weights.taken.size(), " tensors");
+  std::string text = concat(weights.from.string(), ", ", counted(weights.taken.size(), "tensor"));
   for (std::size_t i = 0; i < weights.drawn.size(); ++i) text += concat(i == 0 ? "; drawn: " : ", ", weights.drawn[i]);
   return text;
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/contact_sheet.h"
 
@@ -44,7 +45,7 @@ SheetSummary write_prediction_sheet(const std::filesystem::path& path, std::span
 }
 
 std::string describe(const SheetSummary& summary, const std::filesystem::path& path) {
-  std::string text = concat(path.string(), ": ", summary.shown, " images");
+  std::string text = concat(path.string(), ": ", counted(summary.shown, "image"));
   if (summary.known > 0) text += concat(", ", summary.right, " of ", summary.known, " right");
   return text;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/counted.h"
 #include "data/random_crop.h"
 #include "data/transform.h"
 #include "train/datasets.h"
@@ -74,8 +75,8 @@ const Tensor* run_whole(InferenceStep& step, const Tensor& images) {
 void check_tensor(const Model& model, const Tensor& x) {
   const Shape& shape = x.shape();
   require(x.dtype() == DType::f32 && shape.rank() == 4, "predict", "the tensor is ", x.type(), ", needs f32[N,C,H,W]");
-  require(shape[1] == model.network.config.image_channels, "predict", "the tensor has ", shape[1],
-          " channels, the model takes ", model.network.config.image_channels);
+  require(shape[1] == model.network.config.image_channels, "predict", "the tensor has ", counted(shape[1], "channel"),
+          ", the model takes ", counted(model.network.config.image_channels, "channel"));
   require(shape.elements() > 0, "predict", "the tensor ", x.type(), " holds no image");
   const auto values = x.data<float>();
   for (std::size_t i = 0; i < values.size(); ++i)
@@ -97,7 +98,7 @@ ImageSolve ImageSolve::of(const SolveReport* report, std::size_t row, int unroll
 std::string ImageSolve::status_name() const { return std::string(status ? name_of(*status) : "unrolled"); }
 
 std::string ImageSolve::text() const {
-  return concat("solver ", steps, " steps, ", is_out_of_time ? "out of time" : status_name());
+  return concat("solver ", counted(steps, "step"), ", ", is_out_of_time ? "out of time" : status_name());
 }
 
 Image model_view(const Image& image, const DataConfig& data) {

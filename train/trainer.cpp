@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/counted.h"
 #include "core/depth_first.h"
 #include "data/file.h"
 #include "train/durable_file.h"
@@ -106,7 +107,7 @@ void Trainer::resume() {
     last_evaluation_.miou = std::stod(it->second);
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl", step_);
   if (metrics_->damaged_lines() > 0)
-    progress_.note(concat("left ", metrics_->damaged_lines(), " damaged lines out of metrics.jsonl"));
+    progress_.note(concat("left ", counted(metrics_->damaged_lines(), "damaged line"), " out of metrics.jsonl"));
   saved_step_ = step_;
   earlier_speed_ = read_speed(options_.out / "summary.json");
 }
@@ -288,7 +289,7 @@ void Trainer::evaluate_whole() {
   const bool has_miou = !std::isnan(result.miou);
   progress_.note(concat("step ", step_, ": test accuracy ", percent(result.accuracy),
                         has_miou ? concat(", mIoU ", percent(result.miou)) : "", ", loss ", number(result.loss), ", ",
-                        result.images, " images",
+                        counted(result.images, "image"),
                         spectral.samples > 0 ? concat(", spectral radius ", number(spectral.mean)) : ""));
   if (!std::isfinite(result.loss) && result.images > 0)
     return progress_.note("the loss of this evaluation is not finite, so it is not saved as the best");
@@ -313,7 +314,7 @@ void Trainer::note_bad_files() {
   if (noted_bad_files_ == 0)
     for (auto it = messages.begin(); it != messages.end() && std::distance(messages.begin(), it) < kShown; ++it)
       progress_.note("skipped " + *it);
-  progress_.note(concat(messages.size(), " bad files skipped so far (data.bad_files)"));
+  progress_.note(concat(counted(messages.size(), "bad file"), " skipped so far (data.bad_files)"));
   noted_bad_files_ = messages.size();
 }
 

@@ -11,6 +11,10 @@ TEST_CASE("a number has its noun in the singular or in the plural") {
   CHECK(counted(1, "class") == "1 class");
   CHECK(counted(3, "batch") == "3 batches");
   CHECK(counted(3, "branch") == "3 branches");
+  CHECK(counted(2, "entry") == "2 entries");
+  CHECK(counted(2, "day") == "2 days");
+  CHECK(counted(17.5, "step") == "17.5 steps");
+  CHECK(counted(1.0, "step") == "1 step");
 }
 
 }  // namespace deq

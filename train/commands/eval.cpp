@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "train/datasets.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
@@ -33,12 +34,12 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result,
     return;
   }
   if (!result.class_iou.empty()) std::cout << "mIoU " << result.miou * 100 << " %, ";
-  std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on " << result.images
-            << " images (" << result.images_per_s << " images/s); ";
+  std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on "
+            << counted(result.images, "image") << " (" << result.images_per_s << " images/s); ";
   if (result.forward.samples == 0)
-    std::cout << "f applied " << result.forward.steps << " times, as in pre-training\n";
+    std::cout << "f applied " << counted(result.forward.steps, "time") << ", as in pre-training\n";
   else
-    std::cout << "solver " << result.forward.steps << " steps, residual " << result.forward.residual << ", "
+    std::cout << "solver " << counted(result.forward.steps, "step") << ", residual " << result.forward.residual << ", "
               << spared(result.forward) << "\n";
 }
 
