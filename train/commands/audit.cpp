@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/loader.h"
 #include "data/npy.h"
@@ -20,10 +21,6 @@
 
 namespace deq {
 namespace {
-
-// Of the exact adjoint, where nothing is given: where float32 stops gaining, and enough steps to get there.
-constexpr double kExactTolerance = 1e-6;
-constexpr int kExactSteps = 200;
 
 /// The configured solver with the limits that are asked for; what the checkpoint says of the backward's is too coarse.
 SolverConfig audit_solver(const AuditRequest& request, SolverConfig solver, const GivenKeys& given) {
@@ -47,8 +44,8 @@ std::vector<AuditBatch> tensor_batches(const AuditRequest& request, const Model&
   const int batch = request.batch > 0 ? request.batch : static_cast<int>(images);
   std::vector<AuditBatch> out = audit_batches(model, x, read_npy(request.labels), batch);
   const auto wanted = static_cast<std::size_t>(request.batches);
-  require(wanted <= out.size(), "--batches", request.batches, " batches of ", batch, " images, but the tensor holds ",
-          images, " images");
+  require(wanted <= out.size(), "--batches", counted(request.batches, "batch"), " of ", counted(batch, "image"),
+          ", but the tensor holds ", counted(images, "image"));
   if (wanted > 0)
     out.resize(wanted);
   else if (const std::int64_t left_out = images % batch; left_out > 0)
@@ -62,8 +59,8 @@ std::vector<AuditBatch> data_batches(const AuditRequest& request, const Config& 
   const auto dataset = open_split(config, Split::train, data_folder(request.data, config.data.path, given));
   const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
   const int batches = request.batches > 0 ? request.batches : 1;
-  require(static_cast<std::int64_t>(batch) * batches <= dataset->size(), "--batches", batches, " batches of ", batch,
-          " images, but the training split holds ", dataset->size());
+  require(static_cast<std::int64_t>(batch) * batches <= dataset->size(), "--batches", counted(batches, "batch"), " of ",
+          counted(batch, "image"), ", but the training split holds ", dataset->size());
   Loader loader(dataset, {.batch_size = batch, .is_training = false, .threads = config.data.threads});
   std::vector<AuditBatch> out;
   for (int i = 0; i < batches; ++i) {
@@ -115,12 +112,12 @@ nlohmann::ordered_json audit_json(const AuditReport& report) {
 void print_text(const AuditReport& report) {
   const AuditResult& result = report.result;
   std::cout << "forward residual " << result.forward_residual << "; exact adjoint: residual " << result.exact_residual
-            << " after " << result.exact_calls << " products\n"
+            << " after " << counted(result.exact_calls, "product") << "\n"
             << std::left;
   if (const auto& check = report.differences)
     std::cout << "exact gradient against central differences of the loss: relative difference "
-              << check->relative_difference << " (uncertainty " << check->uncertainty << ", " << check->directions
-              << " directions, forward residual " << check->forward_residual << ")\n";
+              << check->relative_difference << " (uncertainty " << check->uncertainty << ", "
+              << counted(check->directions, "direction") << ", forward residual " << check->forward_residual << ")\n";
   const auto row = [](const std::string& name, const auto&... cells) {
     std::cout << std::setw(21) << name;
     ((std::cout << std::setw(11) << cells), ...);

@@ -9,6 +9,10 @@
 
 namespace deq {
 
+// Of the exact adjoint, unless something else is asked for: where float32 stops gaining, and enough steps to get there.
+inline constexpr double kExactTolerance = 1e-6;
+inline constexpr int kExactSteps = 200;
+
 /// deq audit CKPT
 struct AuditRequest {
   RunOptions run;

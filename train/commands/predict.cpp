@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "data/npy.h"
 #include "train/commands/predict_labels.h"
 #include "train/interrupt.h"
@@ -45,7 +46,7 @@ void print_prediction(const Prediction& prediction) {
 
 void report_solves(const PredictRequest& request, const SolveMetrics& solves) {
   if (!request.run.is_quiet && solves.samples > 0)
-    std::cerr << "solver " << solves.steps << " steps on average, " << spared(solves) << "\n";
+    std::cerr << "solver " << counted(solves.steps, "step") << " on average, " << spared(solves) << "\n";
 }
 
 /// @returns exit status: predict_status
@@ -104,13 +105,15 @@ int predict_status(std::size_t given, std::size_t answered, bool has_failed) {
 
 int run_predict(const PredictRequest& request) {
   check_readable(request.checkpoint);
+  check_output_file(request.sheet, "--sheet");
+  check_output_file(request.save_logits, "--save-logits");
+  require(request.sheet.empty() || request.sheet.extension() == ".png", "--sheet", "'", request.sheet.string(),
+          "' should end in .png");
   LoadedModel loaded = load_model(request.checkpoint);
   const bool is_tensor = !request.tensor.empty();
   const GivenKeys given = override_checkpoint(loaded, request.overrides,
                                               is_tensor ? CheckpointUse::predict_tensor : CheckpointUse::predict_files);
   apply(request.limits, loaded.model->config.solver, given);
-  check_output_file(request.sheet, "--sheet");
-  check_output_file(request.save_logits, "--save-logits");
   const ImageSources sources = image_sources(request.images, std::cin);
   if (!request.run.is_quiet)
     for (const std::string& note : sources.notes) std::cerr << message_line(note) << "\n";

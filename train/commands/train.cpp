@@ -64,6 +64,10 @@ int run_train(const TrainRequest& request) {
     return 0;
   }
   check_trainable(config);
+  const bool is_checkpoint = std::filesystem::exists(request.out) && has_checkpoint(request.out);
+  require(!is_checkpoint, request.out.string(),
+          "is a checkpoint, not the folder of a run; choose another --out (--weights ", request.out.string(),
+          " begins from its weights)");
   const auto train_set = open_split(config, Split::train, folder), test_set = open_split(config, Split::test, folder);
   std::vector<std::string> warnings = outline(config, train_set->size(), test_set->size()).warnings;
   if (test_set->info().serves_both_splits)
