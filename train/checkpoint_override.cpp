@@ -100,6 +100,7 @@ std::vector<std::string_view> settable_keys(const LoadedModel& loaded, Checkpoin
 
 GivenKeys override_checkpoint(LoadedModel& loaded, std::span<const std::string> assignments, CheckpointUse use) {
   GivenKeys given;
+  if (assignments.empty()) return given;
   const std::vector<std::string_view> settable = settable_keys(loaded, use);
   Config config = loaded.model->config;
   for (const std::string& assignment : assignments) {
