@@ -76,7 +76,7 @@ DatasetInfo cifar10_info() {
   // Statistics of the MDEQ training code: the deviation is the mean over images of each image's own.
   return {.name = "cifar10",
           .image_shape = {kSide, kSide, kChannels},
-          .class_names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
+          .class_names = {kCifar10Classes.begin(), kCifar10Classes.end()},
           .normalisation = {.mean = {0.4914F, 0.4822F, 0.4465F}, .std = {0.2023F, 0.1994F, 0.2010F}}};
 }
 

@@ -1,13 +1,19 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/dataset.h"
 
 namespace deq {
+
+/// The classes by their number.
+inline constexpr std::array<std::string_view, 10> kCifar10Classes = {
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
 
 /// Where CIFAR-10 lies: the first of these that exists in `directory` or in `directory`/cifar-10: the folder
 /// cifar-10-batches-bin, the folder itself when it has any of `names`, the archive cifar-10-binary.tar.gz. Empty

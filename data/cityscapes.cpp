@@ -13,10 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 19> kClassNames = {
-    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
-    "sky",  "person",   "rider",    "car",  "truck", "bus",  "train",         "motorcycle",   "bicycle"};
-
 // clang-format off
 constexpr std::array<int, 34> kLabelMap = {
     -1, -1, -1, -1, -1, -1, -1, 0, 1, -1, -1, 2, 3, 4, -1, -1, -1,
@@ -60,9 +56,9 @@ std::shared_ptr<const Dataset> open_cityscapes(const fs::path& directory, Split 
   DatasetInfo info{.name = "cityscapes",
                    .image_shape = {options.height > 0 ? options.height : kUsualHeight,
                                    options.width > 0 ? options.width : kUsualWidth, 3},
-                   .class_names = {kClassNames.begin(), kClassNames.end()},
+                   .class_names = {kCityscapesClasses.begin(), kCityscapesClasses.end()},
                    .normalisation = imagenet_normalisation()};
-  LabelRule rule{.classes = static_cast<int>(kClassNames.size()), .ignore_label = options.ignore_label};
+  LabelRule rule{.classes = static_cast<int>(kCityscapesClasses.size()), .ignore_label = options.ignore_label};
   rule.map = options.label_map;
   if (rule.map.empty()) rule.map.assign(kLabelMap.begin(), kLabelMap.end());
   const std::int64_t size = std::ssize(pairs);

@@ -1,12 +1,19 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "data/dataset.h"
 
 namespace deq {
+
+/// The classes that are evaluated, by their number.
+inline constexpr std::array<std::string_view, 19> kCityscapesClasses = {
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+    "sky",  "person",   "rider",    "car",  "truck", "bus",  "train",         "motorcycle",   "bicycle"};
 
 /// Class 0 ... 18 of each label 0 ... 33 in *_gtFine_labelIds.png, kNoLabel for what is not evaluated.
 std::span<const int> cityscapes_label_map();

@@ -53,7 +53,7 @@ std::shared_ptr<const ImageSet> read_digits(const std::filesystem::path& directo
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   DatasetInfo info{.name = "digits",
                    .image_shape = {8, 8, 1},
-                   .class_names = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+                   .class_names = {kDigitClasses.begin(), kDigitClasses.end()},
                    // Measured on the train part.
                    .normalisation = {.mean = {0.3077F}, .std = {0.3773F}}};
   auto set = std::make_shared<ImageSet>(std::move(info));

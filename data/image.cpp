@@ -39,9 +39,11 @@ std::vector<Taps> triangle_taps(int from, int to, int first, int count) {
   return taps;
 }
 
-RgbaPixels decoded_file(const std::filesystem::path& path) {
+/// What `action` returns, with BadImage for its RequestError.
+template <class Action>
+auto or_bad_image(Action&& action) {
   try {
-    return decode_rgba(read_file(path), path.string());
+    return action();
   } catch (const RequestError& error) {
     throw BadImage(error.what());
   }
@@ -69,7 +71,11 @@ std::span<const std::uint8_t, 3> Image::at(int y, int x) const {
 }
 
 Image read_image(const std::filesystem::path& path) {
-  const RgbaPixels decoded = decoded_file(path);
+  return decode_image(or_bad_image([&] { return read_file(path); }), path.string());
+}
+
+Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
+  const RgbaPixels decoded = or_bad_image([&] { return decode_rgba(bytes, name); });
   Image image(decoded.height, decoded.width);
   for (std::size_t i = 0; i < image.pixels.size() / kRgb; ++i) {
     const unsigned alpha = decoded.data.get()[4 * i + 3];

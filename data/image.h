@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -33,6 +34,9 @@ class BadImage : public RequestError {
 /// Decodes a PNG, JPEG, BMP, GIF, TGA or PNM file. Grey becomes RGB; transparency is laid over white.
 /// Errors: BadImage naming the file and why it cannot be decoded.
 Image read_image(const std::filesystem::path& path);
+
+/// The same of a file's bytes. Errors: BadImage with `name` and why they cannot be decoded.
+Image decode_image(std::span<const std::byte> bytes, const std::string& name);
 
 /// Writes a PNG. Errors: Error when the file cannot be written.
 void write_png(const std::filesystem::path& path, const Image& image);

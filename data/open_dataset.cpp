@@ -2,6 +2,7 @@
 #include <array>
 #include <iostream>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/cifar10.h"
 #include "data/cityscapes.h"
@@ -29,7 +30,8 @@ std::shared_ptr<const Dataset> open_folder(const Directory& directory, Split spl
   const ImageFolder folder = read_image_folder(directory, split, folder_options);
   for (std::size_t i = 0; i < std::min(kShown, folder.skipped.size()); ++i)
     std::cerr << "skipped " << folder.skipped[i] << '\n';
-  if (folder.skipped.size() > kShown) std::cerr << "skipped " << folder.skipped.size() - kShown << " more files\n";
+  if (folder.skipped.size() > kShown)
+    std::cerr << "skipped " << counted(folder.skipped.size() - kShown, "more file") << "\n";
   return folder.images;
 }
 

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <utility>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/class_folders.h"
 
@@ -75,7 +76,8 @@ std::vector<std::string> class_names(const fs::path& directory, int classes) {
   if (fs::exists(file)) {
     for (const std::string& line : lines_of(file))
       if (!line.empty()) out.push_back(line);
-    require(std::ssize(out) == classes, file.string(), "names ", out.size(), " classes but model.classes is ", classes);
+    require(std::ssize(out) == classes, file.string(), "names ", counted(out.size(), "class"), " but model.classes is ",
+            classes);
     return out;
   }
   for (int i = 0; i < classes; ++i) out.push_back(concat("class ", i));

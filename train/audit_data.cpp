@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "train/audit.h"
 
@@ -24,7 +25,8 @@ Tensor checked_labels(const Model& model, const Tensor& labels, const Shape& wan
   const bool is_segmentation = model.is_segmentation();
   require(labels.shape().rank() == wanted.rank() && (labels.dtype() == DType::i64 || labels.dtype() == DType::i32),
           "audit", "the labels are ", labels.type(), ", needs i64", is_segmentation ? "[N,H,W]" : "[N]");
-  require(labels.shape()[0] == wanted[0], "audit", labels.shape()[0], " labels for ", wanted[0], " images");
+  require(labels.shape()[0] == wanted[0], "audit", counted(labels.shape()[0], "label"), " for ",
+          counted(wanted[0], "image"));
   require(labels.shape() == wanted, "audit", "the labels are ", labels.type(), ", the model takes ", wanted);
   Tensor out(DType::i32, labels.shape());
   for (std::size_t i = 0; i < out.data<std::int32_t>().size(); ++i) {

@@ -125,6 +125,17 @@ struct Place {
   bool is_one_file = false;  ///< the model file was given, not the folder
 };
 
+/// Where checkpoints lie that a folder without one may have been meant for: those of a run, also of its folder of
+/// checkpoints. Empty where there are none.
+std::string hint(const fs::path& folder) {
+  std::string text;
+  for (const fs::path& parent : {folder / "checkpoints", folder})
+    for (const char* name : {"best", "last"})
+      if (fs::exists(parent / name / kModelFile))
+        text += concat(text.empty() ? "; did you mean " : " or ", (parent / name).string());
+  return text.empty() ? text : text + "?";
+}
+
 Place place_of(const fs::path& path) {
   if (fs::is_regular_file(path)) {
     const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -133,9 +144,8 @@ Place place_of(const fs::path& path) {
   }
   const fs::path folder = find_complete(path);
   require(!folder.empty(), path.string(), "no such checkpoint");
-  const fs::path better = folder / "checkpoints" / "best";
   require(fs::exists(folder / kModelFile), path.string(), "not a checkpoint: the folder has no ", kModelFile,
-          fs::exists(better) ? "; did you mean " + better.string() + "?" : std::string());
+          hint(folder));
   return {.model = folder / kModelFile, .folder = fs::exists(folder / kManifestFile) ? folder : fs::path()};
 }
 

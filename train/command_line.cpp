@@ -15,11 +15,16 @@ void add_train(CLI::App& app, Parsed& parsed) {
                   "deq train train/configs/shapes-mdeq.toml --out runs/shapes --set train.batch_size=32");
   TrainRequest& request = parsed.train;
   command->add_option("config", request.config, "configuration (TOML)")->required();
-  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--out", request.out, "folder of the run; default: runs/NAME");
+  command->add_option("--data", request.data, kDataFlag);
+  command->add_option("--out", request.out, "folder of the run; default: runs/NAME, NAME of the configuration's file");
+  command->add_option(
+      "--weights", request.weights,
+      "checkpoint whose weights training begins from, as train.initial_weights; default: drawn weights");
   add_set_option(*command, request.overrides);
   command->add_flag("--resume", request.is_resume, "go on from the last checkpoint of the run");
-  command->add_option("--max-steps", request.max_steps, "stop, saved, after this many steps")
+  command
+      ->add_option("--max-steps", request.max_steps,
+                   "stop, saved, once the run has this many steps; default: at its end")
       ->transform(whole_number(1, kLargest));
   command->add_flag("--dry-run", request.is_dry_run, "print the plan and train nothing");
   add_run_options(*command, request.run, parsed);
@@ -50,11 +55,13 @@ void add_eval(CLI::App& app, Parsed& parsed) {
                                   "deq eval runs/shapes/checkpoints/best --split test --limit 1000 --json");
   EvalRequest& request = parsed.eval;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
-  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--split", request.split, "test or train")->check(CLI::IsMember({"test", "train"}));
+  command->add_option("--data", request.data, kDataFlag);
+  command->add_option("--split", request.split, "test or train; default: test")
+      ->check(CLI::IsMember({"test", "train"}));
   command->add_option("--limit", request.limit, "most images; default: all")->transform(whole_number(1, kLargest));
   command->add_option("--batch", request.batch, "images at once; default: as configured")
       ->transform(whole_number(1, 1 << 20));
+  add_set_option(*command, request.overrides, "solver.*, compute.*, model.inference_output, some of data.*");
   add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::eval);
@@ -73,15 +80,18 @@ void add_predict(CLI::App& app, Parsed& parsed) {
                                   "deq predict runs/shapes/checkpoints/best cat.png dog.png --top-k 3");
   PredictRequest& request = parsed.predict;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
-  command->add_option("images", request.images, "image files (PNG, JPEG, BMP)");
-  command->add_option("--top-k", request.top_k, "classes listed for an image")->transform(whole_number(1, kLargest));
+  command->add_option("images", request.images,
+                      "image files (PNG, JPEG, BMP, ..), folders of them, - for one on standard input");
+  command->add_option("--top-k", request.top_k, concat("classes listed for an image; default: ", request.top_k))
+      ->transform(whole_number(1, kLargest));
   command->add_option("--save-dir", request.save_dir,
                       "folder of label maps and overlays of a segmentation model; default: predictions");
-  command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer");
+  command->add_option("--sheet", request.sheet, "PNG that shows every image with its answer; default: none");
   command->add_option("--tensor", request.tensor, "normalised images, float32 .npy of shape [N, C, H, W]");
   command->add_option(
       "--save-logits", request.save_logits,
       "where the logits of --tensor go, .npy [N, classes], in segmentation [N, classes, rows, columns]");
+  add_set_option(*command, request.overrides, "solver.*, compute.*, model.inference_output");
   add_inference_limits(*command, request.limits);
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
@@ -114,8 +124,10 @@ void add_data_export(CLI::App& data, Parsed& parsed) {
   DataExportRequest& request = parsed.data_export;
   command->add_option("name", request.name, "data set, see deq data list")->required();
   command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--split", request.split, "test or train")->check(CLI::IsMember({"test", "train"}));
-  command->add_option("--count", request.count, "images")->transform(whole_number(1, 99999));
+  command->add_option("--split", request.split, "test or train; default: test")
+      ->check(CLI::IsMember({"test", "train"}));
+  command->add_option("--count", request.count, concat("images; default: ", request.count))
+      ->transform(whole_number(1, 99999));
   command->add_option("--out", request.out, "folder of the images")->required();
   add_run_options(*command, request.run, parsed);
   answer_with(*command, parsed, &Parsed::data_export);

@@ -51,8 +51,10 @@ void add_bench(CLI::App& app, Parsed& parsed) {
   add_set_option(*command, request.overrides);
   command->add_option("--batch", request.batch, "images at once; default: as configured")
       ->transform(whole_number(1, 1 << 20));
-  command->add_option("--repeats", request.repeats, "timed repetitions")->transform(whole_number(1, 100000));
-  command->add_option("--estimators", parsed.estimators, "gradient estimators, separated by commas");
+  command->add_option("--repeats", request.repeats, concat("timed repetitions; default: ", request.repeats))
+      ->transform(whole_number(1, 100000));
+  command->add_option("--estimators", parsed.estimators,
+                      "gradient estimators, separated by commas; default: the configured one");
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {
@@ -69,7 +71,7 @@ void add_audit(CLI::App& app, Parsed& parsed) {
                                   "deq audit runs/shapes/checkpoints/best --batch 32 --plot gradients.svg");
   AuditRequest& request = parsed.audit;
   command->add_option("checkpoint", request.checkpoint, "checkpoint folder or model.safetensors")->required();
-  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
+  command->add_option("--data", request.data, kDataFlag);
   command->add_option("--tensor", request.tensor, "normalised images instead, float32 .npy of shape [N, C, H, W]");
   command->add_option("--labels", request.labels, "their classes, int64 .npy of shape [N]");
   command->add_option("--estimators", parsed.audit_estimators,
@@ -78,14 +80,19 @@ void add_audit(CLI::App& app, Parsed& parsed) {
       ->transform(whole_number(1, 1 << 20));
   command->add_option("--batches", request.batches, "batches to average over; default: the whole tensor, or 1")
       ->transform(whole_number(1, kLargest));
-  add_solver_limits(*command, request.tolerance, request.max_steps);
+  add_set_option(*command, request.overrides, "solver.*, compute.*, some of data.*");
+  add_solver_limits(*command, request.tolerance, request.max_steps,
+                    concat("as configured, of the exact adjoint ", kExactTolerance),
+                    concat("as configured, of the exact adjoint ", kExactSteps));
   command
       ->add_option("--differences", request.differences,
-                   "directions in which the exact gradient is checked against differences of the loss; 0: none")
-      ->transform(whole_number(0, 1000))
-      ->capture_default_str();
-  command->add_option("--plot", request.plot, "chart of error against cost, .svg or .png");
-  command->add_option("--save-gradients", request.save_gradients, "folder for one safetensors file an estimator");
+                   concat("directions in which the exact gradient is checked against differences of the loss; 0: none; "
+                          "default: ",
+                          request.differences))
+      ->transform(whole_number(0, 1000));
+  command->add_option("--plot", request.plot, "chart of error against cost, .svg or .png; default: none");
+  command->add_option("--save-gradients", request.save_gradients,
+                      "folder for one safetensors file an estimator; default: none");
   add_run_options(*command, request.run, parsed);
   command->final_callback([command, &parsed] {
     parsed.finish = [command, &parsed]() -> Request {
@@ -108,8 +115,9 @@ void add_tune(CLI::App& app, Parsed& parsed) {
                       concat("methods, separated by commas: ", method_preset_names(), "; default: as configured"));
   command->add_option("--seeds", request.seeds, "number of seeds, from --seed or 0 on; default: as configured")
       ->transform(whole_number(1, 10000));
-  command->add_option("--data", request.data, "folder with the data; default: DEQ_DATA_DIR");
-  command->add_option("--out", request.out, "folder of traces, summary and plots; default: runs/NAME");
+  command->add_option("--data", request.data, kDataFlag);
+  command->add_option("--out", request.out,
+                      "folder of traces, summary and plots; default: runs/NAME, NAME of the configuration's file");
   command->add_flag("--dry-run", request.is_dry_run, "print the whole configuration and do nothing");
   auto* audit = command->add_flag("--audit", request.is_audit,
                                   "compare each method's hypergradient with the exact one along HOAG's path");

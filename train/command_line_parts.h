@@ -33,6 +33,9 @@ struct Parsed {
   std::function<Request()> finish;  ///< set by the command that was called
 };
 
+/// What --data of a command with a configuration is.
+inline constexpr const char* kDataFlag = "folder with the data; default: data.path as configured, else DEQ_DATA_DIR";
+
 inline constexpr int kLargest = 1'000'000'000;
 
 /// A command with its line in the list of commands and an example in its help.
@@ -56,11 +59,17 @@ void answer_with(CLI::App& command, Parsed& parsed, Asked Parsed::*asked) {
   });
 }
 
-/// --set section.key=value
+/// --set section.key=value of a configuration's keys
 void add_set_option(CLI::App& command, std::vector<std::string>& overrides);
 
-/// --tol and --max-steps, within what the configuration takes for solver.tolerance and solver.max_steps.
-void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps);
+/// --set section.key=value of a checkpoint's keys, of which the command reads `keys`
+void add_set_option(CLI::App& command, std::vector<std::string>& overrides, const std::string& keys);
+
+/// --tol and --max-steps, within what the configuration takes for solver.tolerance and solver.max_steps. `*_default`
+/// says what holds without them.
+void add_solver_limits(CLI::App& command, std::optional<double>& tolerance, std::optional<int>& max_steps,
+                       const std::string& tolerance_default = "as configured",
+                       const std::string& steps_default = "as configured");
 
 /// The commands that measure and compare: bench, audit, tune, plot.
 void add_bench(CLI::App& app, Parsed& parsed);

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "train/config_keys.h"
+#include "train/config_override.h"
 #include "train/config_value.h"
 #include "train/nearest.h"
 #include "train/toml_depth.h"
@@ -50,31 +51,6 @@ std::set<std::string_view> assign_all(Config& config, const toml::table& table, 
   return seen;
 }
 
-/// Parses "section.key=value"; a string may be given without quotes.
-const ConfigKey* assign_override(Config& config, const std::string& assignment) {
-  const std::size_t equals = assignment.find('=');
-  require(equals != std::string::npos, "--set", "'", assignment, "' is not of the form section.key=value");
-  const std::string name = assignment.substr(0, equals);
-  const std::string text = assignment.substr(equals + 1);
-  const ConfigKey* key = find_config_key(name);
-  require(key != nullptr, "--set", "unknown key '", name, "'; did you mean '", nearest_config_key(name), "'?");
-  const ValueOrigin origin{"--set", key};
-  if (std::holds_alternative<std::string*>(key->field(config)) && !text.starts_with('"') && !text.starts_with('\'')) {
-    const toml::value<std::string> value(text);
-    assign_value(key->field(config), origin, value);
-    return key;
-  }
-  if (line_of_deep_key(text) != 0) refuse_value(origin, "cannot be read from '", text, "'");
-  try {
-    const toml::table table = toml::parse("value = " + text + "\n");
-    if (table.size() != 1) refuse_value(origin, "takes one value, found '", text, "'");
-    assign_value(key->field(config), origin, *table.get("value"));
-  } catch (const toml::parse_error&) {
-    refuse_value(origin, "cannot be read from '", text, "'");
-  }
-  return key;
-}
-
 /// Lists of one entry a branch that nobody gave follow the number of branches.
 void fill_branches(ModelConfig& model, const std::set<std::string_view>& given) {
   if (!given.contains("model.num_blocks")) model.num_blocks.assign(model.channels.size(), 1);
@@ -94,7 +70,7 @@ Config parse_config(std::string_view text, std::string_view place, std::span<con
   } catch (const toml::parse_error& error) {
     throw RequestError(concat(place, ":", error.source().begin.line, ": ", error.description()));
   }
-  for (const std::string& assignment : overrides) given.insert(assign_override(config, assignment)->name);
+  for (const std::string& assignment : overrides) given.insert(override_key(config, assignment).name);
   fill_branches(config.model, given);
   check_config(config, place);
   return config;

@@ -97,6 +97,7 @@ struct TrainConfig {
       false;  ///< evaluate f at z* once more in the backward instead of keeping its values (autodiff/recompute.h)
   double clip_norm = 0;  ///< largest gradient norm; 0: no clipping
   std::int64_t seed = 42;
+  std::string initial_weights;  ///< checkpoint that the run begins from; empty: drawn weights
   double jacobian_weight = 0;
   double jacobian_pretrain_weight = 0;
   double jacobian_frequency = 0;      ///< share of steps that estimate the Jacobian penalty

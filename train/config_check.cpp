@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "train/config.h"
 #include "train/config_keys.h"
@@ -13,8 +14,8 @@ void check_branches(const ModelConfig& model, std::string_view place) {
   const std::size_t branches = model.channels.size();
   require(branches >= 1, place, "key 'model.channels' is empty but needs one entry a branch");
   const auto has_one_a_branch = [&](const std::vector<int>& list, std::string_view key) {
-    require(list.size() == branches, place, "key '", key, "' has ", list.size(), " entries but 'model.channels' has ",
-            branches, " branches");
+    require(list.size() == branches, place, "key '", key, "' has ", counted(list.size(), "entry"),
+            " but 'model.channels' has ", counted(branches, "branch"));
   };
   if (model.task == "classification") has_one_a_branch(model.head_channels, "model.head_channels");
   has_one_a_branch(model.num_blocks, "model.num_blocks");
@@ -34,7 +35,7 @@ void check_range(const std::vector<double>& range, std::string_view key, std::st
 
 void check_segmentation(const DataConfig& data, const ModelConfig& model, std::string_view place) {
   require(data.class_weights.empty() || std::ssize(data.class_weights) == model.classes, place,
-          "key 'data.class_weights' has ", data.class_weights.size(), " entries but 'model.classes' is ",
+          "key 'data.class_weights' has ", counted(data.class_weights.size(), "entry"), " but 'model.classes' is ",
           model.classes);
   const auto is_positive = [](double weight) { return weight > 0; };
   require(data.class_weights.empty() || std::ranges::any_of(data.class_weights, is_positive), place,
@@ -47,10 +48,10 @@ void check_segmentation(const DataConfig& data, const ModelConfig& model, std::s
 }
 
 void check_data(const DataConfig& data, const ModelConfig& model, std::string_view place) {
-  require(data.image.size() == 2, place, "key 'data.image' has ", data.image.size(),
-          " entries, expected [height, width]");
+  require(data.image.size() == 2, place, "key 'data.image' has ", counted(data.image.size(), "entry"),
+          ", expected [height, width]");
   require(data.eval_image.empty() || data.eval_image.size() == 2, place, "key 'data.eval_image' has ",
-          data.eval_image.size(), " entries, expected [height, width] or none");
+          counted(data.eval_image.size(), "entry"), ", expected [height, width] or none");
   check_range(data.scale, "data.scale", place);
   check_range(data.crop_area, "data.crop_area", place);
   if (model.task == "segmentation") check_segmentation(data, model, place);
@@ -63,13 +64,15 @@ void check_data(const DataConfig& data, const ModelConfig& model, std::string_vi
       const int of_branch_0 = (extent + stem - 1) / stem;  // the stem rounds up
       require(of_branch_0 % branches == 0, place, "key '", key, "' has an extent of ", extent, " pixels, ", of_branch_0,
               " after ", model.downsample_times, " downsamplings, which must divide by ", branches, " for ",
-              model.channels.size(), " branches");
+              counted(model.channels.size(), "branch"));
     }
   };
   check_extents(data.image, "data.image");
   check_extents(data.eval_image, "data.eval_image");
-  require(data.mean.size() == 3, place, "key 'data.mean' has ", data.mean.size(), " entries, expected 3 (R, G, B)");
-  require(data.std.size() == 3, place, "key 'data.std' has ", data.std.size(), " entries, expected 3 (R, G, B)");
+  require(data.mean.size() == 3, place, "key 'data.mean' has ", counted(data.mean.size(), "entry"),
+          ", expected 3 (R, G, B)");
+  require(data.std.size() == 3, place, "key 'data.std' has ", counted(data.std.size(), "entry"),
+          ", expected 3 (R, G, B)");
   const bool is_cifar = data.name == "cifar10";
   if (is_cifar || data.name == "shapes")
     require(model.classes == 10, place, "key 'model.classes' is ", model.classes, " but ", data.name,
@@ -102,13 +105,14 @@ void check_config(const Config& config, std::string_view place) {
   require(is_estimator_name(train.estimator), place, "key 'train.estimator' is '", train.estimator,
           "', expected one of ", estimator_names());
   require(train.correction_states <= config.solver.max_steps, place, "key 'train.correction_states' is ",
-          train.correction_states, " but a solve has at most 'solver.max_steps' = ", config.solver.max_steps,
-          " steps to take them from");
+          train.correction_states,
+          " but a solve has at most 'solver.max_steps' = ", counted(config.solver.max_steps, "step"),
+          " to take them from");
   require(train.jacobian_target_radius == 0 || train.spectral_radius_steps > 0, place,
           "key 'train.jacobian_target_radius' is ", train.jacobian_target_radius,
           " but needs 'train.spectral_radius_steps' above 0: without it the radius is not measured");
-  require(config.optimizer.betas.size() == 2, place, "key 'optimizer.betas' has ", config.optimizer.betas.size(),
-          " entries, expected 2");
+  require(config.optimizer.betas.size() == 2, place, "key 'optimizer.betas' has ",
+          counted(config.optimizer.betas.size(), "entry"), ", expected 2");
   require(!config.optimizer.nesterov || config.optimizer.momentum > 0, place,
           "key 'optimizer.nesterov' needs 'optimizer.momentum' above 0");
   const bool has_least = config.schedule.name == "cosine";

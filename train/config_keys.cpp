@@ -129,6 +129,7 @@ void append_train_keys(std::vector<ConfigKey>& keys) {
   keys.push_back(flag("train.recompute", at<kTrain, &T::recompute>));
   keys.push_back(number("train.clip_norm", at<kTrain, &T::clip_norm>, 0, kNoLimit));
   keys.push_back(number("train.seed", at<kTrain, &T::seed>, 0, kNoLimit));
+  keys.push_back(text("train.initial_weights", at<kTrain, &T::initial_weights>));
   keys.push_back(number("train.jacobian_weight", at<kTrain, &T::jacobian_weight>, 0, kNoLimit));
   keys.push_back(number("train.jacobian_pretrain_weight", at<kTrain, &T::jacobian_pretrain_weight>, 0, kNoLimit));
   keys.push_back(number("train.jacobian_frequency", at<kTrain, &T::jacobian_frequency>, 0, 1));

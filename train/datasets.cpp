@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/cityscapes.h"
 #include "data/imagenet.h"
@@ -82,7 +83,7 @@ std::shared_ptr<const Dataset> open_split(const Config& config, Split split, con
   require(info.image_shape == wanted, "data", "images of '", data.name, "' are ", info.image_shape,
           " but data.image and data.mean ask for ", wanted);
   require(static_cast<int>(info.class_names.size()) == config.model.classes, "data", "'", data.name, "' has ",
-          info.class_names.size(), " classes but model.classes is ", config.model.classes);
+          counted(info.class_names.size(), "class"), " but model.classes is ", config.model.classes);
   return std::make_shared<ConfiguredSet>(base, configured_size(data, split), normalisation_of(data));
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "data/class_names.h"
 #include "train/model.h"
 
 namespace deq {
@@ -84,6 +85,8 @@ ImportedModel import_mdeq(const Config& config, NamedTensors weights, std::strin
   copy_tensors(weights, out.checkpoint.model, place);
   check_values(out.checkpoint.model, place);
   out.checkpoint.training.phase = "equilibrium";
+  std::vector<std::string> names = fixed_class_names(config.data.name);
+  if (std::ssize(names) == config.model.classes) out.checkpoint.class_names = std::move(names);
   return out;
 }
 

@@ -18,6 +18,7 @@ struct ImportedModel {
 /// Matches `weights` with the MDEQ of `config`. Tolerated as published files have them: the prefixes `model.` and
 /// `module.`; the copies `fullstage_copy.*` and the counters `*.num_batches_tracked`, which are left out; post-fuse
 /// normalisations that are affine where the configuration says they are not, or the other way about.
+/// Classes get the names that those of the configured set have wherever it lies (data/class_names.h).
 /// Errors (RequestError starting with `place`): lists missing, surplus and misshapen tensors; a tensor given twice;
 /// a value that is not finite.
 ImportedModel import_mdeq(const Config& config, NamedTensors weights, std::string_view place);

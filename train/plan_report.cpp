@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/counted.h"
 #include "train/correction.h"
 #include "train/jacobian_schedule.h"
 #include "train/json_text.h"
@@ -23,7 +24,7 @@ std::string penalty_text(const Config& config) {
   std::ostringstream out;
   out << "  Jacobian        " << train.jacobian_frequency * 100 << " % of the steps, weight "
       << train.jacobian_pretrain_weight << " in pre-training, then " << train.jacobian_weight;
-  if (train.jacobian_increment_every > 0) out << " + 0.1 every " << train.jacobian_increment_every << " steps";
+  if (train.jacobian_increment_every > 0) out << " + 0.1 every " << counted(train.jacobian_increment_every, "step");
   if (train.jacobian_stop_epoch > 0) out << ", until epoch " << train.jacobian_stop_epoch;
   if (train.jacobian_target_radius > 0) out << ", steered to a radius of " << train.jacobian_target_radius;
   out << "; at most " << std::max(1, config.solver.max_steps - train.random_max_steps_delta) << " ... "
@@ -41,6 +42,10 @@ std::string solver_text(const Config& config) {
     out += concat(", ", train.correction_states, " such slices, all supervised (", train.correction_weights, ")");
   if (train.start != "zeros") out += concat(", from ", train.start, " starts");
   return out;
+}
+
+std::string start_text(const InitialWeights& start) {
+  return start.from.empty() ? "" : concat("  weights from    ", describe(start), "\n");
 }
 
 }  // namespace
@@ -71,28 +76,31 @@ RunPlan plan_run(const Config& config, Backend& backend, std::int64_t train_imag
 }
 
 std::string plan_json(const RunPlan& plan) {
-  const nlohmann::ordered_json json = {{"parameters", plan.parameters},
-                                       {"state_elements", plan.state_elements},
-                                       {"pretrain_steps", plan.pretrain_steps},
-                                       {"equilibrium_steps", plan.total_steps - plan.pretrain_steps},
-                                       {"total_steps", plan.total_steps},
-                                       {"peak_bytes", plan.peak_bytes},
-                                       {"history_bytes", plan.history_bytes},
-                                       {"dataset", {{"train", plan.train_images}, {"test", plan.test_images}}},
-                                       {"solver", plan.solver},
-                                       {"warnings", plan.warnings}};
+  nlohmann::ordered_json json = {{"parameters", plan.parameters},
+                                 {"state_elements", plan.state_elements},
+                                 {"pretrain_steps", plan.pretrain_steps},
+                                 {"equilibrium_steps", plan.total_steps - plan.pretrain_steps},
+                                 {"total_steps", plan.total_steps},
+                                 {"peak_bytes", plan.peak_bytes},
+                                 {"history_bytes", plan.history_bytes},
+                                 {"dataset", {{"train", plan.train_images}, {"test", plan.test_images}}},
+                                 {"solver", plan.solver},
+                                 {"warnings", plan.warnings}};
+  if (!plan.start.from.empty())
+    json["initial_weights"] = {
+        {"file", plan.start.from.string()}, {"tensors", plan.start.taken.size()}, {"drawn", plan.start.drawn}};
   return json_text(json);
 }
 
 std::string plan_text(const Config& config, const RunPlan& plan) {
   std::ostringstream out;
   out << config.model.name << " on " << config.data.name << " (" << plan.train_images << " training, "
-      << plan.test_images << " test images)\n"
+      << counted(plan.test_images, "test image") << ")\n"
       << "  parameters      " << plan.parameters << "\n"
-      << "  state           " << plan.state_elements << " elements an image\n"
-      << "  pre-training    " << plan.pretrain_steps << " steps of " << config.train.unroll_steps
-      << " unrolled applications\n"
-      << "  equilibrium     " << plan.total_steps - plan.pretrain_steps << " steps\n"
+      << start_text(plan.start) << "  state           " << plan.state_elements << " elements an image\n"
+      << "  pre-training    " << counted(plan.pretrain_steps, "step") << " of "
+      << counted(config.train.unroll_steps, "unrolled application") << "\n"
+      << "  equilibrium     " << counted(plan.total_steps - plan.pretrain_steps, "step") << "\n"
       << "  solver          " << plan.solver << "\n"
       << "  estimator       " << config.train.estimator << "\n"
       << "  convolutions    " << config.compute.convolution << "\n"

@@ -6,6 +6,7 @@
 
 #include "core/backend.h"
 #include "train/config.h"
+#include "train/initial_weights.h"
 
 namespace deq {
 
@@ -21,6 +22,7 @@ struct RunPlan {
   bool uses_host_memory = true;   ///< false on an accelerator with memory of its own
   std::int64_t train_images = 0;
   std::int64_t test_images = 0;
+  InitialWeights start;               ///< set by who has read it
   std::string solver;                 ///< limits, tolerance, estimator
   std::vector<std::string> warnings;  ///< where the plan makes no sense
 };

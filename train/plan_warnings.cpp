@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/counted.h"
 #include "core/cpu/rounded_conv.h"
 #include "train/build_info.h"
 #include "train/jacobian_schedule.h"
@@ -29,7 +30,8 @@ class Warnings {
     add_memory();
     add_bf16();
     if (plan_.train_images < config_.train.batch_size)
-      add("the training set has ", plan_.train_images, " images, less than one batch of ", config_.train.batch_size);
+      add("the training set has ", counted(plan_.train_images, "image"), ", less than one batch of ",
+          config_.train.batch_size);
     return std::move(out_);
   }
 
@@ -43,9 +45,10 @@ class Warnings {
     const TrainConfig& train = config_.train;
     if (train.pretrain_steps >= plan_.total_steps)
       add("the run never leaves pre-training: train.pretrain_steps is ", train.pretrain_steps, " of ",
-          plan_.total_steps, " steps");
+          counted(plan_.total_steps, "step"));
     if (config_.schedule.warmup_steps > plan_.total_steps)
-      add("schedule.warmup_steps is ", config_.schedule.warmup_steps, " but the run has ", plan_.total_steps, " steps");
+      add("schedule.warmup_steps is ", config_.schedule.warmup_steps, " but the run has ",
+          counted(plan_.total_steps, "step"));
   }
 
   /// States are normalised, so a state of N elements has a norm of about sqrt(N).
@@ -60,9 +63,9 @@ class Warnings {
                                           " elements asks for a relative residual of about ", relative)
                                  : concat("a relative tolerance of ", solver.tolerance);
     if (relative < kRounding)
-      add(size, ", which float32 cannot reach: every solve will run its ", solver.max_steps, " steps");
+      add(size, ", which float32 cannot reach: every solve will run its ", counted(solver.max_steps, "step"));
     else if (is_absolute && relative < kHardlyReached)
-      add(size, ", which is hardly ever met: expect every solve to run its ", solver.max_steps, " steps");
+      add(size, ", which is hardly ever met: expect every solve to run its ", counted(solver.max_steps, "step"));
   }
 
   void add_penalty() {

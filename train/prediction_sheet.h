@@ -19,11 +19,12 @@ struct SheetSummary {
 /// export` writes it. -1: none.
 int class_of_file(const std::filesystem::path& file, std::span<const std::string> class_names);
 
-/// Writes a contact sheet: each image as the model sees it, class and probability below, green, or red with the true
-/// class when the file's name gives another one. Files that could not be read are left out.
-/// Errors: Error when no file could be read or the sheet cannot be written.
+/// Writes a contact sheet of the `sources` that the `predictions` are of, one each in this order: each image as the
+/// model sees it, class and probability below, green, or red with the true class when the file's name gives another
+/// one. Files that could not be read are left out. Errors: Error when no file could be read or the sheet cannot be
+/// written.
 SheetSummary write_prediction_sheet(const std::filesystem::path& path, std::span<const Prediction> predictions,
-                                    const LoadedModel& loaded);
+                                    std::span<const ImageSource> sources, const LoadedModel& loaded);
 
 /// One line, e.g. "sheet.png: 40 images, 38 of 40 right".
 std::string describe(const SheetSummary& summary, const std::filesystem::path& path);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/counted.h"
 #include "data/random_crop.h"
 #include "data/transform.h"
 #include "train/datasets.h"
@@ -74,8 +75,8 @@ const Tensor* run_whole(InferenceStep& step, const Tensor& images) {
 void check_tensor(const Model& model, const Tensor& x) {
   const Shape& shape = x.shape();
   require(x.dtype() == DType::f32 && shape.rank() == 4, "predict", "the tensor is ", x.type(), ", needs f32[N,C,H,W]");
-  require(shape[1] == model.network.config.image_channels, "predict", "the tensor has ", shape[1],
-          " channels, the model takes ", model.network.config.image_channels);
+  require(shape[1] == model.network.config.image_channels, "predict", "the tensor has ", counted(shape[1], "channel"),
+          ", the model takes ", counted(model.network.config.image_channels, "channel"));
   require(shape.elements() > 0, "predict", "the tensor ", x.type(), " holds no image");
   const auto values = x.data<float>();
   for (std::size_t i = 0; i < values.size(); ++i)
@@ -97,7 +98,7 @@ ImageSolve ImageSolve::of(const SolveReport* report, std::size_t row, int unroll
 std::string ImageSolve::status_name() const { return std::string(status ? name_of(*status) : "unrolled"); }
 
 std::string ImageSolve::text() const {
-  return concat("solver ", steps, " steps, ", is_out_of_time ? "out of time" : status_name());
+  return concat("solver ", counted(steps, "step"), ", ", is_out_of_time ? "out of time" : status_name());
 }
 
 Image model_view(const Image& image, const DataConfig& data) {
@@ -105,12 +106,11 @@ Image model_view(const Image& image, const DataConfig& data) {
                                  : fitted(image, data.image[0], data.image[1]);
 }
 
-std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
-                                      const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves,
-                                      const PredictProgress& progress) {
+std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend, std::span<const ImageSource> sources,
+                                      int top_k, SolveMetrics& solves, const PredictProgress& progress) {
   const Model& model = *loaded.model;
   const DataConfig& data = model.config.data;
-  const int batch = static_cast<int>(std::min<std::size_t>(files.size(), kLargestBatch));
+  const int batch = static_cast<int>(std::min<std::size_t>(sources.size(), kLargestBatch));
   require(batch > 0, "predict", "no image was given");
   const Shape shape = model.image_shape(batch);
   const std::size_t image_elements = static_cast<std::size_t>(shape.elements() / batch);
@@ -118,15 +118,15 @@ std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backen
   const int unrolled_steps = unrolled_steps_of(loaded.checkpoint);
   InferenceStep step(model, backend, shape, model.config.solver, unrolled_steps);
   std::vector<Prediction> out;
-  for (std::size_t first = 0; first < files.size() && !is_interrupted(); first += static_cast<std::size_t>(batch)) {
-    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(files.size()));
-    const std::size_t count = std::min(files.size() - first, static_cast<std::size_t>(batch));
+  for (std::size_t first = 0; first < sources.size() && !is_interrupted(); first += static_cast<std::size_t>(batch)) {
+    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(sources.size()));
+    const std::size_t count = std::min(sources.size() - first, static_cast<std::size_t>(batch));
     Tensor images(DType::f32, shape);
     for (std::size_t i = 0; i < count; ++i) {
       Prediction prediction;
-      prediction.file = files[first + i].string();
+      prediction.file = sources[first + i].name();
       try {
-        const Image image = model_view(read_image(files[first + i]), data);
+        const Image image = model_view(sources[first + i].read(), data);
         normalise_image(image.pixels, {data.image[0], data.image[1], 3}, normalisation, {},
                         images.data<float>().subspan(i * image_elements, image_elements));
       } catch (const RequestError& error) {

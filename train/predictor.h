@@ -1,14 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "data/image.h"
+#include "train/image_source.h"
 #include "train/metrics.h"
 #include "train/step.h"
 
@@ -50,12 +51,11 @@ using PredictProgress = std::function<void(std::int64_t done, std::int64_t total
 /// The image as the model sees it in evaluation: scaled and cut to data.image.
 Image model_view(const Image& image, const DataConfig& data);
 
-/// Classifies image files: each is scaled and cut to the model's size and normalised as in training.
-/// A file that cannot be read gets an `error`; the others are answered. The solves are added to `solves`. An interrupt
+/// Classifies images: each is scaled and cut to the model's size and normalised as in training.
+/// One that cannot be read gets an `error`; the others are answered. The solves are added to `solves`. An interrupt
 /// (train/interrupt.h) ends it with the answers so far.
-std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend,
-                                      const std::vector<std::filesystem::path>& files, int top_k, SolveMetrics& solves,
-                                      const PredictProgress& progress = {});
+std::vector<Prediction> predict_files(const LoadedModel& loaded, Backend& backend, std::span<const ImageSource> sources,
+                                      int top_k, SolveMetrics& solves, const PredictProgress& progress = {});
 
 /// Logits [N, classes] of x [N,C,H,W], already normalised; in segmentation [N, classes, rows, columns] at the size of
 /// branch 0. The solves are added to `solves`.

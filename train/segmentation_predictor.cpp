@@ -66,13 +66,13 @@ class Segmenter {
 
   [[nodiscard]] std::size_t batch() const { return static_cast<std::size_t>(shape_[0]); }
 
-  void run(std::span<const fs::path> files, std::vector<SegmentationPrediction>& out) {
+  void run(std::span<const ImageSource> sources, std::vector<SegmentationPrediction>& out) {
     const std::size_t first = out.size();
-    std::vector<Image> originals(files.size());
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      out.push_back({.file = files[i].string()});
+    std::vector<Image> originals(sources.size());
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      out.push_back({.file = sources[i].name()});
       try {
-        originals[i] = read_image(files[i]);
+        originals[i] = sources[i].read();
         fill_row(i, originals[i]);
       } catch (const RequestError& error) {
         out.back().error = error.what();
@@ -80,10 +80,10 @@ class Segmenter {
     }
     const Tensor& scores = step_->run(images_);
     const std::size_t row = scores.data<float>().size() / batch();
-    for (std::size_t i = 0; i < files.size(); ++i) {
+    for (std::size_t i = 0; i < sources.size(); ++i) {
       SegmentationPrediction& prediction = out[first + i];
       if (!prediction.error.empty()) continue;
-      answer(prediction, originals[i], scores.data<float>().subspan(i * row, row), scores.shape());
+      answer(prediction, sources[i].stem(), originals[i], scores.data<float>().subspan(i * row, row), scores.shape());
       prediction.solve = ImageSolve::of(step_->program().forward_report(), i, unrolled_steps_of(loaded_.checkpoint));
     }
   }
@@ -96,14 +96,14 @@ class Segmenter {
                     images_.data<float>().subspan(row * elements, elements));
   }
 
-  void answer(SegmentationPrediction& prediction, const Image& image, std::span<const float> scores,
-              const Shape& shape) {
+  void answer(SegmentationPrediction& prediction, const std::string& name, const Image& image,
+              std::span<const float> scores, const Shape& shape) {
     const FittedSize size =
         fitted_size(image.height, image.width, static_cast<int>(shape_[1]), static_cast<int>(shape_[2]));
     const PixelLabels map = resized_window(
         best_classes(scores, shape, size),
         {.full_height = image.height, .full_width = image.width, .height = image.height, .width = image.width});
-    const std::string stem = free_stem(fs::path(prediction.file).stem().string());
+    const std::string stem = free_stem(name);
     prediction.labels = save_dir_ / (stem + "-labels.png");
     prediction.overlay = save_dir_ / (stem + "-overlay.png");
     write_pixel_labels(prediction.labels, map);
@@ -129,19 +129,18 @@ class Segmenter {
 }  // namespace
 
 std::vector<SegmentationPrediction> predict_label_maps(const LoadedModel& loaded, Backend& backend,
-                                                       const std::vector<fs::path>& files, const fs::path& save_dir,
+                                                       std::span<const ImageSource> sources, const fs::path& save_dir,
                                                        const PredictProgress& progress) {
-  require(!files.empty(), "predict", "no image was given");
+  require(!sources.empty(), "predict", "no image was given");
   std::error_code failure;
   fs::create_directories(save_dir, failure);
   check(!failure, save_dir.string(), "cannot be created: ", failure.message());
-  Segmenter segmenter(loaded, backend, files.size(), save_dir);
+  Segmenter segmenter(loaded, backend, sources.size(), save_dir);
   std::vector<SegmentationPrediction> out;
-  const std::span<const fs::path> all(files);
-  for (std::size_t first = 0; first < files.size() && !is_interrupted(); first += segmenter.batch()) {
-    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(files.size()));
+  for (std::size_t first = 0; first < sources.size() && !is_interrupted(); first += segmenter.batch()) {
+    if (progress) progress(static_cast<std::int64_t>(first), static_cast<std::int64_t>(sources.size()));
     try {
-      segmenter.run(all.subspan(first, std::min(segmenter.batch(), files.size() - first)), out);
+      segmenter.run(sources.subspan(first, std::min(segmenter.batch(), sources.size() - first)), out);
     } catch (const Stopped&) {
       out.resize(first);  // those whose solve was cut have no answer
       break;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,12 @@ struct SegmentationPrediction {
   std::string error = {};
 };
 
-/// Segments image files: each is scaled to fit into the size of evaluation, the answer scaled back to the image's size.
+/// Segments images: each is scaled to fit into the size of evaluation, the answer scaled back to the image's size.
 /// Writes DIR/STEM-labels.png and DIR/STEM-overlay.png for each, with -2, -3, ... after a stem that is taken.
-/// A file that cannot be read gets an `error`; the others are answered. An interrupt ends it with the answers so far.
-/// Errors: RequestError when no file is given; Error when a PNG cannot be written.
+/// One that cannot be read gets an `error`; the others are answered. An interrupt ends it with the answers so far.
+/// Errors: RequestError when no image is given; Error when a PNG cannot be written.
 std::vector<SegmentationPrediction> predict_label_maps(const LoadedModel& loaded, Backend& backend,
-                                                       const std::vector<std::filesystem::path>& files,
+                                                       std::span<const ImageSource> sources,
                                                        const std::filesystem::path& save_dir,
                                                        const PredictProgress& progress = {});
 

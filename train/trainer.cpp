@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/counted.h"
 #include "core/depth_first.h"
 #include "data/file.h"
 #include "train/durable_file.h"
 #include "train/interrupt.h"
 #include "train/run_memory.h"
+#include "train/same_run.h"
 
 namespace deq {
 namespace {
@@ -39,22 +41,6 @@ double counter(const Checkpoint& checkpoint, const std::string& name) {
 /// A counter that earlier versions did not save.
 double counter(const Checkpoint& checkpoint, const std::string& name, double otherwise) {
   return checkpoint.counters.contains(name) ? counter(checkpoint, name) : otherwise;
-}
-
-/// A run goes on with the model, data and order of batches it began with; rates and limits may be changed.
-void require_same_run(const Config& saved, const Config& wanted, const std::filesystem::path& out) {
-  DataConfig data = wanted.data;  // where the files are and how they are loaded does not change the batches
-  data.path = saved.data.path;
-  data.threads = saved.data.threads;
-  const auto complain = [&](std::string_view what) {
-    require(false, "resume", "the ", what, " of the run in '", out.string(),
-            "' is not the one of the configuration; use the same or choose another --out");
-  };
-  if (saved.model != wanted.model) complain("model");
-  if (saved.data != data) complain("data");
-  if (saved.train.batch_size != wanted.train.batch_size) complain("batch size");
-  if (saved.train.seed != wanted.train.seed) complain("seed");
-  if (saved.optimizer.name != wanted.optimizer.name) complain("optimiser");
 }
 
 }  // namespace
@@ -93,6 +79,8 @@ Trainer::Trainer(const Config& config, std::shared_ptr<const Dataset> train_set,
     progress_.note(concat("'", options_.out.string(), "' holds no checkpoints/last yet; the run begins at step 0"));
   require(options_.is_resume || !has_last, "train", "'", options_.out.string(),
           "' already holds a run; continue it with --resume or choose another --out");
+  for (const auto& [name, tensor] : options_.initial_weights) model_.store.set(name, tensor);
+  options_.initial_weights.clear();
   write_durably(options_.out / "config.toml", write_config(config_));
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl");
 }
@@ -101,6 +89,7 @@ void Trainer::resume() {
   const std::filesystem::path folder = options_.out / "checkpoints" / "last";
   const Checkpoint checkpoint = load_checkpoint(folder, CheckpointParts::all);
   require_same_run(checkpoint.config, config_, options_.out);
+  config_.train.initial_weights = checkpoint.config.train.initial_weights;
   copy_tensors(checkpoint.model, model_.tensors(), folder.string());
   copy_tensors(checkpoint.state, optimizer_.state(), folder.string());
   step_ = static_cast<std::int64_t>(counter(checkpoint, "step"));
@@ -118,7 +107,7 @@ void Trainer::resume() {
     last_evaluation_.miou = std::stod(it->second);
   metrics_ = std::make_unique<MetricsWriter>(options_.out / "metrics.jsonl", step_);
   if (metrics_->damaged_lines() > 0)
-    progress_.note(concat("left ", metrics_->damaged_lines(), " damaged lines out of metrics.jsonl"));
+    progress_.note(concat("left ", counted(metrics_->damaged_lines(), "damaged line"), " out of metrics.jsonl"));
   saved_step_ = step_;
   earlier_speed_ = read_speed(options_.out / "summary.json");
 }
@@ -300,7 +289,7 @@ void Trainer::evaluate_whole() {
   const bool has_miou = !std::isnan(result.miou);
   progress_.note(concat("step ", step_, ": test accuracy ", percent(result.accuracy),
                         has_miou ? concat(", mIoU ", percent(result.miou)) : "", ", loss ", number(result.loss), ", ",
-                        result.images, " images",
+                        counted(result.images, "image"),
                         spectral.samples > 0 ? concat(", spectral radius ", number(spectral.mean)) : ""));
   if (!std::isfinite(result.loss) && result.images > 0)
     return progress_.note("the loss of this evaluation is not finite, so it is not saved as the best");
@@ -325,7 +314,7 @@ void Trainer::note_bad_files() {
   if (noted_bad_files_ == 0)
     for (auto it = messages.begin(); it != messages.end() && std::distance(messages.begin(), it) < kShown; ++it)
       progress_.note("skipped " + *it);
-  progress_.note(concat(messages.size(), " bad files skipped so far (data.bad_files)"));
+  progress_.note(concat(counted(messages.size(), "bad file"), " skipped so far (data.bad_files)"));
   noted_bad_files_ = messages.size();
 }
 

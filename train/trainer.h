@@ -22,7 +22,8 @@ struct TrainerOptions {
   bool is_resume = false;
   std::int64_t max_steps = 0;  ///< stop, saved, once the run has this many steps; 0: no limit
   bool is_quiet = false;
-  int threads = 0;  ///< for the summary
+  int threads = 0;                    ///< for the summary
+  NamedTensors initial_weights = {};  ///< take the place of drawn tensors where a run begins (train/initial_weights.h)
 };
 
 /// Steps of a whole run: `train.total_steps`, or from epochs.

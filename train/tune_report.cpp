@@ -5,6 +5,7 @@
 #include <iomanip>
 #include <ostream>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "train/chart.h"
 #include "train/durable_file.h"
@@ -207,7 +208,7 @@ void print_tune_report(std::ostream& out, const TuneConfig& config, const std::v
         << end.validation_loss << std::setw(12) << end.test_loss << std::setprecision(3) << end.lambda;
     if (std::isfinite(end.cleaning_precision)) out << "  precision " << end.cleaning_precision;
     if (end.unconverged > 0) out << "  (" << end.unconverged << " inner solves missed their tolerance)";
-    if (end.unfinished > 0) out << "  (" << end.unfinished << " runs ended early)";
+    if (end.unfinished > 0) out << "  (" << counted(end.unfinished, "run") << " ended early)";
     out << "\n";
   }
 }

@@ -164,7 +164,7 @@ TEST_CASE("images and labels that do not fit the model are refused") {
   };
   CHECK(contains(refused(images(2), labels({0, 3}), 2), "classes 0 to 2"));
   CHECK(contains(refused(images(2), labels({0, -1}), 2), "classes 0 to 2"));
-  CHECK(contains(refused(images(2), labels({0}), 2), "1 labels for 2 images"));
+  CHECK(contains(refused(images(2), labels({0}), 2), "1 label for 2 images"));
   CHECK(contains(refused(Tensor(DType::f32, {2, 3, 8, 4}), labels({0, 1}), 2), "3x8x8"));
   CHECK(contains(refused(images(2), Tensor(DType::f32, {2}), 2), "i64[N]"));
   CHECK(contains(refused(images(2), labels({0, 1}), 3), "a batch of 3"));

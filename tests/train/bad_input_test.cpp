@@ -142,6 +142,33 @@ TEST_CASE("a checkpoint of another model is refused") {
   check_refused("eval " + (folder.path() / "foreign.safetensors").string(), "foreign.safetensors");
 }
 
+TEST_CASE("a folder that holds checkpoints is refused with their paths") {
+  const TinyRun& run = tiny_run();
+  const Folder checkpoints = run.path / "checkpoints";
+  const std::string both =
+      "; did you mean " + (checkpoints / "best").string() + " or " + (checkpoints / "last").string();
+  check_refused("eval " + run.path.string(), both);
+  check_refused("eval " + checkpoints.string(), both);
+  check_refused("eval " + run.folder.path().string() + "/images", "the folder has no model.safetensors\n");
+}
+
+TEST_CASE("a training leaves a checkpoint alone that is no run") {
+  const TemporaryFolder folder;
+  const Folder alone = folder.path() / "alone";
+  std::filesystem::copy(tiny_run().checkpoint, alone);
+  check_refused(joined(small_run(alone, 3)), "is a checkpoint, not the folder of a run");
+  CHECK(test::files_in(alone) == test::files_in(tiny_run().checkpoint));
+}
+
+TEST_CASE("a run that is resumed with what it must keep changed names key, values and way out") {
+  const std::string resume = joined(small_run(tiny_run().path, 3));
+  check_refused(
+      resume + " --set train.batch_size=8",
+      "'train.batch_size' is 4 there and 8 here; go on with --set 'train.batch_size=4' or choose another --out");
+  check_refused(resume + " --set data.train_size=50", "'data.train_size' is 40 there and 50 here");
+  check_refused(resume + " --seed 5", "'train.seed' is 42 there and 5 here");
+}
+
 TEST_CASE("a flipped byte in any file of a checkpoint stops what would use it") {
   const TinyRun& run = tiny_run();
   const TemporaryFolder folder;

@@ -4,7 +4,10 @@
 
 #include <array>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "core/error.h"
 #include "tests/train/program.h"
@@ -40,6 +43,20 @@ void save_small_checkpoint(const std::filesystem::path& folder) {
                       {"stem.norm.running_var", Tensor(DType::f32, {4})},
                       {"stem.norm.weight", Tensor(DType::f32, {4})}};
   save_checkpoint(folder, checkpoint);
+}
+
+/// The lines about each option of a help text.
+std::map<std::string, std::string> options_of(const std::string& help) {
+  std::map<std::string, std::string> out;
+  std::istringstream lines(help);
+  std::string option;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t indent = line.find_first_not_of(' ');
+    if (indent == 2 && line[2] == '-') option = line.substr(2, line.find(' ', 2) - 2);
+    if (indent < 2 || indent == std::string::npos) option.clear();
+    if (!option.empty()) out[option] += line;
+  }
+  return out;
 }
 
 }  // namespace
@@ -80,6 +97,7 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
       {"predict /nowhere", "nothing to classify"},
       {"predict /nowhere image.png", "/nowhere"},
       {"predict /nowhere --tensor x.npy", "--save-logits"},
+      {"predict /nowhere a.png --sheet sheet.jpg", "--sheet: 'sheet.jpg' should end in .png"},
       {"info /nowhere", "/nowhere"},
       {"bench " + shapes + " --estimators shine,magic", "magic"},
       {"new 2fast", "2fast"},
@@ -106,6 +124,18 @@ TEST_CASE("wrong requests end with status 2 and one line on stderr that says wha
     CHECK(is_one_line(outcome.err));
     CHECK(contains(outcome.err, part));
   }
+}
+
+TEST_CASE("help tells the default of every option that has one") {
+  const std::set<std::string, std::less<>> without = {"--set", "--tensor", "--labels", "--save-logits", "-h,--help"};
+  for (const char* command : {"train", "eval", "predict", "info", "bench", "audit", "tune", "plot", "import mdeq",
+                              "data list", "data export", "data verify", "data fetch", "new"})
+    for (const auto& [option, text] : options_of(run_program(std::string(command) + " --help").out)) {
+      CAPTURE(command);
+      CAPTURE(option);
+      const bool takes_value = contains(text, " TEXT") || contains(text, " INT") || contains(text, " FLOAT");
+      if (takes_value && !contains(text, "REQUIRED") && !without.contains(option)) CHECK(contains(text, "default: "));
+    }
 }
 
 TEST_CASE("every command has help with an example") {

@@ -117,7 +117,7 @@ TEST_CASE("values that contradict each other are refused") {
   CHECK(refusal("[solver]\nhistory = \"bfloat16\"\nmemory = 18\n").empty());
   CHECK(contains(refusal("[optimizer]\nlr = 1e-9\n"), "'schedule.min_lr'"));
   CHECK(refusal("[optimizer]\nlr = 1e-9\n[schedule]\nname = \"constant\"\n").empty());  // it has no least rate
-  CHECK(contains(refusal("[optimizer]\nbetas = [0.9]\n"), "'optimizer.betas' has 1 entries"));
+  CHECK(contains(refusal("[optimizer]\nbetas = [0.9]\n"), "'optimizer.betas' has 1 entry"));
 }
 
 TEST_CASE("per-branch lists that nobody gave follow the number of branches") {

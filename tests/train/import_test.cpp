@@ -57,6 +57,17 @@ TEST_CASE("weights under their plain names become a checkpoint of the equilibriu
   CHECK(test::max_difference(imported.checkpoint.model.at("classifier.weight"), weights.at("classifier.weight")) == 0);
 }
 
+TEST_CASE("classes get the names of the configured set where these are fixed and as many") {
+  Config config = tiny_config();
+  CHECK(import_mdeq(config, weights_of(config), "w").checkpoint.class_names.empty());
+  config.data.name = "cifar10";  // of three classes, which no configuration file may say
+  CHECK(import_mdeq(config, weights_of(config), "w").checkpoint.class_names.empty());
+  config.model.classes = 10;
+  const ImportedModel imported = import_mdeq(config, weights_of(config), "w");
+  REQUIRE(imported.checkpoint.class_names.size() == 10);
+  CHECK(imported.checkpoint.class_names[3] == "cat");
+}
+
 TEST_CASE("prefixes, copies of f and batch counters of published files are tolerated") {
   NamedTensors weights;
   for (const auto& [name, tensor] : weights_of(tiny_config())) weights.emplace("module.model." + name, tensor);

@@ -23,10 +23,10 @@ LoadedModel small_loaded() {
 }
 
 /// The same image 150 times: three batches.
-std::vector<fs::path> many_files(const fs::path& folder) {
+std::vector<ImageSource> many_files(const fs::path& folder) {
   const fs::path file = folder / "black.png";
   write_png(file, Image(8, 8));
-  return std::vector<fs::path>(150, file);
+  return std::vector<ImageSource>(150, ImageSource(file));
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ TEST_CASE("an image whose solve the time budget ended says so") {
 TEST_CASE("what was answered before an interrupt is not lost") {
   const LoadedModel loaded = small_loaded();
   const test::TemporaryFolder folder;
-  const std::vector<fs::path> files = many_files(folder.path());
+  const std::vector<ImageSource> files = many_files(folder.path());
   CpuBackend backend;
   SolveMetrics solves;
   std::vector<std::int64_t> done;

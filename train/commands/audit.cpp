@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/loader.h"
 #include "data/npy.h"
@@ -21,13 +22,15 @@
 namespace deq {
 namespace {
 
-// Without --tol and --max-steps: where float32 stops gaining, and enough steps to get there.
-constexpr double kExactTolerance = 1e-6;
-constexpr int kExactSteps = 200;
-
-SolverConfig audit_solver(const AuditRequest& request, SolverConfig solver) {
-  solver.backward_tolerance = request.tolerance.value_or(kExactTolerance);
-  solver.backward_max_steps = request.max_steps.value_or(kExactSteps);
+/// The configured solver with the limits that are asked for; what the checkpoint says of the backward's is too coarse.
+SolverConfig audit_solver(const AuditRequest& request, SolverConfig solver, const GivenKeys& given) {
+  for (const char* key : {"solver.tolerance", "solver.backward_tolerance"})
+    if (request.tolerance) require_unset(given, key, "--tol");
+  for (const char* key : {"solver.max_steps", "solver.backward_max_steps"})
+    if (request.max_steps) require_unset(given, key, "--max-steps");
+  if (!given.contains("solver.backward_tolerance"))
+    solver.backward_tolerance = request.tolerance.value_or(kExactTolerance);
+  if (!given.contains("solver.backward_max_steps")) solver.backward_max_steps = request.max_steps.value_or(kExactSteps);
   if (request.tolerance) solver.tolerance = *request.tolerance;
   if (request.max_steps) solver.max_steps = *request.max_steps;
   return solver;
@@ -41,8 +44,8 @@ std::vector<AuditBatch> tensor_batches(const AuditRequest& request, const Model&
   const int batch = request.batch > 0 ? request.batch : static_cast<int>(images);
   std::vector<AuditBatch> out = audit_batches(model, x, read_npy(request.labels), batch);
   const auto wanted = static_cast<std::size_t>(request.batches);
-  require(wanted <= out.size(), "--batches", request.batches, " batches of ", batch, " images, but the tensor holds ",
-          images, " images");
+  require(wanted <= out.size(), "--batches", counted(request.batches, "batch"), " of ", counted(batch, "image"),
+          ", but the tensor holds ", counted(images, "image"));
   if (wanted > 0)
     out.resize(wanted);
   else if (const std::int64_t left_out = images % batch; left_out > 0)
@@ -52,12 +55,12 @@ std::vector<AuditBatch> tensor_batches(const AuditRequest& request, const Model&
 }
 
 /// The first training images in order, without augmentation.
-std::vector<AuditBatch> data_batches(const AuditRequest& request, const Config& config) {
-  const auto dataset = open_split(config, Split::train, data_folder(request.data, config.data.path));
+std::vector<AuditBatch> data_batches(const AuditRequest& request, const Config& config, const GivenKeys& given) {
+  const auto dataset = open_split(config, Split::train, data_folder(request.data, config.data.path, given));
   const int batch = request.batch > 0 ? request.batch : config.train.batch_size;
   const int batches = request.batches > 0 ? request.batches : 1;
-  require(static_cast<std::int64_t>(batch) * batches <= dataset->size(), "--batches", batches, " batches of ", batch,
-          " images, but the training split holds ", dataset->size());
+  require(static_cast<std::int64_t>(batch) * batches <= dataset->size(), "--batches", counted(batches, "batch"), " of ",
+          counted(batch, "image"), ", but the training split holds ", dataset->size());
   Loader loader(dataset, {.batch_size = batch, .is_training = false, .threads = config.data.threads});
   std::vector<AuditBatch> out;
   for (int i = 0; i < batches; ++i) {
@@ -109,12 +112,12 @@ nlohmann::ordered_json audit_json(const AuditReport& report) {
 void print_text(const AuditReport& report) {
   const AuditResult& result = report.result;
   std::cout << "forward residual " << result.forward_residual << "; exact adjoint: residual " << result.exact_residual
-            << " after " << result.exact_calls << " products\n"
+            << " after " << counted(result.exact_calls, "product") << "\n"
             << std::left;
   if (const auto& check = report.differences)
     std::cout << "exact gradient against central differences of the loss: relative difference "
-              << check->relative_difference << " (uncertainty " << check->uncertainty << ", " << check->directions
-              << " directions, forward residual " << check->forward_residual << ")\n";
+              << check->relative_difference << " (uncertainty " << check->uncertainty << ", "
+              << counted(check->directions, "direction") << ", forward residual " << check->forward_residual << ")\n";
   const auto row = [](const std::string& name, const auto&... cells) {
     std::cout << std::setw(21) << name;
     ((std::cout << std::setw(11) << cells), ...);
@@ -154,16 +157,19 @@ void warn_of_uncertainty(const AuditReport& report) {
 
 int run_audit(const AuditRequest& request) {
   check_readable(request.checkpoint);
-  const LoadedModel loaded = load_model(request.checkpoint);
+  LoadedModel loaded = load_model(request.checkpoint);
+  const bool is_tensor = !request.tensor.empty();
+  const GivenKeys given = override_checkpoint(loaded, request.overrides,
+                                              is_tensor ? CheckpointUse::audit_tensor : CheckpointUse::audit_set);
   const Model& model = *loaded.model;
+  const SolverConfig solver = audit_solver(request, model.config.solver, given);
   const std::vector<AuditBatch> batches =
-      request.tensor.empty() ? data_batches(request, model.config) : tensor_batches(request, model);
+      is_tensor ? tensor_batches(request, model) : data_batches(request, model.config, given);
   check_output_file(request.plot, "--plot");
   if (!request.save_gradients.empty()) make_output_folder(request.save_gradients, "--save-gradients");
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, model.config.compute);
   const InterruptGuard guard;
   Progress progress(progress_style(request.run.is_quiet));
-  const SolverConfig solver = audit_solver(request, model.config.solver);
   const auto goes_on = [](auto...) { return !is_interrupted(); };
   AuditReport report;
   report.result = audit_gradients(

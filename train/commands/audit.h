@@ -9,6 +9,10 @@
 
 namespace deq {
 
+// Of the exact adjoint, unless something else is asked for: where float32 stops gaining, and enough steps to get there.
+inline constexpr double kExactTolerance = 1e-6;
+inline constexpr int kExactSteps = 200;
+
 /// deq audit CKPT
 struct AuditRequest {
   RunOptions run;
@@ -17,6 +21,7 @@ struct AuditRequest {
   std::filesystem::path tensor;         ///< normalised images, .npy f32[N,C,H,W]
   std::filesystem::path labels;         ///< .npy i64[N]
   std::vector<std::string> estimators;  ///< every name has been checked
+  std::vector<std::string> overrides;   ///< --set section.key=value
   int batch = 0;                        ///< 0: all of `tensor`, or as configured
   int batches = 0;                      ///< 0: all of `tensor`, or 1
   std::optional<double> tolerance;      ///< of the forward solve and of the exact adjoint

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "core/depth_first.h"
 #include "train/benchmark.h"
 #include "train/json_text.h"
@@ -59,8 +60,8 @@ void print_text(const Config& config, const BenchmarkResult& result) {
     std::cout << what << std::string(what.size() < 30 ? 30 - what.size() : 1, ' ') << ms << " ms, "
               << ms / result.conv_unit_ms << " units\n";
   };
-  std::cout << "batch " << result.batch << ", " << result.parameters << " parameters, " << result.forward_steps
-            << " solver steps, convolutions " << config.compute.convolution << "\n";
+  std::cout << "batch " << result.batch << ", " << result.parameters << " parameters, "
+            << counted(result.forward_steps, "solver step") << ", convolutions " << config.compute.convolution << "\n";
   line("convolution unit", result.conv_unit_ms);
   for (const auto& [name, ms] : result.conv_floor_ms)
     if (name != "direct") line(concat("convolutions, oneDNN ", name), ms);

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/file.h"
 #include "data/image.h"
@@ -133,14 +134,14 @@ int run_data_list(const DataListRequest& request) {
 int run_data_export(const DataExportRequest& request) {
   const auto set = open_dataset(request.name, data_folder(request.data, ""), split_of(request.split));
   const DatasetInfo& info = set->info();
-  require(request.count <= set->size(), "--count", request.count, " images asked for but '", request.name, "' has ",
-          set->size(), " in split '", request.split, "'");
+  require(request.count <= set->size(), "--count", counted(request.count, "image"), " asked for but '", request.name,
+          "' has ", set->size(), " in split '", request.split, "'");
   make_output_folder(request.out);
   const Json files = info.label_shape.rank() > 0 ? export_pairs(*set, request) : export_images(*set, request);
   if (request.run.is_json)
     std::cout << json_text({{"name", request.name}, {"split", request.split}, {"files", files}});
   else
-    std::cout << "wrote " << request.count << " images to " << request.out.string() << "\n";
+    std::cout << "wrote " << counted(request.count, "image") << " to " << request.out.string() << "\n";
   return 0;
 }
 

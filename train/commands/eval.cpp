@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "train/datasets.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
@@ -33,12 +34,12 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result,
     return;
   }
   if (!result.class_iou.empty()) std::cout << "mIoU " << result.miou * 100 << " %, ";
-  std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on " << result.images
-            << " images (" << result.images_per_s << " images/s); ";
+  std::cout << "accuracy " << result.accuracy * 100 << " %, loss " << result.loss << " on "
+            << counted(result.images, "image") << " (" << result.images_per_s << " images/s); ";
   if (result.forward.samples == 0)
-    std::cout << "f applied " << result.forward.steps << " times, as in pre-training\n";
+    std::cout << "f applied " << counted(result.forward.steps, "time") << ", as in pre-training\n";
   else
-    std::cout << "solver " << result.forward.steps << " steps, residual " << result.forward.residual << ", "
+    std::cout << "solver " << counted(result.forward.steps, "step") << ", residual " << result.forward.residual << ", "
               << spared(result.forward) << "\n";
 }
 
@@ -47,10 +48,11 @@ void print_evaluation(const EvalRequest& request, const Evaluation& result,
 int run_eval(const EvalRequest& request) {
   check_readable(request.checkpoint);
   LoadedModel loaded = load_model(request.checkpoint);
+  const GivenKeys given = override_checkpoint(loaded, request.overrides, CheckpointUse::eval);
   Config& config = loaded.model->config;
-  apply(request.limits, config.solver);
+  apply(request.limits, config.solver, given);
   const auto dataset =
-      open_split(config, split_of(request.split), data_folder(request.data, config.data.path), View::evaluation);
+      open_split(config, split_of(request.split), data_folder(request.data, config.data.path, given), View::evaluation);
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, config.compute);
   const std::int64_t images = request.limit > 0 ? std::min(request.limit, dataset->size()) : dataset->size();
   const std::int64_t wanted = request.batch > 0 ? request.batch : config.train.batch_size;

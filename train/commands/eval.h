@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "train/commands/options.h"
 
@@ -14,8 +15,9 @@ struct EvalRequest {
   std::filesystem::path checkpoint;
   std::filesystem::path data;
   std::string split = "test";
-  std::int64_t limit = 0;  ///< images; 0: all
-  int batch = 0;           ///< at most the images there are; 0: as configured
+  std::int64_t limit = 0;              ///< images; 0: all
+  int batch = 0;                       ///< at most the images there are; 0: as configured
+  std::vector<std::string> overrides;  ///< --set section.key=value
   SolverLimits limits;
 };
 

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "data/safetensors.h"
 #include "train/import.h"
@@ -49,8 +50,9 @@ int run_import(const ImportRequest& request) {
                                          {"notes", imported.notes}};
     std::cout << json_text(json);
   } else {
-    std::cout << request.out.string() << ": " << imported.checkpoint.model.size() << " tensors, " << parameters
-              << " parameters; " << imported.ignored.size() << " tensors of the file left out\n";
+    std::cout << request.out.string() << ": " << counted(imported.checkpoint.model.size(), "tensor") << ", "
+              << parameters << " parameters; " << counted(imported.ignored.size(), "tensor")
+              << " of the file left out\n";
   }
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "train/build_info.h"
 #include "train/checkpoint.h"
@@ -95,11 +96,11 @@ std::string joined(const std::vector<T>& values) {
 
 std::string architecture_text(const Config& config) {
   const ModelConfig& model = config.model;
-  return concat(model.name, ": ", model.architecture, ", ", model.task, ", ", model.channels.size(), " branches with ",
-                joined(model.channels), " channels, expansion ", model.expansion, ", image ", config.data.image[0], "x",
-                config.data.image[1], ", ", model.classes, " classes; solver ", config.solver.name, ", at most ",
-                config.solver.max_steps, " steps, tolerance ", config.solver.tolerance, " ", config.solver.mode,
-                "; convolutions ", config.compute.convolution);
+  return concat(model.name, ": ", model.architecture, ", ", model.task, ", ", counted(model.channels.size(), "branch"),
+                " with ", joined(model.channels), " channels, expansion ", model.expansion, ", image ",
+                config.data.image[0], "x", config.data.image[1], ", ", counted(model.classes, "class"), "; solver ",
+                config.solver.name, ", at most ", counted(config.solver.max_steps, "step"), ", tolerance ",
+                config.solver.tolerance, " ", config.solver.mode, "; convolutions ", config.compute.convolution);
 }
 
 Json layers_json(const std::vector<Layer>& layers, const NamedTensors& tensors) {
@@ -145,9 +146,11 @@ void print_checkpoint(const std::string& path, const Checkpoint& checkpoint, std
   if (training.step == 0)
     std::cout << "trained  no step: these weights were imported, or saved before the first\n";
   else
-    std::cout << "trained  " << training.step << " steps, epoch " << training.epoch << ", phase "
+    std::cout << "trained  " << counted(training.step, "step") << ", epoch " << training.epoch << ", phase "
               << printable(training.phase) << ", " << training.seconds << " s; test accuracy " << training.test_accuracy
               << ", loss " << training.test_loss << "\n";
+  if (const std::string& start = checkpoint.config.train.initial_weights; !start.empty())
+    std::cout << "began    from the weights of " << printable(start) << "\n";
   std::cout << "manifest " << manifest << "\n";
 }
 

@@ -12,7 +12,11 @@
 
 namespace deq {
 
-void apply(const SolverLimits& limits, SolverConfig& solver) {
+void apply(const SolverLimits& limits, SolverConfig& solver, const GivenKeys& given) {
+  if (limits.tolerance) require_unset(given, "solver.tolerance", "--tol");
+  if (limits.max_steps) require_unset(given, "solver.max_steps", "--max-steps");
+  if (limits.time_budget_ms) require_unset(given, "solver.time_budget_ms", "--time-budget");
+  if (!limits.has_compaction) require_unset(given, "solver.compaction", "--no-compaction");
   if (limits.tolerance) solver.tolerance = *limits.tolerance;
   if (limits.max_steps) solver.max_steps = *limits.max_steps;
   if (limits.time_budget_ms) solver.time_budget_ms = *limits.time_budget_ms;
@@ -44,6 +48,12 @@ void check_readable(const std::filesystem::path& path) {
   require(is_folder || std::filesystem::is_regular_file(status), path.string(), "is neither a file nor a folder");
   const bool is_open = ::access(path.c_str(), is_folder ? R_OK | X_OK : R_OK) == 0;
   require(is_open, path.string(), "cannot be read: ", std::strerror(errno));
+}
+
+std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured,
+                                  const GivenKeys& given_keys) {
+  if (!given.empty()) require_unset(given_keys, "data.path", "--data");
+  return data_folder(given, configured);
 }
 
 std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured) {

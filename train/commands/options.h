@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "core/device.h"
-#include "train/config.h"
+#include "train/checkpoint_override.h"
 
 namespace deq {
 
@@ -28,8 +28,9 @@ struct SolverLimits {
   bool has_compaction = true;  ///< false: --no-compaction
 };
 
-/// Puts `limits` into `solver`.
-void apply(const SolverLimits& limits, SolverConfig& solver);
+/// Puts `limits` into `solver`, of which --set changed the keys in `given`.
+/// Errors: RequestError for a limit whose key is among them.
+void apply(const SolverLimits& limits, SolverConfig& solver, const GivenKeys& given);
 
 inline constexpr std::string_view kDeviceNames = "cpu, cuda, cuda:N, reference";
 
@@ -44,6 +45,10 @@ Device device_named(const std::string& name);
 /// not be read. What is not there passes: whoever reads it says what was expected.
 /// Errors: RequestError naming the path and the reason.
 void check_readable(const std::filesystem::path& path);
+
+/// As data_folder below, of a checkpoint. Errors: RequestError for --data beside a --set of data.path.
+std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured,
+                                  const GivenKeys& given_keys);
 
 /// The folder with data: `given` (--data) if not empty, else `configured` (data.path), else $DEQ_DATA_DIR, else empty.
 std::filesystem::path data_folder(const std::filesystem::path& given, const std::string& configured);

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "data/npy.h"
 #include "train/commands/predict_labels.h"
 #include "train/interrupt.h"
@@ -45,15 +46,16 @@ void print_prediction(const Prediction& prediction) {
 
 void report_solves(const PredictRequest& request, const SolveMetrics& solves) {
   if (!request.run.is_quiet && solves.samples > 0)
-    std::cerr << "solver " << solves.steps << " steps on average, " << spared(solves) << "\n";
+    std::cerr << "solver " << counted(solves.steps, "step") << " on average, " << spared(solves) << "\n";
 }
 
 /// @returns exit status: predict_status
-int predict_images(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
+int predict_images(const PredictRequest& request, std::span<const ImageSource> sources, const LoadedModel& loaded,
+                   Backend& backend) {
   SolveMetrics solves;
   Progress progress(progress_style(request.run.is_quiet));
   const std::vector<Prediction> predictions =
-      predict_files(loaded, backend, request.images, request.top_k, solves, shown_on(progress));
+      predict_files(loaded, backend, sources, request.top_k, solves, shown_on(progress));
   progress.finish();
   const auto has_error = [](const Prediction& p) { return !p.error.empty(); };
   const bool has_failed = std::any_of(predictions.begin(), predictions.end(), has_error);
@@ -66,10 +68,10 @@ int predict_images(const PredictRequest& request, const LoadedModel& loaded, Bac
   }
   if (request.run.is_json) std::cout << json_text(all);
   if (!request.sheet.empty() && !std::all_of(predictions.begin(), predictions.end(), has_error)) {
-    const SheetSummary sheet = write_prediction_sheet(request.sheet, predictions, loaded);
+    const SheetSummary sheet = write_prediction_sheet(request.sheet, predictions, sources, loaded);
     if (!request.run.is_quiet) std::cerr << printable(describe(sheet, request.sheet)) << "\n";
   }
-  return predict_status(request.images.size(), predictions.size(), has_failed);
+  return predict_status(sources.size(), predictions.size(), has_failed);
 }
 
 void predict_logits(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
@@ -103,13 +105,21 @@ int predict_status(std::size_t given, std::size_t answered, bool has_failed) {
 
 int run_predict(const PredictRequest& request) {
   check_readable(request.checkpoint);
-  LoadedModel loaded = load_model(request.checkpoint);
-  apply(request.limits, loaded.model->config.solver);
   check_output_file(request.sheet, "--sheet");
   check_output_file(request.save_logits, "--save-logits");
+  require(request.sheet.empty() || request.sheet.extension() == ".png", "--sheet", "'", request.sheet.string(),
+          "' should end in .png");
+  LoadedModel loaded = load_model(request.checkpoint);
+  const bool is_tensor = !request.tensor.empty();
+  const GivenKeys given = override_checkpoint(loaded, request.overrides,
+                                              is_tensor ? CheckpointUse::predict_tensor : CheckpointUse::predict_files);
+  apply(request.limits, loaded.model->config.solver, given);
+  const ImageSources sources = image_sources(request.images, std::cin);
+  if (!request.run.is_quiet)
+    for (const std::string& note : sources.notes) std::cerr << message_line(note) << "\n";
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, loaded.model->config.compute);
-  if (request.tensor.empty() && loaded.model->is_segmentation()) return predict_labels(request, loaded, *backend);
-  if (request.tensor.empty()) return predict_images(request, loaded, *backend);
+  if (!is_tensor && loaded.model->is_segmentation()) return predict_labels(request, sources.images, loaded, *backend);
+  if (!is_tensor) return predict_images(request, sources.images, loaded, *backend);
   predict_logits(request, loaded, *backend);
   return 0;
 }

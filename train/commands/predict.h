@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "train/commands/options.h"
@@ -13,12 +14,13 @@ namespace deq {
 struct PredictRequest {
   RunOptions run;
   std::filesystem::path checkpoint;
-  std::vector<std::filesystem::path> images;
+  std::vector<std::filesystem::path> images;  ///< files, folders of them, "-" for standard input
   int top_k = 5;
   std::filesystem::path save_dir = "predictions";  ///< of label maps and overlays; segmentation only
   std::filesystem::path sheet;                     ///< PNG of images and answers; empty: none
   std::filesystem::path tensor;                    ///< f32 [N, C, H, W], normalised; empty: images
   std::filesystem::path save_logits;
+  std::vector<std::string> overrides;  ///< --set section.key=value
   SolverLimits limits;
 };
 

@@ -43,11 +43,12 @@ void print_prediction(const SegmentationPrediction& prediction) {
 
 }  // namespace
 
-int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Backend& backend) {
+int predict_labels(const PredictRequest& request, std::span<const ImageSource> sources, const LoadedModel& loaded,
+                   Backend& backend) {
   require(request.sheet.empty(), "--sheet", "is for classification; this model names pixels: see --save-dir");
   make_output_folder(request.save_dir, "--save-dir");
   Progress progress(progress_style(request.run.is_quiet));
-  const auto predictions = predict_label_maps(loaded, backend, request.images, request.save_dir, shown_on(progress));
+  const auto predictions = predict_label_maps(loaded, backend, sources, request.save_dir, shown_on(progress));
   progress.finish();
   Json all = Json::array();
   for (const SegmentationPrediction& prediction : predictions) {
@@ -57,7 +58,7 @@ int predict_labels(const PredictRequest& request, const LoadedModel& loaded, Bac
   }
   if (request.run.is_json) std::cout << json_text(all);
   const bool has_failed = std::ranges::any_of(predictions, [](const auto& p) { return !p.error.empty(); });
-  return predict_status(request.images.size(), predictions.size(), has_failed);
+  return predict_status(sources.size(), predictions.size(), has_failed);
 }
 
 }  // namespace deq

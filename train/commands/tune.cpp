@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "train/durable_file.h"
 #include "train/interrupt.h"
@@ -81,8 +82,8 @@ Json audit_json(const TuneAudit& audit) {
 }
 
 void print_audit(const TuneAudit& audit) {
-  std::cout << "medians over " << audit.path.size() << " points; exact: inner residual " << audit.exact_inner_residual
-            << ", adjoint residual " << audit.exact_adjoint_residual << "\n"
+  std::cout << "medians over " << counted(audit.path.size(), "point") << "; exact: inner residual "
+            << audit.exact_inner_residual << ", adjoint residual " << audit.exact_adjoint_residual << "\n"
             << "method            rel. error  cosine      norm ratio  at own w    gradients  products  seconds\n";
   for (const HypergradientAudit& method : audit.methods) {
     const std::size_t left_out = audit.path.size() - method.errors.size();
@@ -95,7 +96,8 @@ void print_audit(const TuneAudit& audit) {
               << method.cosine << std::setw(12) << std::setprecision(4) << method.norm_ratio << std::setw(12)
               << std::setprecision(3) << method.estimate_error << std::setw(11) << method.inner_gradients
               << std::setw(10) << method.hessian_products << method.seconds;
-    if (left_out > 0) std::cout << "  (" << left_out << " points left out: no finite hypergradient, or zero)";
+    if (left_out > 0)
+      std::cout << "  (" << counted(left_out, "point") << " left out: no finite hypergradient, or zero)";
     std::cout << "\n";
   }
 }
