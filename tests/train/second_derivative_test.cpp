@@ -1,115 +1,22 @@
+#include "tests/train/second_derivative.h"
+
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <cmath>
-#include <functional>
-
-#include "autodiff/jvp.h"
-#include "core/composed.h"
 #include "core/cpu/backend.h"
-#include "core/program.h"
 #include "core/reference/backend.h"
-#include "solvers/policy.h"
 #include "tests/op_cases/emulated_cuda.h"
-#include "tests/train/small_model.h"
 
 // Second derivatives through the equilibrium of a whole model: every operation of f is differentiated twice, and both
 // linear systems are solved.
 
-namespace deq {
-namespace {
-
-/// Of the loss: the gradient g in one weight w, and the Hessian times a direction d. Of the logits: the tangent along
-/// d.
-struct Derivatives {
-  std::vector<double> gradient, product, tangent;
-};
-
-constexpr const char* kWeight = "fullstage.branches.0.blocks.0.conv1.weight_v";
-
-class Problem {
- public:
-  Problem() : model_(config()), direction_(weight().type()), batch_(test::random_batch(model_.config, 2, 3)) {
-    test::make_contractive(model_);
-    float angle = 0;
-    for (float& element : direction_.data<float>()) element = std::sin(angle += 1.7F);
-  }
-
-  /// At w + `distance` d.
-  [[nodiscard]] Derivatives at(float distance, Backend& backend) {
-    const Tensor kept = weight().clone();
-    for (std::size_t i = 0; i < kept.data<float>().size(); ++i)
-      weight().data<float>()[i] += distance * direction_.data<float>()[i];
-    Derivatives out = here(backend);
-    std::ranges::copy(kept.data<float>(), weight().data<float>().begin());
-    return out;
-  }
-
- private:
-  static Config config() {
-    Config out = test::tiny_config();
-    out.model.post_gn_affine = true;
-    return out;
-  }
-  Tensor& weight() { return *model_.store.find(kWeight).value; }
-
-  Derivatives here(Backend& backend) {
-    Graph graph(Mode::training);
-    const Value image = graph.input("image", {DType::f32, model_.image_shape(2)}, Rate::batch);
-    const Value label = graph.input("label", {DType::i32, {2}}, Rate::batch);
-    const SolverOptions tight{.max_steps = 120, .tolerance = {1e-11, NormMode::absolute}, .patience = 0};
-    MdeqForward forward;
-    forward.equilibrium.policy = std::make_shared<ImplicitPolicy>(tight, FullAdjoint{.solver = tight});
-    const Value logits = model_.network(image, forward).logits;
-    const Value w = graph.parameter(kWeight, model_.store.find(kWeight).value);
-    const Value d = graph.parameter("direction", std::make_shared<Tensor>(direction_));
-    const Value loss = mean(softmax_cross_entropy(logits, label).loss);
-    const Value gradient = gradients(loss, {w}, {.differentiable = true})[0];
-    const std::vector<Value> outputs{gradient, gradients(sum(gradient * d), {w})[0], jvp({logits}, {w}, {d})[0]};
-    Program program = Program::compile(graph, outputs, backend);
-    program.bind("image", batch_.images);
-    program.bind("label", batch_.labels);
-    if (program.has_input("rng_seed")) program.bind("rng_seed", Tensor(DType::i64, {2}));
-    program.run();
-    Derivatives out;
-    std::vector<double>* const places[] = {&out.gradient, &out.product, &out.tangent};
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      const bool is_double = backend.storage(DType::f32) == DType::f64;
-      Tensor values(is_double ? DType::f64 : DType::f32, outputs[i].shape());
-      program.read(outputs[i], values);
-      if (is_double)
-        places[i]->assign(values.data<double>().begin(), values.data<double>().end());
-      else
-        places[i]->assign(values.data<float>().begin(), values.data<float>().end());
-    }
-    return out;
-  }
-
-  Model model_;
-  Tensor direction_;
-  Batch batch_;
-};
-
-double norm(const std::vector<double>& a) {
-  double total = 0;
-  for (const double value : a) total += value * value;
-  return std::sqrt(total);
-}
-
-double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
-  std::vector<double> difference(a.size());
-  std::ranges::transform(a, b, difference.begin(), std::minus<>());
-  return norm(difference) / norm(b);
-}
-
-}  // namespace
+namespace deq::test {
 
 TEST_CASE("the Hessian of a whole model times a vector is what differences of its gradient say") {
-  Problem problem;
+  SecondDerivativeProblem problem;
   ReferenceBackend reference;
-  const Derivatives middle = problem.at(0, reference);
+  const SecondDerivatives middle = problem.at(0, reference);
   constexpr float kStep = 1.0F / 32768;  // few relus change sides within it
-  const Derivatives left = problem.at(-kStep, reference), right = problem.at(kStep, reference);
+  const SecondDerivatives left = problem.at(-kStep, reference), right = problem.at(kStep, reference);
   std::vector<double> difference(middle.product.size());
   for (std::size_t i = 0; i < difference.size(); ++i)
     difference[i] = (right.gradient[i] - left.gradient[i]) / (2.0 * kStep);
@@ -119,17 +26,17 @@ TEST_CASE("the Hessian of a whole model times a vector is what differences of it
 }
 
 TEST_CASE("the processor and the emulated device give the reference's second derivatives") {
-  Problem problem;
+  SecondDerivativeProblem problem;
   ReferenceBackend reference;
   CpuBackend cpu;
   tests::EmulatedCuda device;
-  const Derivatives expected = problem.at(0, reference);
+  const SecondDerivatives expected = problem.at(0, reference);
   for (Backend* backend : std::initializer_list<Backend*>{&cpu, &device}) {
-    const Derivatives found = problem.at(0, *backend);
+    const SecondDerivatives found = problem.at(0, *backend);
     CHECK(relative_difference(found.gradient, expected.gradient) < 1e-3);
     CHECK(relative_difference(found.product, expected.product) < 1e-3);
     CHECK(relative_difference(found.tangent, expected.tangent) < 1e-3);
   }
 }
 
-}  // namespace deq
+}  // namespace deq::test
