@@ -188,7 +188,7 @@ TEST_CASE("a group norm takes no more shared memory than its device has") {
 
 TEST_CASE("two norms in a row are one launch on a device, with the values of both") {
   EmulatedCuda device;
-  check_norm_pairs(device, 2e-6);
+  check_norm_pairs(device, /*has_clusters=*/true, 2e-6);
 }
 
 TEST_CASE("programs on the emulated device agree with the reference on the whole op grid") {
