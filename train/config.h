@@ -107,6 +107,8 @@ struct TrainConfig {
   int jacobian_probes = 2;            ///< random vectors of one estimate of the penalty
   double jacobian_target_radius = 0;  ///< spectral radius that the weight is steered to; 0: the weight is as scheduled
   int spectral_radius_steps = 30;     ///< products with the Jacobian at every evaluation to measure it; 0: not measured
+  /// Images of a batch in evaluations.
+  [[nodiscard]] int evaluation_batch() const { return eval_batch_size > 0 ? eval_batch_size : batch_size; }
   bool operator==(const TrainConfig&) const = default;
 };
 

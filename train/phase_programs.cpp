@@ -18,7 +18,7 @@ PhasePrograms::PhasePrograms(const Model& model, const Optimizer& optimizer, Bac
     options.max_steps = JacobianSchedule(train, model.config.solver.max_steps).largest_max_steps();
     penalised_ = std::make_unique<TrainingStep>(model, optimizer, backend, options);
   }
-  const int batch = train.eval_batch_size > 0 ? train.eval_batch_size : train.batch_size;
+  const int batch = train.evaluation_batch();
   inference_ =
       std::make_unique<InferenceStep>(model, backend, model.evaluation_shape(batch), model.config.solver,
                                       is_pretraining ? train.unroll_steps : 0, /*plans_only=*/true, ScoreSize::image);

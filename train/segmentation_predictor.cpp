@@ -54,8 +54,7 @@ class Segmenter {
   Segmenter(const LoadedModel& loaded, Backend& backend, std::size_t files, fs::path save_dir)
       : loaded_(loaded), save_dir_(std::move(save_dir)) {
     const Model& model = *loaded.model;
-    const TrainConfig& train = model.config.train;
-    const int most = train.eval_batch_size > 0 ? train.eval_batch_size : train.batch_size;
+    const int most = model.config.train.evaluation_batch();
     shape_ = model.evaluation_shape(static_cast<int>(std::min<std::size_t>(files, static_cast<std::size_t>(most))));
     step_ =
         std::make_unique<InferenceStep>(model, backend, shape_, model.config.solver,

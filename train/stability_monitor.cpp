@@ -27,7 +27,7 @@ std::vector<Value> trace_random_adjoint(const Model& model, Value image,
 
 int monitored_images(const TrainConfig& train, std::int64_t test_images) {
   constexpr std::int64_t kMost = 8;
-  const std::int64_t batch = train.eval_batch_size > 0 ? train.eval_batch_size : train.batch_size;
+  const std::int64_t batch = train.evaluation_batch();
   return static_cast<int>(std::max<std::int64_t>(1, std::min({kMost, batch, test_images})));
 }
 

@@ -55,7 +55,7 @@ int run_eval(const EvalRequest& request) {
       open_split(config, split_of(request.split), data_folder(request.data, config.data.path, given), View::evaluation);
   const std::unique_ptr<Backend> backend = make_backend(request.run.device, config.compute);
   const std::int64_t images = request.limit > 0 ? std::min(request.limit, dataset->size()) : dataset->size();
-  const std::int64_t wanted = request.batch > 0 ? request.batch : config.train.batch_size;
+  const std::int64_t wanted = request.batch > 0 ? request.batch : config.train.evaluation_batch();
   const int batch = static_cast<int>(std::min(wanted, images));
   InferenceStep step(*loaded.model, *backend, loaded.model->evaluation_shape(batch), config.solver,
                      unrolled_steps_of(loaded.checkpoint), /*plans_only=*/false, ScoreSize::image);
