@@ -23,10 +23,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
   const auto continues = [&](std::string_view candidate) { return candidate.starts_with(name); };
-  if (std::ranges::count_if(candidates, continues) == 1) return *std::ranges::find_if(candidates, continues);
+  const bool is_cut_short = std::ranges::any_of(candidates, continues);
   std::string_view best;
   std::size_t smallest = std::numeric_limits<std::size_t>::max();
   for (const std::string_view candidate : candidates) {
+    if (is_cut_short && !continues(candidate)) continue;
     const std::size_t distance = edit_distance(name, candidate);
     if (distance < smallest) {
       smallest = distance;

@@ -43,7 +43,7 @@ TEST_CASE("an unknown key is refused with file, line and the nearest key") {
   CHECK(message == "run.toml:5: unknown key 'train.batchsize'; did you mean 'train.batch_size'?");
 }
 
-TEST_CASE("a shortened key is what it is the beginning of, where that is one key") {
+TEST_CASE("a shortened key is one that it is the beginning of") {
   CHECK(contains(refusal("[solver]\ntol = 0.1\n"), "did you mean 'solver.tolerance'?"));
   CHECK(contains(refusal("[solver]\nmax = 3\n"), "did you mean 'solver.max_steps'?"));
   CHECK(contains(refusal("[train]\neval = 3\n"), "did you mean 'train.eval_"));
