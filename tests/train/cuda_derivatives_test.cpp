@@ -64,7 +64,7 @@ std::vector<std::vector<double>> solve(const std::shared_ptr<const EquilibriumPo
 }  // namespace
 
 // Few steps, as many on both and far from the ends of float: what an estimate has seen is part of its answer.
-TEST_CASE("every solver and estimator gives the reference's equilibria and gradients on a CUDA device") {
+TEST_CASE("solvers and estimators give the reference's equilibria and gradients on a CUDA device") {
   if (is_skipped()) return;
   ReferenceBackend reference;
   CudaBackend device(0, kExact);
